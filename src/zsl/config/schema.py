@@ -1,0 +1,269 @@
+"""The configuration of an experiment: every number of it, and nothing about hardware.
+
+``Experiment`` is the root. Runs are written as ``suites.<suite>.runs.<name>``, each merged
+over ``suites.<suite>.defaults``; ``zsl.config.load`` resolves them to :class:`Run`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from zsl.config.sources import Source, Tokenizer
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
+"""A name that becomes part of a path: letters, digits, ``_``, ``.``, ``-``."""
+SuiteName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+"""A suite's name has no ``-``: the first ``-`` of a run id ends it (``main-14M``)."""
+
+
+class Settings(BaseModel):
+    """Base of all settings: unknown keys are errors, values cannot change once checked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class EvalSplit(Settings):
+    """Hold passages out of the training sources until the evaluation set is full."""
+
+    sequences: int = Field(ge=1)
+    """Sequences of the evaluation set, each ``sequence_length`` tokens long."""
+    sequence_length: int = Field(ge=2)
+    """Tokens per evaluation sequence; the first of each is never predicted."""
+    window: int = Field(default=13, ge=1)
+    """No window of this many evaluation tokens occurs in the training tokens: training
+    documents that hold one are left out and counted. Not applied to memmaps."""
+
+
+class Corpus(Settings):
+    """Text or tokens to train and to evaluate on."""
+
+    train: list[Source] = Field(min_length=1)
+    """Sources of the training text, read in this order."""
+    eval_sources: list[Source] = Field(default=[])
+    """Sources of the evaluation text; empty: passages are split off the training sources."""
+    evaluation: EvalSplit
+    """The evaluation set, on which every per-token measurement is made."""
+    tokenizer: Tokenizer = Field(discriminator="kind")
+    """The tokenizer, or how to train one."""
+    deduplicate: bool = True
+    """Keep one document per distinct text (16 bytes of memory each). Not applied to memmaps."""
+    broken_records: Literal["stop", "skip"] = "stop"
+    """A record that cannot be read stops the job with file and line, or is skipped and counted."""
+    shuffle_seed: int = 0
+    """Seed of the hash that decides which passages are held out for evaluation."""
+
+
+class Model(Settings):
+    """An OLMo architecture (Table 3; A.1)."""
+
+    d_model: int = Field(ge=2)
+    """Width of the residual stream."""
+    n_layers: int = Field(ge=1)
+    """Number of transformer blocks."""
+    n_heads: int = Field(ge=1)
+    """Attention heads; must divide ``d_model`` into an even head width when ``rope``."""
+    mlp_ratio: int = Field(default=1, ge=1)
+    """Width of the MLP projection over ``d_model``; SwiGLU halves it (paper: 1)."""
+    activation: Literal["swiglu", "gelu"] = "swiglu"
+    """Activation of the MLP."""
+    rope: bool = True
+    """Rotary positions; otherwise learned positions."""
+    weight_tying: bool = True
+    """One matrix for input and output embedding."""
+    init: Literal["mitchell", "normal"] = "mitchell"
+    """Initialisation of the weights, as OLMo names them."""
+    layer_norm_eps: float = Field(default=1e-5, gt=0)
+    """Epsilon of the RMSNorm, which has no weights."""
+
+
+class Optimizer(Settings):
+    """The optimizer of a run (A.1)."""
+
+    name: Literal["adamw"] = "adamw"
+    """The update rule."""
+    learning_rate: float = Field(gt=0)
+    """Peak learning rate."""
+    betas: tuple[float, float] = (0.9, 0.95)
+    """Decay of the first and second moment."""
+    eps: float = Field(default=1e-5, gt=0)
+    """Added to the root of the second moment."""
+    weight_decay: float = Field(default=0.1, ge=0)
+    """Decoupled weight decay."""
+    decay_embeddings: bool = False
+    """Whether the embedding decays, too."""
+    clip: float = Field(default=1.0, gt=0)
+    """Largest global gradient norm."""
+
+
+class Schedule(Settings):
+    """Learning rate by step (A.1): linear warm-up, then constant or cosine."""
+
+    name: Literal["constant_with_warmup", "cosine_with_warmup"] = "constant_with_warmup"
+    """``constant_with_warmup`` is the trapezoid without cooldown of the paper."""
+    warmup_steps: int = Field(ge=0)
+    """The update that makes step s uses peak * (w + (1 - w) * min(s, warmup) / warmup)."""
+    warmup_start: float = Field(default=0.1, ge=0, le=1)
+    """w, the fraction of the peak rate at which the warm-up starts."""
+    final_fraction: float = Field(default=0.1, ge=0, le=1)
+    """Fraction of the peak rate at which the cosine ends; unused when constant."""
+
+
+class Checkpoints(Settings):
+    """Steps at which model, optimizer and data position are kept: 0, every 2^i, the last."""
+
+    also: list[int] = []
+    """Further steps to keep."""
+    first_segment: int = Field(default=4096, ge=1)
+    """Last step of the first segment; the next ones end at its doublings and the last step.
+    Not more than a job's time limit allows: a segment resumes, but is published whole."""
+    save_every: int = Field(default=1000, ge=1)
+    """Steps between the saves from which an interrupted segment resumes."""
+
+
+class Precision(Settings):
+    """Number formats and memory of the training step."""
+
+    compute: Literal["float32", "bfloat16"] = "float32"
+    """Format of matrix products; bfloat16 means autocast."""
+    weights: Literal["float32", "bfloat16"] = "float32"
+    """Format of the weights that forward and backward read. Master weights, moments and
+    reductions are float32 always; bfloat16 copies also make the residual stream bfloat16, as
+    the authors' FSDP ``mixed`` did."""
+    micro_batch_size: int | None = Field(default=None, ge=1)
+    """Sequences per forward pass and process; None: all of them at once."""
+    compile: bool = False
+    """Compile the model with ``torch.compile``."""
+
+    @model_validator(mode="after")
+    def _bfloat16_weights_need_bfloat16_compute(self) -> Precision:
+        if self.weights == "bfloat16" and self.compute == "float32":
+            raise ValueError(
+                "weights: bfloat16 with compute: float32 would train in neither format; "
+                "set compute: bfloat16"
+            )
+        return self
+
+
+class Run(Settings):
+    """One model trained once."""
+
+    corpus: Name
+    """Key of ``corpora``."""
+    model: Model
+    """Architecture."""
+    sequence_length: int = Field(ge=2)
+    """Tokens per training sequence, which is also the model's context."""
+    batch_size: int = Field(ge=1)
+    """Sequences per step over all processes and micro-batches."""
+    steps: int = Field(ge=1)
+    """Optimizer steps of the whole run (T of the fits, unless a curve ends earlier)."""
+    optimizer: Optimizer
+    """Update rule and its constants."""
+    schedule: Schedule
+    """Learning rate by step."""
+    checkpoints: Checkpoints = Checkpoints()
+    """What is kept, and when."""
+    precision: Precision = Precision()
+    """Number formats."""
+    seed: int = Field(default=6198, ge=0)
+    """Seed of the initial weights."""
+    loss: Literal["olmo", "mean"] = "mean"
+    """What is minimised and logged. ``mean``: over the B(S-1) predictions. ``olmo``: the same
+    sum over B*S, (S-1)/S of the mean, as OLMo and the paper's runs did."""
+
+
+class ImportedCurves(Settings):
+    """Smoothed loss curves published by the authors, for runs not trained here."""
+
+    url: str | None = None
+    """Where the JSON file is."""
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    """Its digest; required with ``url``."""
+    path: str | None = None
+    """A local copy, relative to the project's root; used instead of ``url``."""
+    names: list[Name] = Field(min_length=1)
+    """Models to import: keys of the file, and names of the runs."""
+    note: str = ""
+    """What a reader has to know about the origin of these curves."""
+
+    @model_validator(mode="after")
+    def _one_location(self) -> ImportedCurves:
+        if (self.url is None) == (self.path is None):
+            raise ValueError("give either url (with sha256) or path")
+        if self.url is not None and self.sha256 is None:
+            raise ValueError("url needs sha256, the digest of the file that is meant")
+        return self
+
+
+class Suite(Settings):
+    """Runs that answer one question together."""
+
+    defaults: dict[str, Any] = {}
+    """Settings that all runs of the suite share (keys of a run)."""
+    runs: dict[Name, dict[str, Any]] = {}
+    """Runs by name, smallest model first; each gives what differs from ``defaults``."""
+    imported: ImportedCurves | None = None
+    """Runs whose curves are imported, marked so wherever they appear."""
+
+
+class Measurements(Settings):
+    """What is measured on each checkpoint, and how the files are cut."""
+
+    block: Literal["checkpoint", "segment"] = "checkpoint"
+    """One HDF5 file per checkpoint (cluster) or per segment (laptop)."""
+    micro_batch_size: int = Field(default=32, ge=1)
+    """Evaluation sequences per forward pass; changes speed and memory only."""
+
+
+class Curves(Settings):
+    """How a loss curve is smoothed and subsampled (A.2)."""
+
+    k: float = Field(default=1.2, gt=1)
+    """LSMA_k averages over the steps from floor(t/k) to t."""
+    first: int = Field(default=10, ge=1)
+    """First step kept. Every step is kept up to ten times it, then every tenth up to a
+    hundred times it, and so on; the last step is always kept."""
+
+
+class Fits(Settings):
+    """Which part of a curve is fitted with one-break BNSL (Eq. 1)."""
+
+    cut: int = Field(default=100, ge=0)
+    """Steps <= cut are left out of the fit."""
+
+
+class Tables(Settings):
+    """Choices of the tables."""
+
+    table2_steps: list[int] = Field(default=[32, 4096, 8192], min_length=1)
+    """Steps of the columns of Table 2: one early, then the two around deceleration."""
+
+
+class Experiment(Settings):
+    """A whole experiment: what is trained on what, measured how, compared with what."""
+
+    experiment: Name
+    """Name of the experiment; everything is written to ``results/<experiment>/``."""
+    description: str = ""
+    """One sentence for reports and captions."""
+    comparable: bool = False
+    """Whether models and data are the paper's, so that its values stand beside ours."""
+    threads: int = Field(default=1, ge=1)
+    """Threads of each numerical job. Results are identical at any number of jobs or cores,
+    but only close across numbers of threads."""
+    data_seed: int = Field(default=6198, ge=0)
+    """Seed of the one shuffle that fixes the data order of all runs."""
+    corpora: dict[Name, Corpus] = {}
+    """Corpora by name."""
+    suites: dict[SuiteName, Suite] = Field(min_length=1)
+    """Suites by name; ``main`` is the paper's main experiment."""
+    measurements: Measurements = Measurements()
+    """Per-token measurements."""
+    curves: Curves = Curves()
+    """Loss curves."""
+    fits: Fits = Fits()
+    """BNSL fits."""
+    tables: Tables = Tables()
+    """Tables."""

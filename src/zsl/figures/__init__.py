@@ -1,0 +1,1 @@
+"""The figures of the paper, from fits and curves."""

@@ -1,0 +1,1 @@
+"""Broken neural scaling laws fitted to loss curves."""

@@ -1,0 +1,1 @@
+"""Where every artifact came from: code fingerprints, digests and records."""

@@ -1,0 +1,1 @@
+"""From checkpoints to per-token measurements in HDF5."""

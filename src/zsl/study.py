@@ -1,0 +1,86 @@
+"""What tables and figures read: the runs of an experiment with their curves and fits.
+
+Contracts of the files (all losses in nats, all steps in optimizer steps):
+
+``curves/train_loss/<run>.csv``
+    ``run, step, train_loss, smoothed_train_loss``: subsampled steps; ``train_loss`` is the
+    logged batch loss of that step (empty when imported), smoothed by LSMA_k (A.2).
+``curves/eval_loss/<run>.csv``
+    ``run, step, eval_loss``: mean over the evaluation tokens, one row per checkpoint.
+``curves/delta_loss/<run>.csv``
+    ``run, step, step_next, D, M, mean, abs_dL``: change from ``step`` to ``step_next`` of the
+    evaluation losses (Eqs. 3, 5, 6); ``mean`` is signed, improvement is negative.
+``fits/<run>.json``
+    The one-break BNSL (Eq. 1) of the smoothed train loss: ``run, imported, note, T, cut, k,
+    n_points, RSLE, L_d, t_d, r_d, L_hat_T, L_T`` and ``parameters`` and ``errors`` with keys
+    ``b, c_0, c_1, log_d_1, f_1``, ``covariance`` in that order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from zsl.files import read_json
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What a reader of a table or figure has to know about a run."""
+
+    id: str
+    """Run id, ``<suite>-<name>``."""
+    label: str
+    """Name within the suite, such as ``14M``: rows and legends show it."""
+    imported: bool
+    """Whether its curve is imported, not made here."""
+    n_parameters: int | None
+    """All parameters, embeddings included; None when imported."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """The resolved settings of the run (empty when imported)."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything a table or figure may read, and nothing else."""
+
+    experiment: str
+    """Name of the experiment."""
+    comparable: bool
+    """Whether the paper's values may stand beside ours."""
+    runs: tuple[RunInfo, ...]
+    """Runs in the order of the configuration: smallest model first."""
+    files: dict[str, tuple[Path, ...]]
+    """Input files by kind: ``train_loss``, ``eval_loss``, ``delta_loss``, ``fits``."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Settings of the table or figure from the configuration."""
+
+    def curve(self, kind: str) -> pd.DataFrame:
+        """Rows of all runs of one kind of curve, in the order of ``runs``, with ``label``."""
+        frames = [pd.read_csv(path, float_precision="round_trip") for path in self.files[kind]]
+        table = pd.concat(frames, ignore_index=True)
+        order = {run.id: position for position, run in enumerate(self.runs)}
+        labels = {run.id: run.label for run in self.runs}
+        table.insert(1, "label", table["run"].map(labels))
+        return table.iloc[table["run"].map(order).argsort(kind="stable")].reset_index(drop=True)
+
+    def fits(self) -> list[dict[str, Any]]:
+        """The fits, in the order of ``runs``."""
+        by_run = {fit["run"]: fit for fit in map(read_json, self.files["fits"])}
+        return [by_run[run.id] for run in self.runs if run.id in by_run]
+
+    def labels(self) -> Sequence[str]:
+        """Labels in the order of ``runs``."""
+        return [run.label for run in self.runs]
+
+
+def write_csv(path: str | Path, table: pd.DataFrame) -> None:
+    """Write a tidy table with shortest round-trip floats, whole or not at all."""
+    from zsl.files import replacing
+
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")

@@ -1,0 +1,1 @@
+"""From tokens to checkpoints: a run is a chain of segments."""
