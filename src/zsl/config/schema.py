@@ -8,20 +8,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from zsl.config.base import Settings
 from zsl.config.sources import Source, Tokenizer
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 """A name that becomes part of a path: letters, digits, ``_``, ``.``, ``-``."""
 SuiteName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 """A suite's name has no ``-``: the first ``-`` of a run id ends it (``main-14M``)."""
-
-
-class Settings(BaseModel):
-    """Base of all settings: unknown keys are errors, values cannot change once checked."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class EvalSplit(Settings):
@@ -104,7 +99,7 @@ class Schedule(Settings):
     """``constant_with_warmup`` is the trapezoid without cooldown of the paper."""
     warmup_steps: int = Field(ge=0)
     """The update that makes step s uses peak * (w + (1 - w) * min(s, warmup) / warmup)."""
-    warmup_start: float = Field(default=0.1, ge=0, le=1)
+    warmup_start: float = Field(default=0.1, ge=0, lt=1)
     """w, the fraction of the peak rate at which the warm-up starts."""
     final_fraction: float = Field(default=0.1, ge=0, le=1)
     """Fraction of the peak rate at which the cosine ends; unused when constant."""

@@ -8,18 +8,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from zsl.config.base import Settings
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Declared(BaseModel):
-    """Base of all declarations: unknown keys are errors, values cannot change once checked."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Remote(Declared):
+class Remote(Settings):
     """A file on a server."""
 
     url: str = Field(pattern=r"^(https?|file)://")
@@ -31,7 +27,7 @@ class Remote(Declared):
     """Other addresses of the same bytes, tried in this order when ``url`` fails."""
 
 
-class _Text(Declared):
+class _Text(Settings):
     """Fields shared by all sources of text."""
 
     fields: list[str] = []
@@ -88,7 +84,7 @@ class HuggingFaceSource(_Text):
     """Read at most this many documents."""
 
 
-class ShardList(Declared):
+class ShardList(Settings):
     """A published list of shards, such as an OLMo training configuration."""
 
     remote: Remote
@@ -97,7 +93,7 @@ class ShardList(Declared):
     """Where in the file the list is, as dotted keys."""
 
 
-class MemmapSource(Declared):
+class MemmapSource(Settings):
     """Tokens already made: headerless memory-mapped arrays, documents separated by EOS."""
 
     kind: Literal["memmap"]
@@ -125,7 +121,7 @@ Source = Annotated[
 ]
 
 
-class _Vocabulary(Declared):
+class _Vocabulary(Settings):
     """Sizes that fix the embedding matrix, known before any data is read."""
 
     vocab_size: int = Field(ge=2)

@@ -1,0 +1,85 @@
+"""Mistakes that only show when parts of a configuration are held against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from zsl.config.base import nearest
+from zsl.config.grids import checkpoint_steps
+from zsl.config.schema import Experiment, Run
+
+
+def problems(experiment: Experiment, runs: dict[str, Run]) -> list[str]:
+    """One line per mistake, each naming the key, the value and a way out."""
+    found = [line for id, run in runs.items() for line in _run_problems(id, run, experiment)]
+    return [*found, *_table_problems(experiment, runs)]
+
+
+def _run_problems(id: str, run: Run, experiment: Experiment) -> Iterator[str]:
+    key = "suites.{}.runs.{}".format(*id.split("-", 1))
+    yield from _model_problems(key, run)
+    if run.corpus not in experiment.corpora:
+        known = nearest(run.corpus, [*experiment.corpora])
+        yield f"{key}.corpus = {run.corpus!r}: there is no such corpus; {known}"
+    else:
+        evaluation = experiment.corpora[run.corpus].evaluation.sequence_length
+        if evaluation > run.sequence_length:
+            yield (
+                f"corpora.{run.corpus}.evaluation.sequence_length = {evaluation}: longer than "
+                f"the context of {id}, {run.sequence_length} tokens; evaluate at most that many"
+            )
+    micro = run.precision.micro_batch_size
+    if micro is not None and run.batch_size % micro:
+        yield (
+            f"{key}.precision.micro_batch_size = {micro}: does not divide batch_size = "
+            f"{run.batch_size}; choose one of {_divisors(run.batch_size)}"
+        )
+    past = [step for step in run.checkpoints.also if not 0 <= step <= run.steps]
+    if past:
+        yield (
+            f"{key}.checkpoints.also = {past}: not within the run's steps 0 to {run.steps}; "
+            "leave them out or raise steps"
+        )
+    if run.steps <= experiment.fits.cut:
+        yield (
+            f"{key}.steps = {run.steps}: the fit leaves out steps <= fits.cut = "
+            f"{experiment.fits.cut}; train longer or lower the cut"
+        )
+
+
+def _model_problems(key: str, run: Run) -> Iterator[str]:
+    model = run.model
+    if model.d_model % model.n_heads:
+        yield (
+            f"{key}.model.n_heads = {model.n_heads}: does not divide d_model = "
+            f"{model.d_model}; choose one of {_divisors(model.d_model)}"
+        )
+    elif model.rope and (model.d_model // model.n_heads) % 2:
+        yield (
+            f"{key}.model.n_heads = {model.n_heads}: makes heads of odd width "
+            f"{model.d_model // model.n_heads}, which rotary positions cannot halve; choose "
+            f"one of {_divisors(model.d_model // 2)}"
+        )
+    if model.activation == "swiglu" and model.mlp_ratio * model.d_model % 2:
+        yield f"{key}.model.d_model = {model.d_model}: SwiGLU halves it; choose an even width"
+    for position, beta in enumerate(run.optimizer.betas):
+        if not 0 <= beta < 1:
+            yield f"{key}.optimizer.betas.{position} = {beta}: choose a value in [0, 1)"
+
+
+def _table_problems(experiment: Experiment, runs: dict[str, Run]) -> Iterator[str]:
+    for id, run in runs.items():
+        if not id.startswith("main-"):
+            continue
+        kept = checkpoint_steps(run.steps, run.checkpoints.also)
+        wrong = [step for step in experiment.tables.table2_steps if step not in kept]
+        if wrong:
+            yield (
+                f"tables.table2_steps = {wrong}: {id} keeps no checkpoint there; choose from "
+                f"{kept} or add to checkpoints.also"
+            )
+            return
+
+
+def _divisors(number: int) -> str:
+    return ", ".join(str(n) for n in range(1, number + 1) if number % n == 0)

@@ -1,0 +1,139 @@
+"""From YAML files to a checked experiment with resolved runs.
+
+All errors are :class:`~zsl.errors.ConfigError`, one line per mistake, each naming the key,
+the value and a way out.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from zsl.config.checks import problems
+from zsl.config.schema import Experiment, ImportedCurves, Run
+from zsl.errors import ConfigError
+
+PUBLISHED_FILE = "bnsl_fit.json"
+PUBLISHED_NOTE = "the authors' curves of six models from ZSL_PUBLISHED_DIR, not the full file"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An experiment whose runs are resolved."""
+
+    experiment: Experiment
+    """The checked configuration."""
+    runs: dict[str, Run]
+    """Runs trained here, by run id (``<suite>-<name>``), in the order of the configuration."""
+    imported: dict[str, ImportedCurves]
+    """Where the curves of runs not trained here come from, by run id."""
+
+    def run_ids(self, suite: str) -> list[str]:
+        """Run ids of a suite, trained ones first, each in the order of the configuration."""
+        return [id for id in (*self.runs, *self.imported) if id.split("-", 1)[0] == suite]
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """One configuration file; an unreadable one is an error with file and line."""
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such configuration file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a YAML file: {error}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected keys and values, found {type(values).__name__}")
+    return values
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``over`` merged into ``base``, mappings key by key, everything else replaced.
+
+    The same rule as Snakemake's for several ``--configfile``.
+    """
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[key] = merge(old, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def load(paths: Iterable[str | Path]) -> Plan:
+    """The plan of one or more configuration files, later ones merged over earlier ones."""
+    values: dict[str, Any] = {}
+    for path in paths:
+        values = merge(values, read_yaml(path))
+    return resolve(values)
+
+
+def resolve(values: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Plan:
+    """Check a merged configuration and resolve its runs.
+
+    ``ZSL_PUBLISHED_DIR`` in ``environ`` replaces the file of imported curves by the one of
+    that folder; runs that it does not hold are left out, and the note says so.
+
+    Raises ConfigError with one line per mistake.
+    """
+    experiment = _validated(Experiment, values, ())
+    runs: dict[str, Run] = {}
+    imported: dict[str, ImportedCurves] = {}
+    for suite_name, suite in experiment.suites.items():
+        for name, settings in suite.runs.items():
+            where = ("suites", suite_name, "runs", name)
+            merged = merge(suite.defaults, settings)
+            runs[f"{suite_name}-{name}"] = _validated(Run, merged, where)
+        if suite.imported is not None:
+            source = _local_copy(suite.imported, environ)
+            for name in source.names:
+                id = f"{suite_name}-{name}"
+                if id in runs:
+                    raise ConfigError(
+                        f"suites.{suite_name}.imported.names: {name} is also trained here; "
+                        "leave it out of runs or of names"
+                    )
+                imported[id] = source
+    found = problems(experiment, runs)
+    if found:
+        raise ConfigError("\n".join(found))
+    return Plan(experiment, runs, imported)
+
+
+def _local_copy(curves: ImportedCurves, environ: Mapping[str, str]) -> ImportedCurves:
+    folder = environ.get("ZSL_PUBLISHED_DIR")
+    if not folder:
+        return curves
+    path = Path(folder) / PUBLISHED_FILE
+    if not path.is_file():
+        raise ConfigError(
+            f"ZSL_PUBLISHED_DIR = {folder}: holds no {PUBLISHED_FILE}; "
+            "correct the folder or unset the variable"
+        )
+    held = read_yaml(path).keys()
+    names = [name for name in curves.names if name in held]
+    left_out = [name for name in curves.names if name not in held]
+    note = PUBLISHED_NOTE + (f"; not in it: {', '.join(left_out)}" if left_out else "")
+    return curves.model_copy(
+        update={"url": None, "sha256": None, "path": str(path), "names": names, "note": note}
+    )
+
+
+def _validated(kind: type[Any], values: Mapping[str, Any], where: tuple[str, ...]) -> Any:
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_line(item, where) for item in error.errors())) from None
+
+
+def _line(item: Any, where: tuple[str, ...]) -> str:
+    key = ".".join(str(part) for part in (*where, *item["loc"])) or "configuration"
+    message = item["msg"].removeprefix("Value error, ")
+    value = item.get("input")
+    shown = "" if isinstance(value, dict) or item["type"] == "missing" else f" = {value!r}"
+    return f"{key}{shown}: {message}"

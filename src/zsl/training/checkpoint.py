@@ -1,0 +1,123 @@
+"""Checkpoints: model, optimizer, random state and data position, without pickles.
+
+``step00004096/model.safetensors``  weights by OLMo's parameter names, float32
+``step00004096/optim.safetensors``  ``<state>.<parameter>`` for each state of the optimizer,
+                                    and ``rng``, the state of torch's CPU generator
+``step00004096/state.json``         step, data position, and what the model is
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from olmo.model import OLMo
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from zsl.errors import TrainingError
+from zsl.files import read_json, write_json
+
+FILES = ("model.safetensors", "optim.safetensors", "state.json")
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """Where a run is."""
+
+    step: int
+    """Updates made."""
+    sequences: int
+    """Sequences read: the position in the data order at which the next step starts."""
+    tokens: int
+    """Tokens read."""
+
+
+def save_checkpoint(
+    folder: Path, model: OLMo, optimizer: torch.optim.Optimizer, state: TrainingState
+) -> None:
+    """Write a checkpoint folder whole or not at all; the bytes depend on the state alone."""
+    temporary = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    save_file(_contiguous(model.state_dict()), temporary / "model.safetensors")
+    save_file(_optimizer_tensors(model, optimizer), temporary / "optim.safetensors")
+    write_json(temporary / "state.json", asdict(state))
+    for name in FILES:
+        _sync(temporary / name)
+    _sync(temporary)
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.rename(folder)
+    _sync(folder.parent)
+
+
+def load_weights(folder: Path, model: OLMo) -> None:
+    """Load a checkpoint's weights into ``model``; every tensor must fit by name and shape.
+
+    Raises TrainingError naming the file when it is damaged or of another architecture.
+    """
+    path = folder / "model.safetensors"
+    try:
+        model.load_state_dict(_read(path))
+    except RuntimeError as error:
+        raise TrainingError(f"{path}: not weights of this architecture: {error}") from None
+
+
+def load_checkpoint(folder: Path, model: OLMo, optimizer: torch.optim.Optimizer) -> TrainingState:
+    """Load weights, optimizer and random state; return where the run was.
+
+    Raises TrainingError naming the file when it is damaged or does not fit.
+    """
+    load_weights(folder, model)
+    path = folder / "optim.safetensors"
+    tensors = _read(path)
+    torch.set_rng_state(tensors.pop("rng").cpu())
+    states: dict[str, dict[str, torch.Tensor]] = {}
+    for key, tensor in tensors.items():
+        kind, name = key.split(".", 1)
+        states.setdefault(name, {})[kind] = tensor
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    order = [names[p] for group in optimizer.param_groups for p in group["params"]]
+    if unknown := sorted(states.keys() - set(order)):
+        raise TrainingError(
+            f"{path}: holds the state of {unknown[0]}, which this model has not; "
+            "the checkpoint is of another architecture"
+        )
+    whole = optimizer.state_dict()
+    whole["state"] = {i: states[name] for i, name in enumerate(order) if name in states}
+    optimizer.load_state_dict(whole)
+    return TrainingState(**read_json(folder / "state.json"))
+
+
+def _optimizer_tensors(model: OLMo, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    tensors = {"rng": torch.get_rng_state()}
+    for name, parameter in model.named_parameters():
+        for key, value in optimizer.state.get(parameter, {}).items():
+            tensors[f"{key}.{name}"] = value
+    return _contiguous(tensors)
+
+
+def _contiguous(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+
+
+def _read(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise TrainingError(f"{path}: no such file; the checkpoint is incomplete") from None
+    except SafetensorError as error:
+        raise TrainingError(
+            f"{path}: damaged ({error}); delete the segment's folder and train it again"
+        ) from None
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,46 @@
+"""What keeps two processes from training one segment, and a signal from losing work."""
+
+from __future__ import annotations
+
+import fcntl
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from zsl.errors import TrainingError
+from zsl.training.parallel import Processes
+
+
+@contextmanager
+def locked(state: Path, group: Processes) -> Iterator[None]:
+    """Hold the folder's lock, which the system releases when the process ends, however."""
+    if group.rank != 0:
+        yield
+        return
+    with (state / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise TrainingError(
+                f"{state}: another process is training this segment; wait for it or stop it, "
+                "then run again"
+            ) from None
+        yield
+
+
+@contextmanager
+def stop_signal() -> Iterator[list[str]]:
+    """A list that holds the signal's name once SIGTERM or SIGUSR1 has arrived."""
+    arrived: list[str] = []
+
+    def note(number: int, frame: object) -> None:
+        arrived.append(signal.Signals(number).name)
+
+    numbers = (signal.SIGTERM, signal.SIGUSR1)
+    before = [signal.signal(number, note) for number in numbers]
+    try:
+        yield arrived
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

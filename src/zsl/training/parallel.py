@@ -1,0 +1,62 @@
+"""The processes of one training job: one, or those that torchrun started."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among those that train a run together."""
+
+    rank: int
+    world_size: int
+    device: torch.device
+
+    def share(self, indices: np.ndarray, batch_size: int) -> np.ndarray:
+        """This process' part of a batch's indices: equal, contiguous parts in rank order."""
+        part = batch_size // self.world_size
+        return indices[self.rank * part : (self.rank + 1) * part]
+
+    def sum(self, value: torch.Tensor) -> torch.Tensor:
+        """``value`` summed over all processes, in place."""
+        if self.world_size > 1:
+            dist.all_reduce(value)
+        return value
+
+    def any(self, here: bool) -> bool:
+        """Whether ``here`` is true in any process."""
+        if self.world_size == 1:
+            return here
+        return bool(self.sum(torch.tensor(int(here), device=self.device)).item())
+
+    def barrier(self) -> None:
+        """Wait for all processes."""
+        if self.world_size > 1:
+            dist.barrier()
+
+
+@contextmanager
+def processes() -> Iterator[Processes]:
+    """Join the process group that torchrun's environment describes, if there is one."""
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    rank = int(os.environ.get("RANK", "0"))
+    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    device = torch.device("cpu")
+    if torch.cuda.is_available():
+        device = torch.device("cuda", local_rank)
+        torch.cuda.set_device(device)
+    if world_size > 1:
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield Processes(rank, world_size, device)
+    finally:
+        if world_size > 1:
+            dist.destroy_process_group()

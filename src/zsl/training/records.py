@@ -1,0 +1,104 @@
+"""What every step leaves behind: ``steps.csv`` (reproducible) and ``throughput.csv``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from zsl.files import write_text
+
+if TYPE_CHECKING:
+    from zsl.training.segment import Trainer
+
+STEPS_HEADER = ("step", "train_loss", "learning_rate", "grad_norm")
+THROUGHPUT_HEADER = ("step", "tokens_per_second")
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One step: loss in nats before the update, rate used, norm before clipping."""
+
+    step: int
+    train_loss: float
+    learning_rate: float
+    grad_norm: float
+    tokens_per_second: float
+
+
+class StepRecords:
+    """Collects steps in memory and appends them to the files at every save."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._unread: list[tuple[int, torch.Tensor, float, torch.Tensor, int, float]] = []
+        self._unwritten: list[StepRecord] = []
+        self._last: StepRecord | None = None
+
+    @classmethod
+    def resume(cls, folder: Path, step: int) -> StepRecords:
+        """Records up to ``step``; later lines, of steps that will be made again, are dropped."""
+        for name, header in (("steps.csv", STEPS_HEADER), ("throughput.csv", THROUGHPUT_HEADER)):
+            path = folder / name
+            lines = path.read_text().splitlines()[1:] if path.exists() else []
+            complete = [line for line in lines if line.count(",") == len(header) - 1]
+            kept = [line for line in complete if int(line.split(",", 1)[0]) <= step]
+            write_text(path, "\n".join([",".join(header), *kept]) + "\n")
+        return cls(folder)
+
+    def add(
+        self,
+        trainer: Trainer,
+        loss: torch.Tensor,
+        grad_norm: torch.Tensor,
+        rate: float,
+        started: float,
+    ) -> None:
+        """Note a step without waiting for the device."""
+        tokens = trainer.run.batch_size * trainer.run.sequence_length
+        self._unread.append((trainer.state.step, loss, rate, grad_norm, tokens, started))
+
+    def read(self) -> StepRecord | None:
+        """Read the noted steps from the device; return the first one that is not finite."""
+        if not self._unread:
+            return None
+        values = torch.stack([torch.stack((n[1], n[3])) for n in self._unread]).tolist()
+        seconds = (time.perf_counter() - self._unread[0][5]) / len(self._unread)
+        noted, self._unread = self._unread, []
+        for (step, _, rate, _, tokens, _), (loss, norm) in zip(noted, values, strict=True):
+            record = StepRecord(step, loss, rate, norm, tokens / seconds)
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                return record
+            self._unwritten.append(record)
+            self._last = record
+        return None
+
+    def flush(self) -> None:
+        """Append what was read to the files and wait until it is on the disk."""
+        rows = self._unwritten
+        self._unwritten = []
+        self._append(
+            "steps.csv", [(r.step, r.train_loss, r.learning_rate, r.grad_norm) for r in rows]
+        )
+        self._append("throughput.csv", [(r.step, round(r.tokens_per_second)) for r in rows])
+
+    def summary(self) -> str:
+        """Loss and speed of the newest step that was read."""
+        if self._last is None:
+            return ""
+        return f"loss {self._last.train_loss:.3f}, {self._last.tokens_per_second:,.0f} tokens/s"
+
+    def _append(self, name: str, rows: list[tuple[object, ...]]) -> None:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        with (self._folder / name).open("a") as file:
+            file.write(text.getvalue())
+            file.flush()
+            os.fsync(file.fileno())

@@ -1,0 +1,117 @@
+"""One optimizer step: forward and backward over a batch, clipping, update.
+
+The loss is float32 whatever the compute format. A batch may be cut into micro-batches and
+over processes; sums are divided by the whole batch's number of tokens, so that the cut does
+not change the gradient beyond rounding.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from olmo.model import OLMo
+from olmo.optim import Optimizer
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from zsl.config.schema import Run
+from zsl.training.parallel import Processes
+
+BF16 = torch.bfloat16
+
+
+class Bfloat16Weights(nn.Module):
+    """Reads bfloat16 copies of all weights; gradients arrive at the float32 master weights."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: torch.Tensor) -> object:
+        """OLMo's output for ``input_ids`` (sequences, positions)."""
+        copies = {name: p.to(BF16) for name, p in self.model.named_parameters()}
+        return torch.func.functional_call(self.model, copies, (input_ids,))
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one step leaves behind, as 0-d tensors on the training device."""
+
+    loss: torch.Tensor
+    """The minimised loss over the whole batch, nats."""
+    grad_norm: torch.Tensor
+    """Global gradient norm before clipping."""
+
+
+def wrap(model: OLMo, run: Run, group: Processes) -> nn.Module:
+    """The module whose forward pass trains ``model``'s parameters as the run asks."""
+    module: nn.Module = model
+    if run.precision.weights == "bfloat16":
+        module = Bfloat16Weights(module)
+    if run.precision.compile:
+        module.compile()
+    if group.world_size > 1:
+        module = DistributedDataParallel(module)
+    return module
+
+
+def loss_denominator(run: Run) -> int:
+    """Number of tokens that the summed loss of a batch is divided by (``run.loss``)."""
+    positions = run.sequence_length - (run.loss == "mean")
+    return run.batch_size * positions
+
+
+def token_losses(logits: torch.Tensor, input_ids: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy of each prediction in nats, float32 or wider.
+
+    ``logits`` (sequences, positions, vocabulary) predict ``input_ids`` (sequences, positions)
+    one position later; the result is (sequences, positions - 1).
+    """
+    logits = logits[:, :-1]
+    if logits.dtype in (torch.float16, BF16):
+        logits = logits.float()
+    targets = input_ids[:, 1:]
+    losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+    return losses.view(targets.shape)
+
+
+def train_step(
+    module: nn.Module,
+    optimizer: Optimizer,
+    input_ids: torch.Tensor,
+    run: Run,
+    group: Processes,
+    *,
+    learning_rate: float,
+) -> StepResult:
+    """One update from this process' share of the batch, ``input_ids`` (sequences, positions)."""
+    autocast = (
+        torch.autocast(input_ids.device.type, BF16)
+        if run.precision.compute == "bfloat16"
+        else nullcontext()
+    )
+    micro_batches = input_ids.split(run.precision.micro_batch_size or len(input_ids))
+    total = torch.zeros((), dtype=torch.float32, device=input_ids.device)
+    for number, micro_batch in enumerate(micro_batches, start=1):
+        last = number == len(micro_batches)
+        with module.no_sync() if _waits(module, last) else nullcontext():  # type: ignore[operator]
+            with autocast:
+                logits = module(micro_batch).logits
+            loss = token_losses(logits, micro_batch).sum() / loss_denominator(run)
+            # DistributedDataParallel averages gradients over processes; ours is a sum.
+            (loss * group.world_size).backward()
+        total += loss.detach()
+    for parameters in optimizer.param_groups:
+        parameters["lr"] = learning_rate
+    norms = optimizer.clip_grads_and_collect_metrics(0, collect_param_metrics=False)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return StepResult(group.sum(total), norms["total_grad_norm"])
+
+
+def _waits(module: nn.Module, last: bool) -> bool:
+    """Whether gradients stay on this process until the batch's last micro-batch."""
+    return isinstance(module, DistributedDataParallel) and not last
