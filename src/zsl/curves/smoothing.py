@@ -1,0 +1,40 @@
+"""Smoothing and subsampling of loss curves (Section A.2)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def lsma(steps: np.ndarray, losses: np.ndarray, k: float) -> np.ndarray:
+    """LSMA_k: at each step t the mean of the losses of steps floor(t/k) to t, both included.
+
+    ``steps`` (n,) ascending, from 1, may have gaps and repeats: windows go by step, not by
+    index. ``losses`` (n,). Returns (n,) float64. The paper's formula divides by the window's
+    length without the + 1 that its inclusive sum has; this divides by the number of terms.
+    """
+    steps = np.asarray(steps, dtype=np.int64)
+    losses = np.asarray(losses, dtype=np.float64)
+    if steps.shape != losses.shape or steps.ndim != 1 or steps.size == 0:
+        raise ValueError(f"steps {steps.shape} and losses {losses.shape} must be equal vectors")
+    if steps[0] < 1 or (np.diff(steps) < 0).any():
+        raise ValueError("steps must ascend from 1 or later")
+    start = np.maximum(1, np.floor(steps / k)).astype(np.int64)
+    first = np.searchsorted(steps, start, side="left")
+    after = np.searchsorted(steps, steps, side="right")
+    # Subtracting the mean keeps the cumulative sum small, and so its rounding.
+    mean = losses.mean()
+    sums = np.concatenate([[0.0], np.cumsum(losses - mean)])
+    return mean + (sums[after] - sums[first]) / (after - first)
+
+
+def subsample(steps: np.ndarray, first: int) -> np.ndarray:
+    """Indices of the steps that are kept for fits and figures, ascending.
+
+    Every step from ``first``, every 10th from 10 ``first``, every 100th from 100 ``first``
+    and so on, plus the last one: about equally many per decade.
+    """
+    steps = np.asarray(steps, dtype=np.int64)
+    decade = np.floor(np.log10(np.maximum(steps, first) / first) + 1e-12).astype(np.int64)
+    kept = (steps >= first) & (steps % 10**decade == 0)
+    kept[-1] = True
+    return np.flatnonzero(kept)

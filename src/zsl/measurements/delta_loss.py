@@ -1,0 +1,89 @@
+"""``delta_loss``: how the loss of every evaluation token changes from step t to 2t.
+
+Later minus earlier, so improvement is negative (Eqs. 3, 5, 6; Figs 3, 5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from zsl.config.grids import checkpoint_name
+from zsl.errors import MeasurementError
+from zsl.measurements.hdf5 import reading, write_dataset, writing
+from zsl.measurements.interference import interference
+
+DESCRIPTION = "token loss at step_next minus token loss at step; improvement is negative"
+
+
+def read_token_losses(path: Path, step: int) -> np.ndarray:
+    """Token losses at ``step``, (sequences, positions) float32 nats.
+
+    Raises MeasurementError when the file does not hold that step.
+    """
+    with reading(path) as file:
+        name = f"{checkpoint_name(step)}/token_losses"
+        if name not in file:
+            raise MeasurementError(f"{path}: holds no {name}; measure that checkpoint first")
+        return file[name][:]
+
+
+def measure_delta_loss(
+    pairs: Sequence[tuple[int, int]], sources: dict[int, Path], out: Path, *, run: str
+) -> None:
+    """Write the changes over ``pairs`` of steps to the HDF5 file ``out``.
+
+    ``sources`` gives the token-loss file that holds each step.
+    """
+    with writing(out, run=run, measurement="delta_loss") as file:
+        for step, step_next in sorted(pairs):
+            earlier = read_token_losses(sources[step], step)
+            later = read_token_losses(sources[step_next], step_next)
+            # Differences of float32 losses are exact in float64; the file keeps float32.
+            write_delta_loss(file, step, step_next, np.subtract(later, earlier, dtype=np.float64))
+
+
+def write_delta_loss(file: h5py.File, step: int, step_next: int, delta: np.ndarray) -> None:
+    """Write one interval's changes, ``delta`` (sequences, positions) float64, with D and M."""
+    measured = interference(delta)
+    group = file.create_group(checkpoint_name(step))
+    group.attrs["step"] = step
+    group.attrs["step_next"] = step_next
+    write_dataset(
+        group,
+        "delta_loss",
+        delta.astype(np.float32),
+        units="nats",
+        axes=("sequences", "positions"),
+        description=DESCRIPTION,
+    )
+    for name, value, units, description in (
+        ("D", measured.D, "1", "destructive interference (Eq. 3), from float64 differences"),
+        ("M", measured.M, "nats", "mean absolute change (Eq. 5), from float64 differences"),
+        ("mean", measured.mean, "nats", "mean change, from float64 differences"),
+    ):
+        write_dataset(group, name, np.float64(value), units=units, axes=(), description=description)
+
+
+def delta_loss_rows(paths: Iterable[Path]) -> list[dict[str, float | int | str]]:
+    """One row per interval of the delta-loss files ``paths``, by step."""
+    rows = []
+    for path in paths:
+        with reading(path) as file:
+            for group in file.values():
+                mean = float(group["mean"][()])
+                rows.append(
+                    {
+                        "run": str(file.attrs["run"]),
+                        "step": int(group.attrs["step"]),
+                        "step_next": int(group.attrs["step_next"]),
+                        "D": float(group["D"][()]),
+                        "M": float(group["M"][()]),
+                        "mean": mean,
+                        "abs_dL": abs(mean),
+                    }
+                )
+    return sorted(rows, key=lambda row: row["step"])
