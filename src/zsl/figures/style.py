@@ -1,0 +1,162 @@
+"""One look for all figures: sizes, colours, axes, and the span of deceleration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any
+
+import matplotlib
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+from zsl.study import Study
+
+SINGLE = 3.03
+"""Width of a column of the paper, inches."""
+DOUBLE = 6.3
+"""Width of its text, inches."""
+SPAN_COLOUR = "0.86"
+SPAN_LABEL = "deceleration"
+
+RC: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 7.5,
+    "axes.labelsize": 7.5,
+    "axes.titlesize": 7.5,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 6.5,
+    "legend.frameon": False,
+    "legend.handlelength": 1.6,
+    "legend.labelspacing": 0.3,
+    "legend.columnspacing": 1.0,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.width": 0.4,
+    "ytick.minor.width": 0.4,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 2.8,
+    "figure.dpi": 100,
+}
+
+
+def styled(
+    draw: Callable[[pd.DataFrame, Study], Figure],
+) -> Callable[[pd.DataFrame, Study], Figure]:
+    """Let ``draw`` work under the defaults of matplotlib and ``RC``, whatever the user has set."""
+
+    @wraps(draw)
+    def inner(data: pd.DataFrame, study: Study) -> Figure:
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update(RC)
+            return draw(data, study)
+
+    return inner
+
+
+def figure(width: float, height: float) -> Figure:
+    """An empty figure, known to no window system: it is gone when it is out of scope."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def colours(study: Study) -> dict[str, str]:
+    """A colour for each run id: viridis from light (first, smallest) to dark (last, largest).
+
+    Viridis is ordered in lightness and safe for the colour-blind; its pale end, unreadable on
+    white, is left out.
+    """
+    n = len(study.runs)
+    at = [0.5] if n == 1 else [0.88 * (1 - i / (n - 1)) for i in range(n)]
+    return {run.id: to_hex(colormaps["viridis"](x)) for run, x in zip(study.runs, at, strict=True)}
+
+
+def run_legend(study: Study, drawn: Iterable[str], **line: Any) -> list[Line2D]:
+    """A legend entry for each run that is drawn, in the order of ``study.runs``.
+
+    Imported runs have an asterisk; :func:`imported_legend` explains it.
+    """
+    colour = colours(study)
+    kept = set(drawn)
+    return [
+        Line2D([], [], color=colour[run.id], label=run.label + "*" * run.imported, **line)
+        for run in study.runs
+        if run.id in kept
+    ]
+
+
+def imported_legend(study: Study, drawn: Iterable[str]) -> list[Line2D]:
+    """The entry that explains the asterisk, if an imported run is drawn."""
+    kept = set(drawn)
+    if not any(run.imported for run in study.runs if run.id in kept):
+        return []
+    return [Line2D([], [], linestyle="none", label="* imported")]
+
+
+def deceleration(study: Study, drawn: Iterable[str]) -> pd.DataFrame:
+    """Steps of deceleration t_d of the runs that are drawn: part, run, label, imported, step."""
+    kept = set(drawn)
+    info = {run.id: run for run in study.runs}
+    found = [
+        {
+            "part": "t_d",
+            "run": fit["run"],
+            "label": info[fit["run"]].label,
+            "imported": info[fit["run"]].imported,
+            "step": fit["t_d"],
+        }
+        for fit in study.fits()
+        if fit["run"] in kept
+    ]
+    return pd.DataFrame(found, columns=["part", "run", "label", "imported", "step"])
+
+
+def draw_deceleration(axes: Axes, data: pd.DataFrame) -> list[Patch]:
+    """Fill from the first to the last t_d (rows with ``part`` t_d); return the legend's entry."""
+    steps = data.loc[data["part"] == "t_d", "step"]
+    if steps.empty:
+        return []
+    axes.axvspan(
+        steps.min(),
+        steps.max(),
+        facecolor=SPAN_COLOUR,
+        edgecolor=SPAN_COLOUR,
+        linewidth=1,
+        zorder=0,
+    )
+    return [Patch(facecolor=SPAN_COLOUR, label=SPAN_LABEL)]
+
+
+def log_steps(axes: Axes, label: str = "step $t$") -> None:
+    """A logarithmic x axis in steps: a label for each power of ten."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(base=10, numticks=12))
+    axes.xaxis.set_minor_locator(LogLocator(base=10, subs=tuple(range(2, 10)), numticks=120))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(label)
+
+
+def log_plain(axis: Axis, low: float, high: float) -> None:
+    """Plain numbers as ticks on a logarithmic axis from ``low`` to ``high``.
+
+    At most seven: 1 to 10 without the crowded ones on a short axis, 1, 2, 5 or only powers of
+    ten on a longer one.
+    """
+    for subs in ([1, 1.5, 2, 2.5, 3, 4, 5, 6, 8], [1, 2, 3, 4, 6], [1, 2, 5], [1, 3], [1]):
+        ticks = [s * 10.0**e for e in range(-12, 13) for s in subs if low <= s * 10.0**e <= high]
+        if len(ticks) <= 7:
+            break
+    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())

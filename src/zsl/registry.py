@@ -1,0 +1,199 @@
+"""Every figure and table of the paper, and which of them an experiment can make.
+
+Read when the workflow's DAG is built, so nothing heavy is imported here. Alias targets
+(``fig05``, ``table1``), captions and inputs of the rules follow from ``TARGETS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from zsl.config.schema import Experiment
+
+InputKind = Literal["train_loss", "eval_loss", "delta_loss", "fits"]
+"""A key of ``Study.files``."""
+IMPORTED_KINDS: frozenset[InputKind] = frozenset({"train_loss", "fits"})
+"""What a run has whose smoothed train loss is imported."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One figure or table: what it shows, where the paper has it, what it is made from."""
+
+    id: str
+    """Name of the alias target and of the files, such as ``fig05``."""
+    kind: Literal["figure", "table"]
+    """What it is."""
+    number: int
+    """Its number in the paper."""
+    title: str
+    """One line, for lists and for the report."""
+    section: str
+    """Section of the paper that discusses it."""
+    inputs: tuple[InputKind, ...]
+    """Kinds of files it reads; none: it is made from the configuration alone."""
+    published: bool
+    """Whether imported (published, smoothed) curves suffice; otherwise runs made here must."""
+    caption: str
+    """Caption, a template over ``experiment``, the configuration; see :func:`caption`."""
+    suite: str = "main"
+    """The suite of runs that it shows."""
+    runs: int = 1
+    """How many runs it takes at least."""
+
+    @property
+    def module(self) -> str:
+        """The module that makes it."""
+        return f"zsl.{self.kind}s.{self.id}"
+
+    @property
+    def heading(self) -> str:
+        """Its name in the paper, such as ``Fig. 5``."""
+        return f"{'Fig.' if self.kind == 'figure' else 'Table'} {self.number}"
+
+
+TARGETS: tuple[Target, ...] = (
+    Target(
+        id="fig02",
+        kind="figure",
+        number=2,
+        title="Train loss and one-break BNSL fits",
+        section="2",
+        inputs=("train_loss", "fits"),
+        published=True,
+        caption=(
+            "Loss curves (points: train loss after LSMA with k = {experiment.curves.k}) "
+            "decelerate early in training (grey: range of t_d over the runs) and are described "
+            "by a one-break BNSL (Eq. 1; bold), fitted to steps > {experiment.fits.cut}. Dashed: "
+            "its two power laws, which meet at (t_d, L_d)."
+        ),
+    ),
+    Target(
+        id="fig03",
+        kind="figure",
+        number=3,
+        title="Destructive interference in per-token loss improvements",
+        section="3.2",
+        inputs=("delta_loss", "fits"),
+        published=False,
+        caption=(
+            "Zero-sum learning throughout training: destructive interference D (Eq. 3) in the "
+            "changes of the evaluation tokens' losses from step t to 2t, drawn at t. Grey: range "
+            "of t_d over the runs."
+        ),
+    ),
+    Target(
+        id="fig05",
+        kind="figure",
+        number=5,
+        title="Contributions of D and M to the loss improvement",
+        section="3.3",
+        inputs=("delta_loss", "fits"),
+        published=False,
+        caption=(
+            "Training trajectories in destructive interference D and mean magnitude M of the "
+            "changes of per-token losses from step t to 2t; thin lines join equal "
+            "|ΔL| = M(1 - D) (Eq. 6). Circles: first point; dotted: into the interval that "
+            "holds t_d; triangles: last point."
+        ),
+    ),
+    Target(
+        id="fig13",
+        kind="figure",
+        number=13,
+        title="Raw and smoothed train loss",
+        section="A.2",
+        inputs=("train_loss",),
+        published=False,
+        caption=(
+            "Train loss of single batches (grey, subsampled) and smoothed by LSMA with "
+            "k = {experiment.curves.k} (coloured)."
+        ),
+    ),
+    Target(
+        id="table1",
+        kind="table",
+        number=1,
+        title="Loss deceleration measurements",
+        section="2",
+        inputs=("fits",),
+        published=True,
+        caption=(
+            "Loss deceleration measurements (Eq. 2) from fits to steps > {experiment.fits.cut} "
+            "of the smoothed train loss."
+        ),
+    ),
+    Target(
+        id="table2",
+        kind="table",
+        number=2,
+        title="Loss improvement by model size",
+        section="4.1",
+        inputs=("eval_loss",),
+        published=False,
+        runs=2,
+        caption="Difference in evaluation loss (nats) between consecutive model sizes at step t.",
+    ),
+    Target(
+        id="table3",
+        kind="table",
+        number=3,
+        title="Model and optimizer parameters",
+        section="A.1",
+        inputs=(),
+        published=False,
+        caption="Model and optimizer parameters of the runs; parameters include embeddings.",
+    ),
+    Target(
+        id="table4",
+        kind="table",
+        number=4,
+        title="BNSL parameters",
+        section="A.2",
+        inputs=("fits",),
+        published=True,
+        caption=(
+            "BNSL parameters (Eq. 1) with their standard errors, and root standard log error "
+            "(RSLE), from fits to steps > {experiment.fits.cut} of the smoothed train loss."
+        ),
+    ),
+)
+BY_ID: Mapping[str, Target] = {target.id: target for target in TARGETS}
+"""The targets by name."""
+
+
+def available(experiment: Experiment) -> tuple[Target, ...]:
+    """The figures and tables that an experiment can make, in the order of ``TARGETS``.
+
+    A suite of imported curves alone makes those that such curves suffice for: Fig. 2 and
+    Tables 1 and 4.
+    """
+
+    def possible(target: Target) -> bool:
+        trained, imported = suite_runs(experiment, target.suite)
+        usable = [*trained, *imported] if target.published else trained
+        return len(usable) >= target.runs
+
+    return tuple(target for target in TARGETS if possible(target))
+
+
+def suite_runs(experiment: Experiment, suite: str) -> tuple[list[str], list[str]]:
+    """Names of the runs of a suite that are trained, and of those that are imported."""
+    if suite not in experiment.suites:
+        return [], []
+    settings = experiment.suites[suite]
+    return list(settings.runs), list(settings.imported.names) if settings.imported else []
+
+
+def caption(target: Target, experiment: Experiment) -> str:
+    """The caption of a target, filled from the configuration, with what is imported."""
+    text = f"{target.heading}: {target.caption.format(experiment=experiment)}"
+    _, imported = suite_runs(experiment, target.suite)
+    if imported and target.published:
+        text += f" * imported, not trained here: {', '.join(imported)}."
+    elif imported:
+        text += f" Left out, since only smoothed curves are imported: {', '.join(imported)}."
+    return text
