@@ -62,3 +62,51 @@ def doubling_pairs(steps: list[int]) -> list[tuple[int, int]]:
     """The intervals [t, 2t] of Fig. 3 whose both ends are in ``steps``, by t (t >= 1)."""
     kept = set(steps)
     return [(t, 2 * t) for t in sorted(kept) if t > 0 and 2 * t in kept]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the checkpoints of a run are spread over segments and measurement files."""
+
+    checkpoints: tuple[int, ...]
+    """Steps with a checkpoint, ascending."""
+    segments: tuple[Segment, ...]
+    """The chain of segments."""
+    blocks: dict[str, tuple[int, ...]]
+    """Checkpoints that each measurement file covers, by the file's name, ascending."""
+
+    @staticmethod
+    def of(steps: int, also: list[int], first_segment: int, block: str) -> Layout:
+        """The layout of a run; ``block`` is ``checkpoint`` or ``segment``."""
+        kept = tuple(checkpoint_steps(steps, also))
+        chain = tuple(segments(steps, first_segment))
+        if block == "checkpoint":
+            blocks = {checkpoint_name(step): (step,) for step in kept}
+        else:
+            blocks = {part.name: tuple(s for s in kept if part.owns(s)) for part in chain}
+        return Layout(kept, chain, blocks)
+
+    def owned(self, segment: Segment) -> list[int]:
+        """Checkpoints that a segment writes."""
+        return [step for step in self.checkpoints if segment.owns(step)]
+
+    def previous(self, segment: Segment) -> Segment | None:
+        """The segment that a segment starts from."""
+        return next((part for part in self.segments if part.end == segment.start), None)
+
+    def segment_of(self, step: int) -> Segment:
+        """The segment that writes a checkpoint."""
+        return next(part for part in self.segments if part.owns(step))
+
+    def block_of(self, step: int) -> str:
+        """Name of the measurement file that covers a checkpoint."""
+        return next(name for name, steps in self.blocks.items() if step in steps)
+
+    def pairs(self, block: str) -> list[tuple[int, int]]:
+        """Intervals [t, 2t] that end at a checkpoint of the block."""
+        ends = self.blocks[block]
+        return [pair for pair in doubling_pairs(list(self.checkpoints)) if pair[1] in ends]
+
+    def delta_blocks(self) -> list[str]:
+        """Blocks in which an interval ends."""
+        return [name for name in self.blocks if self.pairs(name)]

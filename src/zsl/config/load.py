@@ -16,7 +16,8 @@ import yaml
 from pydantic import ValidationError
 
 from zsl.config.checks import problems
-from zsl.config.schema import Experiment, ImportedCurves, Run
+from zsl.config.grids import Layout, Segment
+from zsl.config.schema import Corpus, Experiment, ImportedCurves, Run
 from zsl.errors import ConfigError
 
 PUBLISHED_FILE = "bnsl_fit.json"
@@ -33,6 +34,28 @@ class Plan:
     """Runs trained here, by run id (``<suite>-<name>``), in the order of the configuration."""
     imported: dict[str, ImportedCurves]
     """Where the curves of runs not trained here come from, by run id."""
+
+    def layout(self, id: str) -> Layout:
+        """Segments, checkpoints and measurement files of a run."""
+        kept = self.runs[id].checkpoints
+        block = self.experiment.measurements.block
+        return Layout.of(self.runs[id].steps, kept.also, kept.first_segment, block)
+
+    def corpus(self, id: str) -> Corpus:
+        """The corpus a run is trained on."""
+        return self.experiment.corpora[self.runs[id].corpus]
+
+    def segment_settings(self, id: str, segment: Segment) -> Run:
+        """The run's settings as far as they matter for a segment.
+
+        The total number of steps is left out where the schedule does not depend on it, so
+        that a longer run shares the segments of a shorter one.
+        """
+        run = self.runs[id]
+        owned = self.layout(id).owned(segment)
+        steps = run.steps if run.schedule.name == "cosine_with_warmup" else segment.end
+        kept = run.checkpoints.model_copy(update={"also": owned})
+        return run.model_copy(update={"steps": steps, "checkpoints": kept})
 
     def run_ids(self, suite: str) -> list[str]:
         """Run ids of a suite, trained ones first, each in the order of the configuration."""

@@ -113,8 +113,6 @@ class Checkpoints(Settings):
     first_segment: int = Field(default=4096, ge=1)
     """Last step of the first segment; the next ones end at its doublings and the last step.
     Not more than a job's time limit allows: a segment resumes, but is published whole."""
-    save_every: int = Field(default=1000, ge=1)
-    """Steps between the saves from which an interrupted segment resumes."""
 
 
 class Precision(Settings):

@@ -105,6 +105,9 @@ class MemmapSource(Settings):
     """A list of files to download."""
     dtype: Literal["uint16", "uint32"] = "uint16"
     """Number format of a token."""
+    eos_token_id: int | None = Field(default=None, ge=0)
+    """EOS in these files where it is another id of the same vocabulary than the tokenizer's; the
+    two ids are exchanged in the copy that is made. None: the tokenizer's."""
     subset_tokens: int | None = Field(default=None, ge=1)
     """Read a proportional subset of the shards, just large enough for this many tokens, with
     the shares of the whole list; recorded in the manifest. None: all of them."""

@@ -11,6 +11,7 @@ import pandas as pd
 from zsl.curves.smoothing import lsma, subsample
 from zsl.errors import ZslError
 from zsl.files import read_json
+from zsl.measurements.delta_loss import delta_loss_rows
 from zsl.measurements.hdf5 import reading
 
 
@@ -67,3 +68,9 @@ def eval_loss_curve(run: str, paths: Sequence[Path]) -> pd.DataFrame:
                 step = int(group.attrs["step"])
                 rows.append((run, step, float(losses.mean(dtype=np.float64))))
     return pd.DataFrame(sorted(rows), columns=["run", "step", "eval_loss"])
+
+
+def delta_loss_curve(run: str, paths: Sequence[Path]) -> pd.DataFrame:
+    """D, M and mean of the loss changes over every interval in the delta-loss files ``paths``."""
+    rows = [row for path in paths for row in delta_loss_rows(path)]
+    return pd.DataFrame([{"run": run, **row} for row in rows]).sort_values("step")

@@ -61,6 +61,11 @@ def build_model(run: Run, tokenizer: Tokenizer) -> OLMo:
         return OLMo(model_config(run.model, run.sequence_length, tokenizer))
 
 
+def empty_model(model: Model, sequence_length: int, tokenizer: Tokenizer) -> OLMo:
+    """A model to load a checkpoint into: its weights are not initialised."""
+    return OLMo(model_config(model, sequence_length, tokenizer), init_params=False)
+
+
 def train_config(run: Run) -> TrainConfig:
     """The parts of OLMo's training configuration that its builders read."""
     optimizer, schedule = run.optimizer, run.schedule

@@ -34,7 +34,7 @@ from zsl.errors import TrainingError
 from zsl.files import sha256, write_json
 from zsl.progress import Progress
 from zsl.training.checkpoint import FILES, TrainingState, load_checkpoint, save_checkpoint
-from zsl.training.guards import locked, stop_signal
+from zsl.training.guards import SaveClock, locked, stop_signal
 from zsl.training.model import build_model, learning_rate, make_optimizer, make_scheduler
 from zsl.training.order import batch_indices, data_order
 from zsl.training.parallel import Processes
@@ -129,6 +129,7 @@ def train_segment(
         records = _resume(trainer, segment, state, parent)
         owned = owned_steps(trainer.run, segment)
         progress = Progress(name, segment.end, done=trainer.state.step)
+        saves = SaveClock()
         if trainer.state.step in owned:
             _save(trainer, owned, records, state)
         while trainer.state.step < segment.end:
@@ -136,11 +137,12 @@ def train_segment(
             records.add(trainer, *trainer.step(), started)
             step = trainer.state.step
             stopping = trainer.group.any(bool(arrived))
-            due = step in owned or stopping or step % trainer.run.checkpoints.save_every == 0
+            due = step in owned or stopping or trainer.group.any(saves.due())
             if due or trainer.group.device.type == "cpu" or step % FLUSH_EVERY == 0:
                 _check_finite(trainer, records, state)
             if due:
-                _save(trainer, owned, records, state)
+                with saves.timed():
+                    _save(trainer, owned, records, state)
             progress.update(step, records.summary)
             if stopping:
                 log.warning("%s: stopped by a signal at step %d, saved", name, step)

@@ -1,0 +1,39 @@
+# Loss deceleration and zero-sum learning: from text to every table and figure.
+#
+#   snakemake --cores all                                       the default experiment, mini
+#   snakemake --cores all fig05                                 one figure
+#   snakemake --profile slurm --configfile config/paper.yaml all    the paper, on a cluster
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+# Several --configfile merge; mini is read only when none is given, lest its runs leak in.
+if not workflow.configfiles:
+
+    configfile: "config/config.yaml"
+
+
+# The whole environment, for the cluster's container runtime (--sdm apptainer).
+container: "docker://python:3.11-slim"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/measurements.smk"
+include: "workflow/rules/curves.smk"
+include: "workflow/rules/fits.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
+
+
+# Every table and figure that this experiment can make.
+rule all:
+    default_target: True
+    input:
+        tables=all_tables(),
+        figures=all_figures(),

@@ -1,0 +1,65 @@
+"""What every workflow script does around its one library call.
+
+``with job(snakemake):`` fixes the number of threads before numpy and torch are imported,
+logs to the rule's log file and the terminal, writes the lineage record when the block
+succeeds, and turns an error the user can act on into one clean line and exit code 1. All
+other imports of a script stand inside the block.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from zsl.errors import ZslError
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+
+@contextmanager
+def job(snakemake: Any, **named: Any) -> Iterator[None]:
+    """Run the body of a script as a recorded, logged job; ``named`` as for ``recorded``."""
+    fix_threads(getattr(snakemake.params, "threads", 1))
+    _log_to(Path(snakemake.log[0]), _title(snakemake))
+    try:
+        from zsl.lineage.record import recorded
+
+        with recorded(snakemake, **named):
+            yield
+    except ZslError as error:
+        logging.getLogger("zsl").error("%s", error)
+        sys.exit(1)
+    except Exception:
+        logging.getLogger("zsl").exception("a fault of the workflow, not of its input:")
+        raise
+
+
+def fix_threads(threads: int) -> None:
+    """Let numerical libraries that are imported later use ``threads`` threads."""
+    for variable in THREAD_VARIABLES:
+        os.environ[variable] = str(threads)
+
+
+def _title(snakemake: Any) -> str:
+    return " ".join([snakemake.rule, *map(str, snakemake.wildcards)])
+
+
+def _log_to(path: Path, title: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = logging.FileHandler(path, mode="w", encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    terminal = logging.StreamHandler(sys.stderr)
+    terminal.setFormatter(logging.Formatter(f"[{title}] %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[file, terminal], force=True)
+    logging.getLogger("zsl").setLevel(logging.INFO)

@@ -1,0 +1,209 @@
+"""The plan of the experiment, and the functions that the rules look things up with."""
+
+import re
+import sys
+from glob import glob
+from pathlib import Path
+
+from zsl import registry
+from zsl.config.grids import Segment
+from zsl.config.load import resolve
+from zsl.config.parameters import n_parameters
+from zsl.data.budget import check_budget, known_tokens, requirement
+from zsl.errors import ZslError
+from zsl.lineage.fingerprint import fingerprint
+from zsl.lineage.pins import pins
+
+
+
+def checked(function, *arguments):
+    """Call a function; what it says about the user's input ends Snakemake in clean lines."""
+    try:
+        return function(*arguments)
+    except ZslError as error:
+        sys.exit(f"Error in the configuration:\n{error}")
+
+
+PLAN = checked(resolve, config)
+
+EXPERIMENT = PLAN.experiment
+THREADS = EXPERIMENT.threads
+RESULTS = f"results/{EXPERIMENT.experiment}"
+LINEAGE = f"{RESULTS}/lineage"
+LOGS = f"{RESULTS}/logs"
+TARGETS = {target.id: target for target in registry.available(EXPERIMENT)}
+MAIN = PLAN.run_ids("main")
+MEASURED = {"eval_loss": "token_losses", "delta_loss": "delta_loss"}
+TRAINED = [run for run in MAIN if run in PLAN.runs]
+
+
+def any_of(names):
+    """A regular expression for exactly these names, so that a typo is one clean line."""
+    return "|".join(sorted(map(re.escape, names))) or "(?!)"
+
+
+def of_kind(kind):
+    """Names of the targets of a kind that this experiment can make."""
+    return [id for id, target in TARGETS.items() if target.kind == kind]
+
+
+wildcard_constraints:
+    corpus=any_of(EXPERIMENT.corpora),
+    suite=any_of(EXPERIMENT.suites),
+    run=any_of([*PLAN.runs, *PLAN.imported]),
+    segment=r"\d{8}-\d{8}",
+    block=r"step\d{8}|\d{8}-\d{8}",
+    figure=any_of(of_kind("figure")),
+    table=any_of(of_kind("table")),
+
+
+def code(script, modules=(), files=()):
+    """Fingerprint of a script and of all library code it reaches."""
+    return fingerprint(Path("workflow/scripts") / script, modules=modules, files=files)
+
+
+def segment_folder(run, segment):
+    """Folder of a segment's checkpoints."""
+    return f"{RESULTS}/training/{run}/{segment.name}"
+
+
+def segment_manifest(run, segment):
+    """Manifest of a segment's checkpoints, which stands for the folder."""
+    return f"{segment_folder(run, segment)}.manifest.json"
+
+
+def token_manifest(run):
+    """Manifest of the tokens a run reads, which stands for their folder."""
+    return f"{RESULTS}/data/{PLAN.runs[run].corpus}/manifest.json"
+
+
+def token_folder(run):
+    """Folder of the tokens a run reads."""
+    return f"{RESULTS}/data/{PLAN.runs[run].corpus}/tokens"
+
+
+def previous_segment(wildcards):
+    """Manifest and folder of the segment that this one starts from, if any."""
+    layout = PLAN.layout(wildcards.run)
+    before = layout.previous(Segment.parse(wildcards.segment))
+    if before is None:
+        return {}
+    return {
+        "previous": segment_manifest(wildcards.run, before),
+        "previous_checkpoints": ancient(segment_folder(wildcards.run, before)),
+    }
+
+
+def block_checkpoints(wildcards):
+    """Manifest and folder of the checkpoints that a measurement file covers."""
+    layout = PLAN.layout(wildcards.run)
+    segment = layout.segment_of(layout.blocks[wildcards.block][0])
+    return {
+        "manifest": segment_manifest(wildcards.run, segment),
+        "checkpoints": ancient(segment_folder(wildcards.run, segment)),
+    }
+
+
+def local_files(corpus):
+    """Local files that a corpus is made of; those that are missing stand as they are written."""
+    made = EXPERIMENT.corpora[corpus]
+    patterns = [p for source in [*made.train, *made.eval_sources] for p in getattr(source, "paths", [])]
+    if getattr(made.tokenizer, "path", None):
+        patterns.append(made.tokenizer.path)
+    return [path for p in patterns for path in sorted(glob(p, recursive=True)) or [p]]
+
+
+def check_tokens():
+    """Stop when a corpus whose size is known is too small for its runs."""
+    for name, corpus in EXPERIMENT.corpora.items():
+        needs = [requirement(id, run) for id, run in PLAN.runs.items() if run.corpus == name]
+        tokens = known_tokens(corpus, Path(f"{RESULTS}/data/{name}/manifest.json"), Path.cwd())
+        if tokens is not None:
+            check_budget(name, tokens, needs)
+
+
+def published_source(suite):
+    """Where the curves of a suite are downloaded from."""
+    source = EXPERIMENT.suites[suite].imported
+    return {"url": source.url, "sha256": source.sha256}
+
+
+def published_file(run):
+    """The file that a run's imported curve is in: the user's own, or the downloaded one."""
+    source = PLAN.imported[run]
+    return source.path or f"{RESULTS}/data/published/{run.split('-', 1)[0]}.json"
+
+
+def measurement_files(measurement, run):
+    """All files of a measurement of a run."""
+    layout = PLAN.layout(run)
+    blocks = layout.delta_blocks() if measurement == "delta_loss" else layout.blocks
+    return [f"{RESULTS}/measurements/{measurement}/{run}/{block}.h5" for block in blocks]
+
+
+def pair_blocks(wildcards):
+    """Block that holds each checkpoint which a block's intervals start from or end at."""
+    layout = PLAN.layout(wildcards.run)
+    steps = {step for pair in layout.pairs(wildcards.block) for step in pair}
+    return {step: layout.block_of(step) for step in sorted(steps)}
+
+
+def pair_files(wildcards):
+    """Token losses that a block's intervals start from and end at."""
+    folder = f"{RESULTS}/measurements/token_losses/{wildcards.run}"
+    blocks = dict.fromkeys(pair_blocks(wildcards).values())
+    return [f"{folder}/{block}.h5" for block in blocks]
+
+
+def run_info(run, settings=False):
+    """What figures and tables say about a run, as plain values."""
+    info = {"id": run, "label": run.split("-", 1)[1], "imported": run in PLAN.imported}
+    if run in PLAN.imported:
+        return {**info, "n_parameters": None}
+    made = PLAN.runs[run]
+    number = n_parameters(made.model, PLAN.corpus(run).tokenizer.rows, made.sequence_length)
+    shown = {"settings": made.model_dump(mode="json")} if settings else {}
+    return {**info, "n_parameters": number, **shown}
+
+
+def study_inputs(target):
+    """Files by kind that a figure or table reads."""
+    folder = f"{RESULTS}/curves"
+    files = {
+        "train_loss": expand("{f}/train_loss/{run}.csv", f=folder, run=MAIN),
+        "eval_loss": expand("{f}/eval_loss/{run}.csv", f=folder, run=TRAINED),
+        "delta_loss": expand("{f}/delta_loss/{run}.csv", f=folder, run=TRAINED),
+        "fits": expand("{f}/{run}.json", f=f"{RESULTS}/fits", run=MAIN),
+    }
+    return {kind: files[kind] for kind in TARGETS[target].inputs}
+
+
+def study(target):
+    """What a figure or table reads besides files, as plain values: only what it depends on."""
+    from_settings = not TARGETS[target].inputs
+    options = EXPERIMENT.tables.model_dump(mode="json").items()
+    return {
+        "experiment": EXPERIMENT.experiment,
+        "comparable": EXPERIMENT.comparable,
+        "runs": [run_info(run, settings=from_settings) for run in MAIN],
+        "options": {key: value for key, value in options if key.startswith(target)},
+    }
+
+
+def printed_values(target):
+    """The paper's own values of a table, if it is one."""
+    path = Path(f"src/zsl/tables/paper/{target}.csv")
+    return [path] if path.exists() else []
+
+
+def caption(target):
+    """Caption of a figure or table, filled from the configuration."""
+    return registry.caption(TARGETS[target], EXPERIMENT)
+
+
+def target_file(target, suffix):
+    """Path of a figure or table."""
+    return f"{RESULTS}/{TARGETS[target].kind}s/{target}.{suffix}"
+
+
+checked(check_tokens)

@@ -1,0 +1,74 @@
+"""From step records and measurements to tidy CSV tables, one per run and kind."""
+
+
+rule train_loss:
+    """The train loss of every step, smoothed and subsampled (A.2, Fig. 13)."""
+    input:
+        lambda wildcards: [
+            f"{RESULTS}/training/{wildcards.run}/{segment.name}.steps.csv"
+            for segment in PLAN.layout(wildcards.run).segments
+        ],
+    output:
+        csv=RESULTS + "/curves/train_loss/{run}.csv",
+        lineage=LINEAGE + "/curves/train_loss/{run}.json",
+    wildcard_constraints:
+        run=any_of(PLAN.runs),
+    log:
+        LOGS + "/curves/train_loss/{run}.log",
+    params:
+        code=code("train_loss.py"),
+        packages=pins("numpy", "pandas"),
+        threads=THREADS,
+        curves=EXPERIMENT.curves.model_dump(mode="json"),
+    threads: THREADS
+    message:
+        "Train loss of {wildcards.run}"
+    script:
+        "../scripts/train_loss.py"
+
+
+rule imported_loss:
+    """The smoothed train loss of a model that was not trained here."""
+    input:
+        lambda wildcards: published_file(wildcards.run),
+    output:
+        csv=RESULTS + "/curves/train_loss/{run}.csv",
+        lineage=LINEAGE + "/curves/train_loss/{run}.json",
+    wildcard_constraints:
+        run=any_of(PLAN.imported),
+    log:
+        LOGS + "/curves/train_loss/{run}.log",
+    params:
+        code=code("imported_loss.py"),
+        packages=pins("numpy", "pandas"),
+        threads=THREADS,
+        name=lambda wildcards: wildcards.run.split("-", 1)[1],
+        note=lambda wildcards: PLAN.imported[wildcards.run].note,
+    threads: THREADS
+    message:
+        "Imported train loss of {wildcards.run}"
+    script:
+        "../scripts/imported_loss.py"
+
+
+rule measured:
+    """Means over evaluation tokens: the loss, or D and M of its changes (Figs 3 and 5)."""
+    input:
+        lambda wildcards: measurement_files(MEASURED[wildcards.curve], wildcards.run),
+    output:
+        csv=RESULTS + "/curves/{curve}/{run}.csv",
+        lineage=LINEAGE + "/curves/{curve}/{run}.json",
+    wildcard_constraints:
+        curve=any_of(MEASURED),
+        run=any_of(PLAN.runs),
+    log:
+        LOGS + "/curves/{curve}/{run}.log",
+    params:
+        code=code("measured.py"),
+        packages=pins("numpy", "pandas", "h5py"),
+        threads=THREADS,
+    threads: THREADS
+    message:
+        "Curve {wildcards.curve} of {wildcards.run}"
+    script:
+        "../scripts/measured.py"

@@ -1,0 +1,41 @@
+"""From fits and curves to the figures of the paper, each with the data behind it."""
+
+
+rule figure:
+    """One figure of the registry; its module alone makes it stale, not those of the others."""
+    input:
+        unpack(lambda wildcards: study_inputs(wildcards.figure)),
+    output:
+        pdf=RESULTS + "/figures/{figure}.pdf",
+        svg=report(
+            RESULTS + "/figures/{figure}.svg",
+            caption="../report/caption.rst",
+            category="Figures",
+            labels=lambda wildcards: {"figure": TARGETS[wildcards.figure].heading},
+        ),
+        csv=RESULTS + "/figures/{figure}.csv",
+        lineage=LINEAGE + "/figures/{figure}.json",
+    log:
+        LOGS + "/figures/{figure}.log",
+    params:
+        code=lambda wildcards: code("figure.py", modules=[TARGETS[wildcards.figure].module]),
+        packages=pins("numpy", "pandas", "matplotlib"),
+        threads=THREADS,
+        study=lambda wildcards: study(wildcards.figure),
+        caption=lambda wildcards: caption(wildcards.figure),
+    threads: THREADS
+    message:
+        "Making {wildcards.figure}"
+    script:
+        "../scripts/figure.py"
+
+
+# Alias targets: `snakemake fig05`.
+for id in of_kind("figure"):
+
+    rule:
+        name:
+            id
+        input:
+            target_file(id, "svg"),
+

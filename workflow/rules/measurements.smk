@@ -1,0 +1,55 @@
+"""From checkpoints to HDF5: per-token losses, and their changes from step t to 2t.
+
+A file covers a block: one checkpoint, or all checkpoints of a segment
+(``measurements.block``).
+"""
+
+
+rule token_losses:
+    """The loss of every evaluation token at the checkpoints of a block."""
+    input:
+        unpack(block_checkpoints),
+        tokens=lambda wildcards: token_manifest(wildcards.run),
+        token_files=lambda wildcards: ancient(token_folder(wildcards.run)),
+    output:
+        h5=RESULTS + "/measurements/token_losses/{run}/{block}.h5",
+        lineage=LINEAGE + "/measurements/token_losses/{run}/{block}.json",
+    log:
+        LOGS + "/measurements/token_losses/{run}/{block}.log",
+    params:
+        code=code("token_losses.py"),
+        packages=pins("torch", "ai2-olmo", "numpy", "h5py", "safetensors"),
+        threads=THREADS,
+        steps=lambda wildcards: list(PLAN.layout(wildcards.run).blocks[wildcards.block]),
+        model=lambda wildcards: PLAN.runs[wildcards.run].model.model_dump(mode="json"),
+        sequence_length=lambda wildcards: PLAN.runs[wildcards.run].sequence_length,
+        tokenizer=lambda wildcards: PLAN.corpus(wildcards.run).tokenizer.model_dump(mode="json"),
+        evaluation=lambda wildcards: PLAN.corpus(wildcards.run).evaluation.model_dump(mode="json"),
+        micro_batch_size=EXPERIMENT.measurements.micro_batch_size,
+    threads: THREADS
+    message:
+        "Token losses of {wildcards.run}, {wildcards.block}"
+    script:
+        "../scripts/token_losses.py"
+
+
+rule delta_loss:
+    """The change of every token's loss over the intervals [t, 2t] that end in a block."""
+    input:
+        pair_files,
+    output:
+        h5=RESULTS + "/measurements/delta_loss/{run}/{block}.h5",
+        lineage=LINEAGE + "/measurements/delta_loss/{run}/{block}.json",
+    log:
+        LOGS + "/measurements/delta_loss/{run}/{block}.log",
+    params:
+        code=code("delta_loss.py"),
+        packages=pins("numpy", "h5py"),
+        threads=THREADS,
+        pairs=lambda wildcards: PLAN.layout(wildcards.run).pairs(wildcards.block),
+        blocks=pair_blocks,
+    threads: THREADS
+    message:
+        "Loss changes of {wildcards.run}, {wildcards.block}"
+    script:
+        "../scripts/delta_loss.py"

@@ -1,0 +1,46 @@
+"""From fits, curves and settings to the tables of the paper, in four formats each."""
+
+
+rule table:
+    """One table of the registry; its module alone makes it stale, not those of the others."""
+    input:
+        unpack(lambda wildcards: study_inputs(wildcards.table)),
+    output:
+        csv=RESULTS + "/tables/{table}.csv",
+        tex=RESULTS + "/tables/{table}.tex",
+        md=RESULTS + "/tables/{table}.md",
+        html=report(
+            RESULTS + "/tables/{table}.html",
+            caption="../report/caption.rst",
+            category="Tables",
+            labels=lambda wildcards: {"table": TARGETS[wildcards.table].heading},
+        ),
+        lineage=LINEAGE + "/tables/{table}.json",
+    log:
+        LOGS + "/tables/{table}.log",
+    params:
+        code=lambda wildcards: code(
+            "table.py",
+            modules=[TARGETS[wildcards.table].module],
+            files=printed_values(wildcards.table),
+        ),
+        packages=pins("numpy", "pandas", "tabulate"),
+        threads=THREADS,
+        study=lambda wildcards: study(wildcards.table),
+        caption=lambda wildcards: caption(wildcards.table),
+    threads: THREADS
+    message:
+        "Making {wildcards.table}"
+    script:
+        "../scripts/table.py"
+
+
+# Alias targets: `snakemake table1`.
+for id in of_kind("table"):
+
+    rule:
+        name:
+            id
+        input:
+            target_file(id, "html"),
+

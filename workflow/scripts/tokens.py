@@ -1,0 +1,26 @@
+"""Make the tokens, the tokenizer and the manifest of a corpus."""
+
+from zsl.job import job
+
+with job(snakemake):
+    from pathlib import Path
+
+    from zsl.config.load import resolve
+    from zsl.config.schema import Corpus
+    from zsl.data.budget import requirement
+    from zsl.data.corpus import build_corpus
+
+    name, out = snakemake.wildcards.corpus, snakemake.output
+    # What the runs need is checked, but is no parameter: longer runs do not remake the corpus.
+    runs = resolve(snakemake.config).runs.items()
+    build_corpus(
+        name,
+        Corpus.model_validate(snakemake.params.corpus),
+        tokens_folder=Path(out.folder),
+        tokenizer_path=Path(out.tokenizer),
+        manifest_path=Path(out.manifest),
+        state=Path(snakemake.params.state),
+        root=Path.cwd(),
+        threads=snakemake.threads,
+        requirements=[requirement(id, run) for id, run in runs if run.corpus == name],
+    )
