@@ -189,9 +189,11 @@ def suite_runs(experiment: Experiment, suite: str) -> tuple[list[str], list[str]
 
 
 def caption(target: Target, experiment: Experiment) -> str:
-    """The caption of a target, filled from the configuration, with what is imported."""
+    """The caption of a target, filled from the configuration, and, for figures, what is imported."""
     text = f"{target.heading}: {target.caption.format(experiment=experiment)}"
     _, imported = suite_runs(experiment, target.suite)
+    if target.kind == "table":
+        return text  # its notes say it
     if imported and target.published:
         text += f" * imported, not trained here: {', '.join(imported)}."
     elif imported:

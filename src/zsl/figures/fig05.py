@@ -116,16 +116,16 @@ def _draw_steps(axes: Axes, rows: pd.DataFrame) -> None:
             axes.annotate(
                 f"$t$ = {point.step:.0f}",
                 xy=(point.D, point.M),
-                xytext=(4, 5),
+                xytext=(-2, -2),
                 textcoords="offset points",
                 fontsize=5.5,
-                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.4},
-                zorder=5,
+                ha="right",
+                va="top",
             )
 
 
 def _key() -> list[Line2D]:
-    grey = {"color": "0.35"}
+    grey: dict[str, Any] = {"color": "0.35"}
     return [
         Line2D(
             [], [], marker="o", markerfacecolor="white", linestyle="none", label="first", **grey

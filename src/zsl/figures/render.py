@@ -15,7 +15,7 @@ from zsl.files import replacing
 from zsl.registry import BY_ID
 from zsl.study import Study, write_csv
 
-RC: dict[str, Any] = {"pdf.fonttype": 42, "svg.hashsalt": "zsl", "svg.fonttype": "path"}
+RC: Any = {"pdf.fonttype": 42, "svg.hashsalt": "zsl", "svg.fonttype": "path"}
 METADATA: dict[str, dict[str, Any]] = {
     "pdf": {"CreationDate": None},
     "svg": {"Date": None},

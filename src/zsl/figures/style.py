@@ -26,7 +26,7 @@ DOUBLE = 6.3
 SPAN_COLOUR = "0.86"
 SPAN_LABEL = "deceleration"
 
-RC: dict[str, Any] = {
+RC: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 7.5,
     "axes.labelsize": 7.5,
