@@ -1,0 +1,84 @@
+"""Whether a corpus has the sequences that its runs read; nothing is read twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from zsl.config.schema import Corpus, Run
+from zsl.config.sources import MemmapSource
+from zsl.data.manifest import Manifest, read_manifest
+from zsl.data.shards import local_shards, proportional
+from zsl.errors import DataError
+from zsl.files import sha256_of_json
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """Training sequences that a run reads."""
+
+    run: str
+    """Id of the run, such as ``main-14M``."""
+    sequences: int
+    """Steps times batch size."""
+    sequence_length: int
+    """Tokens per sequence."""
+
+
+def requirement(run_id: str, run: Run) -> Requirement:
+    """Sequences that a run reads from its first to its last step."""
+    return Requirement(run_id, run.steps * run.batch_size, run.sequence_length)
+
+
+def available_sequences(file_tokens: Iterable[int], sequence_length: int) -> int:
+    """Whole sequences in files of these many tokens; the rest of each file is not read."""
+    return sum(tokens // sequence_length for tokens in file_tokens)
+
+
+def check_budget(
+    corpus: str, file_tokens: Sequence[int], requirements: Iterable[Requirement]
+) -> None:
+    """Raise DataError, naming every run, if some need more sequences than the files hold."""
+    short = []
+    for need in requirements:
+        have = available_sequences(file_tokens, need.sequence_length)
+        if need.sequences > have:
+            short.append(
+                f"run {need.run} needs {need.sequences:,} sequences of {need.sequence_length:,} "
+                f"tokens, corpus {corpus} has {have:,}"
+            )
+    if short:
+        raise DataError("; ".join(short) + "; lower steps or batch_size, or add text")
+
+
+def known_tokens(corpus: Corpus, manifest_path: Path, root: Path) -> tuple[int, ...] | None:
+    """Tokens of each training file where they can be told at once: from a manifest made of the
+    same declaration, or from the sizes of local memmaps. None where the corpus has to be made
+    first.
+
+    Raises DataError if a declared local memmap is missing.
+    """
+    if manifest_path.exists():
+        manifest = read_manifest(manifest_path)
+        if manifest.declaration == declaration_digest(corpus):
+            return file_tokens(manifest)
+    tokens: list[int] = []
+    for source in corpus.train:
+        if not isinstance(source, MemmapSource) or not source.paths:
+            return None
+        shards = local_shards(source, root)
+        if source.subset_tokens is not None:
+            shards, _ = proportional(shards, source.subset_tokens)
+        tokens += [shard.tokens for shard in shards]
+    return tuple(tokens)
+
+
+def file_tokens(manifest: Manifest) -> tuple[int, ...]:
+    """Tokens of each training file of a corpus, in reading order."""
+    return tuple(file.tokens for file in manifest.train)
+
+
+def declaration_digest(corpus: Corpus) -> str:
+    """Digest of a corpus' configuration."""
+    return sha256_of_json(corpus.model_dump(mode="json"))

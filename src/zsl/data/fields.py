@@ -1,0 +1,47 @@
+"""Which parts of a record make its text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class MissingFieldError(LookupError):
+    """A record has no text under a declared field."""
+
+
+def field_lines(record: Any, field: str) -> list[str]:
+    """Lines that a field of a record holds; ``a.b`` reaches into nested records.
+
+    A list gives one line per element, reached into element by element. Numbers are written
+    out. Raises MissingFieldError, saying what is there instead.
+    """
+    value = record
+    for part in field.split("."):
+        value = _reach(value, part, field)
+    return _texts(value, field)
+
+
+def _reach(value: Any, part: str, field: str) -> Any:
+    if isinstance(value, list):
+        return [_reach(element, part, field) for element in value]
+    if isinstance(value, dict) and part in value:
+        return value[part]
+    there = f"has {', '.join(map(str, value))}" if isinstance(value, dict) else "is not a record"
+    raise MissingFieldError(f"no field {field!r} (looking for {part!r} in what {there})")
+
+
+def _texts(value: Any, field: str) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, list):
+        return [line for element in value for line in _texts(element, field)]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return [str(value)]
+    raise MissingFieldError(
+        f"field {field!r} holds {type(value).__name__}, expected text, a number or a list of them"
+    )
+
+
+def record_text(record: Any, fields: list[str]) -> str:
+    """Text of a record: its fields' lines joined by newlines. Raises MissingFieldError."""
+    return "\n".join(line for field in fields for line in field_lines(record, field))

@@ -1,0 +1,161 @@
+"""The manifest of a corpus: what its token files hold and what they were made from.
+
+It holds no times and no paths of the machine, so that equal data have equal manifests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from zsl.errors import DataError
+from zsl.files import read_json, write_json
+
+FORMAT = 1
+Split = Literal["train", "eval"]
+
+
+@dataclass(frozen=True)
+class TokenFile:
+    """A headerless array of token ids."""
+
+    name: str
+    """File in the tokens folder."""
+    tokens: int
+    """Token ids in it."""
+    sha256: str
+    """Digest of its bytes."""
+    origin: str
+    """What it was made from or where it was fetched."""
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file that was read."""
+
+    origin: str
+    """Its address or relative path."""
+    size: int
+    """Bytes."""
+    sha256: str
+    """Digest of its bytes."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a subset takes of one group of shards."""
+
+    group: str
+    """Folder that the shards share."""
+    shards: int
+    """Shards listed, with their repetitions."""
+    tokens: int
+    """Tokens in them."""
+    shards_taken: int
+    """Shards read, with their repetitions."""
+    tokens_taken: int
+    """Tokens in them."""
+
+
+@dataclass(frozen=True)
+class SourceReport:
+    """What became of one source."""
+
+    use: Split
+    """Whether it is a source of training or of evaluation text."""
+    kind: str
+    """Kind of the source as declared."""
+    origin: str
+    """The source in one line."""
+    files: tuple[SourceFile, ...]
+    """Files read; none for a streamed dataset."""
+    documents: int = 0
+    """Documents read, before any was left out; not counted in memmaps."""
+    characters: int = 0
+    """Characters of the documents that were kept, held-out ones included."""
+    duplicates: int = 0
+    """Documents left out because their text had come before."""
+    broken: int = 0
+    """Records skipped because they could not be read."""
+    empty: int = 0
+    """Documents skipped because they had no text."""
+    held_out: int = 0
+    """Documents held out for evaluation."""
+    overlapping: int = 0
+    """Documents left out because of a window they would have shared with the evaluation."""
+    shares: tuple[Share, ...] = ()
+    """Groups of shards when a subset was read."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A corpus, as training and measurements read it."""
+
+    dtype: str
+    """Number format of a token id, ``uint16`` or ``uint32``, little-endian."""
+    vocab_size: int
+    """Token ids are below this."""
+    eos_token_id: int
+    """Id that ends each document."""
+    sequences: int
+    """Sequences of the evaluation set."""
+    sequence_length: int
+    """Tokens of an evaluation sequence."""
+    train: tuple[TokenFile, ...]
+    """Training files in reading order; a file listed twice is read twice (up-sampling)."""
+    eval: tuple[TokenFile, ...]
+    """Evaluation files."""
+    documents: int
+    """Training documents made from text."""
+    sources: tuple[SourceReport, ...]
+    """Sources in the order declared, training before evaluation."""
+    tokenizer_sha256: str
+    """Digest of tokenizer.json."""
+    declaration: str
+    """Digest of the corpus' configuration."""
+
+    @property
+    def train_tokens(self) -> int:
+        """Training tokens, files listed twice counted twice."""
+        return sum(file.tokens for file in self.train)
+
+    @property
+    def eval_tokens(self) -> int:
+        """Evaluation tokens."""
+        return sum(file.tokens for file in self.eval)
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Write a manifest as JSON, with its totals for people to read."""
+    totals = {"train_tokens": manifest.train_tokens, "eval_tokens": manifest.eval_tokens}
+    write_json(path, {"format": FORMAT, **asdict(manifest), **totals})
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest. Raises DataError if it is missing or of another format."""
+    try:
+        value = read_json(path)
+        if value.pop("format") != FORMAT:
+            raise DataError(f"{path}: another format than {FORMAT}; make the corpus again")
+        totals = (value.pop("train_tokens"), value.pop("eval_tokens"))
+        manifest = _from_json(value)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{path}: not a corpus manifest ({type(error).__name__}: {error}); make the corpus again"
+        ) from error
+    if totals != (manifest.train_tokens, manifest.eval_tokens):
+        raise DataError(f"{path}: totals disagree with the files listed; make the corpus again")
+    return manifest
+
+
+def _from_json(value: dict[str, Any]) -> Manifest:
+    def report(item: dict[str, Any]) -> SourceReport:
+        files = tuple(SourceFile(**file) for file in item.pop("files"))
+        shares = tuple(Share(**share) for share in item.pop("shares"))
+        return SourceReport(files=files, shares=shares, **item)
+
+    train = tuple(TokenFile(**file) for file in value.pop("train"))
+    evaluation = tuple(TokenFile(**file) for file in value.pop("eval"))
+    sources = tuple(report(item) for item in value.pop("sources"))
+    return Manifest(train=train, eval=evaluation, sources=sources, **value)

@@ -1,0 +1,53 @@
+"""Documents to token ids, back to back, each ended by EOS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+BATCH = 1 << 21
+"""Characters encoded at a time."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Documents as tokens."""
+
+    tokens: npt.NDArray[np.uint32]
+    """The documents back to back, each with the EOS that ends it."""
+    lengths: npt.NDArray[np.int64]
+    """(documents,) tokens of each, EOS included."""
+
+
+def token_dtype(vocab_size: int) -> str:
+    """Smallest number format that holds ids below ``vocab_size``."""
+    return "uint16" if vocab_size <= 1 << 16 else "uint32"
+
+
+def pack(texts: list[str], tokenizer: Tokenizer, eos: int) -> Packed:
+    """Encode documents on all cores; the ids do not depend on how many there are."""
+    encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+    lengths = np.fromiter((len(one) + 1 for one in encodings), np.int64, len(encodings))
+    ids = chain.from_iterable(chain(one.ids, (eos,)) for one in encodings)
+    return Packed(np.fromiter(ids, np.uint32, int(lengths.sum())), lengths)
+
+
+def packed_batches(
+    batches: Iterable[list[str]], tokenizer: Tokenizer, eos: int
+) -> Iterator[Packed]:
+    """Encode batch after batch, one ahead of the reader."""
+    with ThreadPoolExecutor(1) as pool:
+        ahead = None
+        for batch in batches:
+            job = pool.submit(pack, batch, tokenizer, eos)
+            if ahead is not None:
+                yield ahead.result()
+            ahead = job
+        if ahead is not None:
+            yield ahead.result()

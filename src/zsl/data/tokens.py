@@ -1,0 +1,82 @@
+"""Sequences of token files, as training and measurements read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from zsl.data.manifest import Manifest, Split
+from zsl.errors import DataError
+
+
+class TokenFiles:
+    """Headerless token files cut into sequences, numbered over all files in order.
+
+    Each file gives its whole sequences; its remainder is not read. Sequence i is item i of
+    OLMo's ``MemMapDataset`` over the same files.
+    """
+
+    def __init__(self, paths: Sequence[Path], dtype: str, sequence_length: int) -> None:
+        self.sequence_length = sequence_length
+        self._dtype = np.dtype(dtype).newbyteorder("<")
+        self._paths = [Path(path) for path in paths]
+        size = self._dtype.itemsize * sequence_length
+        counts = [path.stat().st_size // size for path in self._paths]
+        self._starts = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+        self._files: dict[Path, npt.NDArray[np.unsignedinteger]] = {}
+
+    def __len__(self) -> int:
+        """Number of sequences."""
+        return int(self._starts[-1])
+
+    def batch(self, indices: Sequence[int] | npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+        """Token ids of these sequences, (len(indices), sequence_length).
+
+        Raises IndexError for an index below 0 or not below ``len(self)``.
+        """
+        wanted = np.asarray(indices, dtype=np.int64)
+        if len(wanted) and (wanted.min() < 0 or wanted.max() >= len(self)):
+            raise IndexError(
+                f"sequences {wanted.min()} to {wanted.max()} asked for, there are {len(self)}"
+            )
+        tokens = np.empty((len(wanted), self.sequence_length), dtype=np.int64)
+        files = np.searchsorted(self._starts, wanted, side="right") - 1
+        for file in np.unique(files):
+            rows = files == file
+            tokens[rows] = self._sequences(int(file))[wanted[rows] - self._starts[file]]
+        return tokens
+
+    def _sequences(self, file: int) -> npt.NDArray[np.unsignedinteger]:
+        """Sequences of one file, mapped: (sequences, sequence_length)."""
+        path = self._paths[file]
+        if path not in self._files:
+            count = int(self._starts[file + 1] - self._starts[file])
+            shape = (count, self.sequence_length)
+            self._files[path] = np.memmap(path, dtype=self._dtype, mode="r", shape=shape)
+        return self._files[path]
+
+
+def open_split(
+    folder: Path, manifest: Manifest, split: Split, sequence_length: int | None = None
+) -> TokenFiles:
+    """Open the training or evaluation files of a corpus.
+
+    ``sequence_length`` is that of the run; None: that of the evaluation set. Raises DataError
+    if a file is missing or its size is not that of the manifest.
+    """
+    files = manifest.train if split == "train" else manifest.eval
+    item = np.dtype(manifest.dtype).itemsize
+    for file in files:
+        path = folder / file.name
+        size = path.stat().st_size if path.exists() else None
+        if size != file.tokens * item:
+            found = "is missing" if size is None else f"has {size} bytes"
+            raise DataError(
+                f"{path} {found}, its manifest says {file.tokens * item} bytes ({file.tokens} "
+                f"tokens of {manifest.dtype}); make the corpus again"
+            )
+    paths = [folder / file.name for file in files]
+    return TokenFiles(paths, manifest.dtype, sequence_length or manifest.sequence_length)

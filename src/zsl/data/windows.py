@@ -1,0 +1,93 @@
+"""Keep a stream of training tokens free of every window of the evaluation tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Tokens = npt.NDArray[np.uint32]
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+
+
+def window_hashes(tokens: npt.NDArray[Any], window: int) -> npt.NDArray[np.uint64]:
+    """64-bit hash of each window, (tokens - window + 1,): equal windows have equal hashes."""
+    count = len(tokens) - window + 1
+    if count <= 0:
+        return np.zeros(0, dtype=np.uint64)
+    mixed = (tokens.astype(np.uint64) + np.uint64(1)) * np.uint64(0xD6E8FEB86659FD93)
+    mixed ^= mixed >> np.uint64(32)
+    hashes = mixed[:count].copy()
+    for shift in range(1, window):
+        hashes *= _MULTIPLIER
+        hashes += mixed[shift : shift + count]
+    return hashes
+
+
+class WindowSet:
+    """The windows of a token sequence, by their hashes.
+
+    A foreign window is taken for a member with a chance of about windows / 2^64; a member is
+    always found.
+    """
+
+    def __init__(self, tokens: npt.NDArray[Any], window: int) -> None:
+        self.window = window
+        self._hashes = np.unique(window_hashes(tokens, window))
+        bits = max(16, len(self._hashes).bit_length() + 5)
+        self._shift = np.uint64(64 - bits)
+        self._table = np.zeros(1 << bits, dtype=bool)
+        self._table[self._hashes >> self._shift] = True
+
+    def starts_in(self, tokens: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Positions in ``tokens`` at which a window of the set starts, ascending."""
+        hashes = window_hashes(tokens, self.window)
+        candidates = np.flatnonzero(self._table[hashes >> self._shift])
+        if not len(candidates):
+            return candidates
+        wanted = hashes[candidates]
+        found = np.searchsorted(self._hashes, wanted)
+        found[found == len(self._hashes)] = 0
+        return candidates[self._hashes[found] == wanted]
+
+
+class OverlapFilter:
+    """Admit documents to a stream one after the other unless the stream would then hold a
+    window of the evaluation tokens, within the document or across its junction with what was
+    admitted before. The outcome does not depend on how the documents are batched."""
+
+    def __init__(self, evaluation: npt.NDArray[Any], window: int) -> None:
+        self._windows = WindowSet(evaluation, window)
+        self._keep = window - 1
+        self._tail: Tokens = np.zeros(0, dtype=np.uint32)
+
+    def admit(self, tokens: Tokens, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Which of the next documents are admitted, (documents,).
+
+        ``tokens`` are the documents back to back, each with the EOS that ends it; ``lengths``
+        (documents,) their tokens.
+        """
+        admitted = np.ones(len(lengths), dtype=bool)
+        ends = np.cumsum(lengths)
+        starts = self._windows.starts_in(tokens)
+        first = np.searchsorted(ends, starts, side="right")
+        last = np.searchsorted(ends, starts + self._keep, side="right")
+        admitted[last[first == last]] = False
+        stream = self._stream(tokens, lengths, admitted)
+        # What is left lies across junctions. Dropping a document makes a new junction, so the
+        # first offender goes and the rest is looked at again.
+        while len(starts := self._windows.starts_in(stream)):
+            kept = np.flatnonzero(admitted)
+            kept_ends = np.cumsum(lengths[kept]) + len(self._tail)
+            offender = np.searchsorted(kept_ends, starts[0] + self._keep, side="right")
+            admitted[kept[offender]] = False
+            stream = self._stream(tokens, lengths, admitted)
+        self._tail = stream[len(stream) - min(self._keep, len(stream)) :].copy()
+        return admitted
+
+    def _stream(
+        self, tokens: Tokens, lengths: npt.NDArray[np.int64], admitted: npt.NDArray[np.bool_]
+    ) -> Tokens:
+        kept = tokens if admitted.all() else tokens[np.repeat(admitted, lengths)]
+        return np.concatenate([self._tail, kept])
