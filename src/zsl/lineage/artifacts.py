@@ -43,9 +43,8 @@ def described(
 
     With ``trust``, what a manifest among ``declared`` names is not read: its SHA-256 are
     copied, and ``digest_from`` says from where. ``<folder>.manifest.json`` speaks for the
-    files of ``<folder>``, ``manifest.json`` for those beside and below it; both hold
-    ``files: {relative path: SHA-256}``. A folder of which the manifest does not name every
-    file, or names others, is read.
+    files of ``<folder>``, ``manifest.json`` for those beside and below it. A folder of which
+    the manifest does not name every file, or names others, is read.
 
     Raises :class:`LineageError` where something declared is missing.
     """
@@ -110,13 +109,16 @@ def _cited(path: Path, manifests: Sequence[Path]) -> tuple[Path, dict[str, str]]
 
 
 def _files(manifest: Path) -> dict[str, str]:
-    """SHA-256 by relative path that a manifest holds; empty where it holds none."""
+    """SHA-256 by relative path that a manifest holds; empty where it is of another kind.
+
+    A segment's manifest holds ``files: {path: SHA-256}``. A corpus' one holds lists ``train``
+    and ``eval`` of ``{name, sha256}`` in the folder ``tokens``, and ``tokenizer_sha256``.
+    """
     content = read_json(manifest)
-    files = content.get("files") if isinstance(content, dict) else None
-    if not isinstance(files, dict):
-        return {}
-    digests = {
-        name: entry.get("sha256") if isinstance(entry, dict) else entry
-        for name, entry in files.items()
-    }
-    return {name: digest for name, digest in digests.items() if isinstance(digest, str)}
+    if "files" in content:
+        return dict(content["files"])
+    if "tokenizer_sha256" in content:
+        listed = [*content["train"], *content["eval"]]
+        tokens = {f"tokens/{file['name']}": file["sha256"] for file in listed}
+        return {"tokenizer.json": content["tokenizer_sha256"], **tokens}
+    return {}
