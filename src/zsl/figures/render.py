@@ -15,7 +15,7 @@ from zsl.files import replacing
 from zsl.registry import BY_ID
 from zsl.study import Study, write_csv
 
-RC: Any = {"pdf.fonttype": 42, "svg.hashsalt": "zsl", "svg.fonttype": "path"}
+SAVE_RC: Any = {"pdf.fonttype": 42, "svg.hashsalt": "zsl", "svg.fonttype": "path"}
 METADATA: dict[str, dict[str, Any]] = {
     "pdf": {"CreationDate": None},
     "svg": {"Date": None},
@@ -51,5 +51,7 @@ def write(figure: str, study: Study, files: Mapping[str, str | Path]) -> None:
 
 def save(drawing: Figure, path: str | Path, format: str) -> None:
     """Save a drawing without dates and random identifiers, whole or not at all."""
-    with matplotlib.rc_context(RC), replacing(path) as temporary:
+    with matplotlib.rc_context(), replacing(path) as temporary:
+        matplotlib.rcdefaults()  # not what the user has set: bytes depend on the data alone
+        matplotlib.rcParams.update(SAVE_RC)
         drawing.savefig(temporary, format=format, metadata=METADATA[format], dpi=300)
