@@ -65,7 +65,7 @@ TARGETS: tuple[Target, ...] = (
         inputs=("train_loss", "fits"),
         published=True,
         caption=(
-            "Loss curves (points: train loss after LSMA with k = {experiment.curves.k}) "
+            "Loss curves (thin: train loss after LSMA with k = {experiment.curves.k}) "
             "decelerate early in training (grey: range of t_d over the runs) and are described "
             "by a one-break BNSL (Eq. 1; bold), fitted to steps > {experiment.fits.cut}. Dashed: "
             "its two power laws, which meet at (t_d, L_d)."
@@ -189,7 +189,7 @@ def suite_runs(experiment: Experiment, suite: str) -> tuple[list[str], list[str]
 
 
 def caption(target: Target, experiment: Experiment) -> str:
-    """The caption of a target, filled from the configuration, and, for figures, what is imported."""
+    """The caption of a target, filled from the configuration; for figures, what is imported."""
     text = f"{target.heading}: {target.caption.format(experiment=experiment)}"
     _, imported = suite_runs(experiment, target.suite)
     if target.kind == "table":

@@ -17,7 +17,7 @@ from zsl.study import Study
 DASHED: dict[str, Any] = {"color": "0.1", "linewidth": 0.5, "linestyle": (0, (4, 3)), "zorder": 4}
 LOOK: dict[str, dict[str, Any]] = {
     "fit": {"linewidth": 2.2, "alpha": 0.5, "solid_capstyle": "round"},
-    "smoothed": {"linestyle": "none", "marker": "o", "markersize": 0.9, "markeredgewidth": 0},
+    "smoothed": {"linewidth": 0.8},
     "segment_1": DASHED,
     "segment_2": DASHED,
 }
@@ -96,9 +96,8 @@ def draw(data: pd.DataFrame, study: Study) -> Figure:
 
 def _key(study: Study, drawn: Any) -> list[Line2D]:
     """Legend of the kinds of lines."""
-    dot = {**LOOK["smoothed"], "markersize": 1.8}
     return [
-        Line2D([], [], color="0.35", label="smoothed loss", **dot),
+        Line2D([], [], color="0.35", label="smoothed loss", **LOOK["smoothed"]),
         Line2D([], [], color="0.35", label="BNSL fit", **LOOK["fit"]),
         Line2D([], [], label="its power laws", **DASHED),
         *style.imported_legend(study, drawn),

@@ -116,11 +116,9 @@ def _draw_steps(axes: Axes, rows: pd.DataFrame) -> None:
             axes.annotate(
                 f"$t$ = {point.step:.0f}",
                 xy=(point.D, point.M),
-                xytext=(-2, -2),
+                xytext=(3, 4),
                 textcoords="offset points",
                 fontsize=5.5,
-                ha="right",
-                va="top",
             )
 
 

@@ -26,7 +26,7 @@ def fit_rows(study: Study, values: Callable[[dict[str, Any]], dict[str, Any]]) -
 
 def fit_notes(study: Study, rows: pd.DataFrame) -> list[str]:
     """Notes on the origin of imported curves, and on fits that cannot be compared."""
-    notes = sorted({fit["note"] for fit in study.fits() if fit.get("note")})
+    notes = sorted({f"* {fit['note']}" for fit in study.fits() if fit.get("note")})
     if rows["T"].nunique() > 1:
         notes.append(
             f"The rows mix T, from {rows['T'].min()} to {rows['T'].max()}: two fits are "

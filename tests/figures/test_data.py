@@ -1,0 +1,168 @@
+"""The data behind the figures, computed again by other means."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from zsl.errors import ZslError
+from zsl.figures import fig02, fig03, fig05, fig13
+from zsl.study import RunInfo, Study, write_csv
+
+
+def of(data, part, label):
+    return data[(data["part"] == part) & (data["label"] == label)]
+
+
+def read(study, kind, run):
+    (path,) = [path for path in study.files[kind] if path.stem == run]
+    return pd.read_csv(path, float_precision="round_trip")
+
+
+def fits(study):
+    found = [json.loads(path.read_text()) for path in study.files["fits"]]
+    return {fit["run"].split("-")[1]: fit for fit in found}
+
+
+def test_fig_2_draws_eq_1_at_the_fitted_steps(make):
+    study = make()
+    data = fig02.data(study)
+    for label, fit in fits(study).items():
+        p = fit["parameters"]
+        curve = of(data, "fit", label)
+        t = curve["step"].to_numpy()
+        bend = (1 + (t / np.exp(p["log_d_1"])) ** (1 / p["f_1"])) ** (-p["c_1"] * p["f_1"])
+        assert curve["loss"].to_numpy() == pytest.approx(p["b"] * t ** -p["c_0"] * bend, rel=1e-10)
+        assert t.min() > fit["cut"] and t.max() == fit["T"]
+        smoothed = read(study, "train_loss", fit["run"])
+        assert list(t) == [s for s in smoothed["step"] if s > 100]
+        drawn = of(data, "smoothed", label)["loss"]
+        assert list(drawn) == list(smoothed["smoothed_train_loss"])
+
+
+def test_the_power_laws_of_fig_2_meet_at_t_d_and_have_the_slopes_of_the_fit(make):
+    study = make()
+    data = fig02.data(study)
+    for label, fit in fits(study).items():
+        ends = [of(data, f"segment_{i}", label) for i in (1, 2)]
+        assert ends[0].iloc[-1][["step", "loss"]].tolist() == [fit["t_d"], fit["L_d"]]
+        assert ends[1].iloc[0][["step", "loss"]].tolist() == [fit["t_d"], fit["L_d"]]
+        slopes = [np.diff(np.log(s["loss"])) / np.diff(np.log(s["step"])) for s in ends]
+        p = fit["parameters"]
+        assert slopes[0] == pytest.approx(-p["c_0"]) and slopes[1] == pytest.approx(-fit["r_d"])
+        assert ends[1].iloc[-1]["loss"] == pytest.approx(fit["L_hat_T"])
+
+
+def test_fig_2_draws_a_run_without_a_fit_as_a_curve_only(make):
+    data = fig02.data(make(without_fit=("37M",)))
+    assert set(data.loc[data["label"] == "37M", "part"]) == {"smoothed"}
+
+
+def test_fig_2_marks_imported_runs(make):
+    data = fig02.data(make(imported=("78M",)))
+    assert set(data.loc[data["imported"], "label"]) == {"78M"}
+    assert not of(data, "smoothed", "78M").empty
+
+
+def test_fig_3_is_d_at_the_start_of_each_interval_that_doubles(make):
+    study = make()
+    data = fig03.data(study)
+    for label in study.labels():
+        points = of(data, "D", label)
+        assert list(points["step"]) == [2**i for i in range(14)]
+        assert list(points["step_next"]) == [2 ** (i + 1) for i in range(14)]
+        written = read(study, "delta_loss", f"main-{label}").set_index("step")["D"]
+        assert list(points["D"]) == list(written[points["step"].astype(int)])
+
+
+def test_fig_3_has_the_runs_in_the_order_of_the_study(make):
+    assert list(fig03.data(make())["label"].unique()) == ["14M", "37M", "78M"]
+
+
+def test_the_span_comes_from_the_fits_of_the_runs_that_are_drawn(make):
+    study = make(labels=("14M", "37M", "78M", "big"), imported=("big",))
+    for module in (fig03, fig05):
+        steps = module.data(study).query("part == 't_d'").set_index("label")["step"]
+        assert steps.to_dict() == pytest.approx({"14M": 5900, "37M": 5300, "78M": 4600})
+    assert "big" in set(fig02.data(study).query("part == 't_d'")["label"])
+
+
+def test_without_intervals_that_double_figs_3_and_5_say_so(make, tmp_path):
+    path = tmp_path / "other.csv"
+    row = {"run": "main-a", "step": 3, "step_next": 4, "D": 0.1, "M": 1, "mean": -1, "abs_dL": 1}
+    write_csv(path, pd.DataFrame([row]))
+    study = Study("x", False, (RunInfo("main-a", "a", False, 1),), {"delta_loss": (path,)})
+    with pytest.raises(ZslError, match="powers of two"):
+        fig03.data(study)
+
+
+def test_the_lines_of_fig_5_have_equal_loss_changes_by_eq_6(make):
+    data = fig05.data(make())
+    lines = data[data["part"] == "contour"]
+    assert lines["abs_dL"].nunique() >= 3 and lines["D"].between(0, 1).all()
+    assert (lines["M"] * (1 - lines["D"])).to_numpy() == pytest.approx(lines["abs_dL"].to_numpy())
+
+
+def test_the_trajectories_of_fig_5_are_the_measured_d_and_m(make):
+    study = make()
+    data = fig05.data(study)
+    for label in study.labels():
+        points = of(data, "trajectory", label)
+        written = read(study, "delta_loss", f"main-{label}").set_index("step")
+        for name in ("D", "M", "abs_dL"):
+            assert list(points[name]) == list(written.loc[points["step"].astype(int), name])
+
+
+def test_the_dotted_part_of_fig_5_ends_at_the_change_that_holds_t_d(make):
+    study = make(labels=("14M", "37M", "78M", "big"))
+    data = fig05.data(study)
+    for label, fit in fits(study).items():
+        points = of(data, "trajectory", label)
+        (start,) = points.loc[points["dotted"].astype(bool), "step"]
+        end = 2 * start
+        assert end <= fit["t_d"] < 2 * end
+    starts = data[data["dotted"].fillna(False).astype(bool)].set_index("label")["step"].to_dict()
+    assert starts == {"14M": 2048, "37M": 2048, "78M": 2048, "big": 1024}
+
+
+def test_fig_13_is_the_logged_and_the_smoothed_loss_of_the_runs_made_here(make):
+    study = make(imported=("37M",))
+    data = fig13.data(study)
+    assert list(data["label"].unique()) == ["14M", "78M"]
+    for label in ("14M", "78M"):
+        written = read(study, "train_loss", f"main-{label}")
+        for name in ("step", "train_loss", "smoothed_train_loss"):
+            assert list(data.loc[data["label"] == label, name]) == list(written[name])
+    with pytest.raises(ZslError, match="logged"):
+        fig13.data(make(labels=("14M",), imported=("14M",)))
+
+
+@pytest.fixture(scope="module")
+def published():
+    """The authors' published results, where a developer has them."""
+    folder = os.environ.get("ZSL_PUBLISHED_DIR")
+    if not folder:
+        pytest.skip("ZSL_PUBLISHED_DIR is not set")
+    return Path(folder)
+
+
+def test_the_published_changes_give_the_dotted_part_of_the_paper(published, tmp_path):
+    table = pd.read_csv(published / "loss_intrf_dt_t.csv")
+    wide = table.pivot(index=["model", "step"], columns="quantity", values="value").reset_index()
+    runs, files, paths = [], [], []
+    for model, rows in wide.groupby("model", sort=False):
+        rows = rows.assign(run=model, step_next=2 * rows["step"], mean=-rows["abs_dL"])
+        files.append(tmp_path / f"{model}.csv")
+        write_csv(files[-1], rows)
+        paths.append(tmp_path / f"{model}.json")
+        paths[-1].write_text(json.dumps({"run": model, "t_d": 5877.0}))
+        runs.append(RunInfo(model, model, False, 1))
+    study = Study("p", False, tuple(runs), {"delta_loss": tuple(files), "fits": tuple(paths)})
+    data = fig05.data(study)
+    dotted = data[data["dotted"].fillna(False).astype(bool)]
+    assert len(dotted) == 6 and set(dotted["step"]) == {2048}
+    at = fig03.data(study).query("part == 'D' and step == 131072")["D"]
+    assert len(at) == 6 and (at > 0.92).all()
