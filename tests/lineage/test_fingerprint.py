@@ -66,9 +66,11 @@ def test_words_layout_and_unrelated_modules_do_not_count(root, name, old, new):
         (SCRIPT, "fit(1)", "fit(2)"),
         (SCRIPT, "fit(1)", "fit(1.0)"),
         (SCRIPT, "fit(1)", "fit(True)"),
+        (SCRIPT, "fit(1)", "fit('1')"),
+        (SCRIPT, "fit(1)", "fit2(1)"),
         (SCRIPT, "fit(1)", "fit(1) or 'text'"),
         ("src/zsl/fits/bnsl.py", "2 * LATE", "3 * LATE"),
-        ("src/zsl/fits/bnsl.py", "2 * LATE", "2 - LATE"),
+        ("src/zsl/fits/bnsl.py", "2 * LATE", "2 / LATE"),
         ("src/zsl/fits/losses.py", "abs(x)", "x * x"),  # from . import losses
         ("src/zsl/fits/__init__.py", "1", "2"),  # executed by importing zsl.fits.bnsl
         ("src/zsl/late.py", "er.VALUE", "er.VALUE + 1"),  # imported inside a function

@@ -169,6 +169,8 @@ def test_neither_paths_of_the_machine_nor_its_name(root, tmp_path_factory):
             "path": str(outside),
             "nested": [{"own": root / SCRIPT}],
             "group": "/step00004096",
+            "pattern": [f"{outside.parent}/*.bin", f"{root}/*.txt", outside.as_uri()],
+            str(outside): 1,
         },
         facts={"state": root / "results/mini/state"},
     )
@@ -179,6 +181,8 @@ def test_neither_paths_of_the_machine_nor_its_name(root, tmp_path_factory):
         "path": "external:tokens.bin",
         "nested": [{"own": SCRIPT}],
         "group": "/step00004096",
+        "pattern": ["external:*.bin", "*.txt", "external:tokens.bin"],
+        "external:tokens.bin": 1,
     }
     assert record["facts"] == {"state": "results/mini/state"}
     text = (root / RECORD).read_text()
@@ -186,6 +190,17 @@ def test_neither_paths_of_the_machine_nor_its_name(root, tmp_path_factory):
         assert private not in text
     for name in {socket.gethostname(), os.uname().nodename} - {"localhost"}:
         assert f'"{name}"' not in text
+
+
+def test_paths_are_relative_to_the_working_directory(root, tmp_path_factory, monkeypatch):
+    work = tmp_path_factory.mktemp("work")
+    monkeypatch.chdir(work)
+    (work / "a.csv").touch()
+    write = job(inputs={"a": str(work / "a.csv")}, outputs={})
+    with recorded(write, root / SCRIPT, root=root):
+        pass
+    (entry,) = json.loads((work / RECORD).read_text())["inputs"]
+    assert (entry["path"], "external" in entry) == ("a.csv", False)
 
 
 def test_params_are_plain_values(root):

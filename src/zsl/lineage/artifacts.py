@@ -93,7 +93,7 @@ def _cited(path: Path, manifests: Sequence[Path]) -> tuple[Path, dict[str, str]]
     for manifest in manifests:
         beside = manifest.name == "manifest.json"
         base = manifest.parent if beside else manifest.with_name(manifest.name[: -len(MANIFEST)])
-        if path == manifest or not path.is_relative_to(base):
+        if not path.is_relative_to(base):
             continue
         start = path.relative_to(base).as_posix()
         files = {
@@ -115,7 +115,9 @@ def _files(manifest: Path) -> dict[str, str]:
     and ``eval`` of ``{name, sha256}`` in the folder ``tokens``, and ``tokenizer_sha256``.
     """
     content = read_json(manifest)
-    if "files" in content:
+    if not isinstance(content, dict):
+        return {}
+    if isinstance(content.get("files"), dict):
         return dict(content["files"])
     if "tokenizer_sha256" in content:
         listed = [*content["train"], *content["eval"]]

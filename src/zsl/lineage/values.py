@@ -34,11 +34,16 @@ def plain(value: Any, where: str, root: Path = ROOT) -> Any:
     Raises :class:`LineageError` naming ``where`` for anything that is not a plain value.
     """
     if isinstance(value, Mapping):
-        return {str(key): plain(item, f"{where}.{key}", root) for key, item in value.items()}
+        return {
+            plain(str(key), where, root): plain(item, f"{where}.{key}", root)
+            for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
         return [plain(item, f"{where}[{index}]", root) for index, item in enumerate(value)]
     if isinstance(value, set | frozenset):
         return plain(sorted(value), where, root)
+    if isinstance(value, str) and value.startswith("file://"):
+        value = value.removeprefix("file://")
     if isinstance(value, Path) or (isinstance(value, str) and _is_path_here(value)):
         recorded, external = portable(value, root)
         return f"external:{recorded}" if external else recorded
@@ -55,8 +60,11 @@ def plain(value: Any, where: str, root: Path = ROOT) -> Any:
 
 
 def _is_path_here(text: str) -> bool:
-    """Whether a text names something on this machine: ``/step00004096`` of HDF5 does not."""
-    return text.startswith("/") and len(text) < 4096 and "\0" not in text and Path(text).exists()
+    """Whether a text is a path or pattern of this machine: it starts at a folder of its root.
+
+    ``/step00004096`` of HDF5 is not, ``/home/me/*.txt`` is.
+    """
+    return text.startswith("/") and "\0" not in text and Path(*Path(text).parts[:2]).exists()
 
 
 def seeds(value: Any, where: str = "") -> dict[str, Any]:
