@@ -142,7 +142,8 @@ def read_manifest(path: Path) -> Manifest:
         manifest = _from_json(value)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
-            f"{path}: not a corpus manifest ({type(error).__name__}: {error}); make the corpus again"
+            f"{path}: not a corpus manifest ({type(error).__name__}: {error}); "
+            "make the corpus again"
         ) from error
     if totals != (manifest.train_tokens, manifest.eval_tokens):
         raise DataError(f"{path}: totals disagree with the files listed; make the corpus again")

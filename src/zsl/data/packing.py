@@ -32,7 +32,8 @@ def token_dtype(vocab_size: int) -> str:
 
 def pack(texts: list[str], tokenizer: Tokenizer, eos: int) -> Packed:
     """Encode documents on all cores; the ids do not depend on how many there are."""
-    encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+    # encode_batch_fast, which leaves out offsets, took 1.3 times the CPU time (tokenizers 0.23).
+    encodings = tokenizer.encode_batch(texts, add_special_tokens=False)
     lengths = np.fromiter((len(one) + 1 for one in encodings), np.int64, len(encodings))
     ids = chain.from_iterable(chain(one.ids, (eos,)) for one in encodings)
     return Packed(np.fromiter(ids, np.uint32, int(lengths.sum())), lengths)
