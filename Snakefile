@@ -35,5 +35,4 @@ include: "workflow/rules/figures.smk"
 rule all:
     default_target: True
     input:
-        tables=all_tables(),
-        figures=all_figures(),
+        [target_file(target, REPORTED[TARGETS[target].kind]) for target in TARGETS],

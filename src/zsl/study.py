@@ -18,14 +18,14 @@ Contracts of the files (all losses in nats, all steps in optimizer steps):
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from zsl.files import read_json
+from zsl.files import read_json, replacing
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,17 @@ class Study:
         return [run.label for run in self.runs]
 
 
+def make_study(values: Mapping[str, Any], files: Mapping[str, str | Sequence[str]]) -> Study:
+    """A study from plain values (the keys of Study but ``files``) and paths by kind."""
+    paths = {
+        kind: tuple(Path(path) for path in ([given] if isinstance(given, str) else given))
+        for kind, given in files.items()
+    }
+    runs = tuple(RunInfo(**run) for run in values["runs"])
+    return Study(**{**values, "runs": runs, "files": paths})
+
+
 def write_csv(path: str | Path, table: pd.DataFrame) -> None:
     """Write a tidy table with shortest round-trip floats, whole or not at all."""
-    from zsl.files import replacing
-
     with replacing(path) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")

@@ -33,6 +33,7 @@ LINEAGE = f"{RESULTS}/lineage"
 LOGS = f"{RESULTS}/logs"
 TARGETS = {target.id: target for target in registry.available(EXPERIMENT)}
 MAIN = PLAN.run_ids("main")
+REPORTED = {"figure": "svg", "table": "html"}
 MEASURED = {"eval_loss": "token_losses", "delta_loss": "delta_loss"}
 TRAINED = [run for run in MAIN if run in PLAN.runs]
 
@@ -59,7 +60,12 @@ wildcard_constraints:
 
 def code(script, modules=(), files=()):
     """Fingerprint of a script and of all library code it reaches."""
-    return fingerprint(Path("workflow/scripts") / script, modules=modules, files=files)
+    return checked(fingerprint, Path("workflow/scripts") / script, modules, files)
+
+
+def packages(*names):
+    """Pinned versions of the packages that a rule's results depend on."""
+    return checked(pins, *names)
 
 
 def segment_folder(run, segment):
@@ -190,10 +196,10 @@ def study(target):
     }
 
 
-def printed_values(target):
-    """The paper's own values of a table, if it is one."""
-    path = Path(f"src/zsl/tables/paper/{target}.csv")
-    return [path] if path.exists() else []
+def printed_values(table):
+    """File of the paper's own values of a table, if they are kept."""
+    path = f"src/zsl/tables/paper/{table}.csv"
+    return [path] if Path(path).exists() else []
 
 
 def caption(target):

@@ -17,7 +17,7 @@ rule train_loss:
         LOGS + "/curves/train_loss/{run}.log",
     params:
         code=code("train_loss.py"),
-        packages=pins("numpy", "pandas"),
+        packages=packages("numpy", "pandas"),
         threads=THREADS,
         curves=EXPERIMENT.curves.model_dump(mode="json"),
     threads: THREADS
@@ -40,7 +40,7 @@ rule imported_loss:
         LOGS + "/curves/train_loss/{run}.log",
     params:
         code=code("imported_loss.py"),
-        packages=pins("numpy", "pandas"),
+        packages=packages("numpy", "pandas"),
         threads=THREADS,
         name=lambda wildcards: wildcards.run.split("-", 1)[1],
         note=lambda wildcards: PLAN.imported[wildcards.run].note,
@@ -65,7 +65,7 @@ rule measured:
         LOGS + "/curves/{curve}/{run}.log",
     params:
         code=code("measured.py"),
-        packages=pins("numpy", "pandas", "h5py"),
+        packages=packages("numpy", "pandas", "h5py"),
         threads=THREADS,
     threads: THREADS
     message:

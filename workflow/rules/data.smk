@@ -18,7 +18,7 @@ rule tokens:
         LOGS + "/data/{corpus}.log",
     params:
         code=code("tokens.py"),
-        packages=pins("ai2-olmo", "datasets", "numpy", "tokenizers"),
+        packages=packages("ai2-olmo", "datasets", "numpy", "tokenizers"),
         corpus=lambda wildcards: EXPERIMENT.corpora[wildcards.corpus].model_dump(mode="json"),
         state=RESULTS + "/state/data/{corpus}",
     threads: 8

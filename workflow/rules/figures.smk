@@ -19,7 +19,7 @@ rule figure:
         LOGS + "/figures/{figure}.log",
     params:
         code=lambda wildcards: code("figure.py", modules=[TARGETS[wildcards.figure].module]),
-        packages=pins("numpy", "pandas", "matplotlib"),
+        packages=packages("numpy", "pandas", "matplotlib"),
         threads=THREADS,
         study=lambda wildcards: study(wildcards.figure),
         caption=lambda wildcards: caption(wildcards.figure),

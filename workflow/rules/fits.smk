@@ -12,7 +12,7 @@ rule fit:
         LOGS + "/fits/{run}.log",
     params:
         code=code("fit.py"),
-        packages=pins("numpy", "scipy", "pandas"),
+        packages=packages("numpy", "scipy", "pandas"),
         threads=THREADS,
         cut=EXPERIMENT.fits.cut,
         k=EXPERIMENT.curves.k,

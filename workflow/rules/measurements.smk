@@ -18,7 +18,7 @@ rule token_losses:
         LOGS + "/measurements/token_losses/{run}/{block}.log",
     params:
         code=code("token_losses.py"),
-        packages=pins("torch", "ai2-olmo", "numpy", "h5py", "safetensors"),
+        packages=packages("torch", "ai2-olmo", "numpy", "h5py", "safetensors"),
         threads=THREADS,
         steps=lambda wildcards: list(PLAN.layout(wildcards.run).blocks[wildcards.block]),
         model=lambda wildcards: PLAN.runs[wildcards.run].model.model_dump(mode="json"),
@@ -44,7 +44,7 @@ rule delta_loss:
         LOGS + "/measurements/delta_loss/{run}/{block}.log",
     params:
         code=code("delta_loss.py"),
-        packages=pins("numpy", "h5py"),
+        packages=packages("numpy", "h5py"),
         threads=THREADS,
         pairs=lambda wildcards: PLAN.layout(wildcards.run).pairs(wildcards.block),
         blocks=pair_blocks,

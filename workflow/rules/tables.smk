@@ -24,8 +24,9 @@ rule table:
             modules=[TARGETS[wildcards.table].module],
             files=printed_values(wildcards.table),
         ),
-        packages=pins("numpy", "pandas", "tabulate"),
+        packages=packages("numpy", "pandas", "tabulate"),
         threads=THREADS,
+        printed=lambda wildcards: printed_values(wildcards.table),
         study=lambda wildcards: study(wildcards.table),
         caption=lambda wildcards: caption(wildcards.table),
     threads: THREADS

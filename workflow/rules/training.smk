@@ -23,7 +23,7 @@ rule train:
         throughput=LOGS + "/training/{run}/{segment}.throughput.csv",
     params:
         code=code("train.py"),
-        packages=pins("torch", "ai2-olmo", "numpy", "safetensors"),
+        packages=packages("torch", "ai2-olmo", "numpy", "safetensors"),
         threads=THREADS,
         seed=lambda wildcards: PLAN.runs[wildcards.run].seed,
         data_seed=EXPERIMENT.data_seed,
