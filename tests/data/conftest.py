@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -13,13 +15,10 @@ import pytest
 
 from zsl.config.schema import Corpus
 from zsl.data.corpus import build_corpus
-from zsl.data.download import Patience
 from zsl.data.manifest import Manifest
+from zsl.data.transfer import Patience
 
-WORDS = (
-    "the model learns a token from each passage while loss falls and gradients oppose one "
-    "another until progress slows down because every gain is paid for by some other token"
-).split()
+WORDS = [a + b + c for a in "bdgklmnprst" for b in "aeiou" for c in "lnrs"]
 
 
 @dataclass
@@ -121,13 +120,11 @@ def hasty() -> Patience:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zsl.data.download.time.sleep", lambda _: None)
+    monkeypatch.setattr("zsl.data.transfer.time.sleep", lambda _: None)
 
 
-def passages(count: int, length: int = 30, seed: int = 0) -> list[str]:
+def _passages(count: int, length: int = 30, seed: int = 0) -> list[str]:
     """Distinct passages of common words: any two share short windows, few share long ones."""
-    import random
-
     draw = random.Random(seed)
     return [f"passage {n}: " + " ".join(draw.choices(WORDS, k=length)) for n in range(count)]
 
@@ -140,8 +137,20 @@ class Built:
     manifest_path: Path
 
 
-def build(root: Path, declared: dict[str, Any], out: str = "out", **options: Any) -> Built:
-    """Build a corpus below ``root``, with a small evaluation set and BPE by default."""
+@pytest.fixture
+def passages() -> Callable[..., list[str]]:
+    """``passages(count, length, seed)``: distinct texts of invented words."""
+    return _passages
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Callable[..., Built]:
+    """``build(declared, out, **options)``: make a corpus below ``tmp_path``, with a small
+    evaluation set and BPE by default."""
+    return partial(_build, tmp_path)
+
+
+def _build(root: Path, declared: dict[str, Any], out: str = "out", **options: Any) -> Built:
     declared = {
         "evaluation": {"sequences": 4, "sequence_length": 16, "window": 13},
         "tokenizer": {"kind": "bpe", "vocab_size": 300},

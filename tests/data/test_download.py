@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from zsl.config.sources import Remote
-from zsl.data.download import Patience, fetch, fetch_all, remote_sizes
+from zsl.data.download import fetch, fetch_all, remote_sizes
+from zsl.data.transfer import Patience
 from zsl.errors import DataError
 
 DATA = random.Random(0).randbytes(300_000)
@@ -141,7 +142,7 @@ def test_a_disk_too_small_is_said_before_the_first_byte(
     server = serve(files={"a.bin": DATA})
     usage = type("Usage", (), {"free": 1000})
     monkeypatch.setattr("zsl.data.download.shutil.disk_usage", lambda _: usage)
-    with pytest.raises(DataError, match="300,000 bytes to fetch.*1,000"):
+    with pytest.raises(DataError, match=r"300,000 bytes to fetch.*1,000"):
         fetch(Remote(url=server.url + "a.bin"), tmp_path, patience=hasty)
     assert server.gets("a.bin") == []
 

@@ -102,7 +102,7 @@ def test_documents_of_plain_text(
 
 def test_text_that_is_not_utf8_is_named_by_file_and_line(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
-    path.write_bytes("gut\n".encode() + "schön\n".encode("latin-1"))
+    path.write_bytes(b"gut\n" + "schön\n".encode("latin-1"))
     with pytest.raises(DataError, match=r"a\.txt, line 2: not UTF-8"):
         list(records.plain_documents(path, "a.txt", "", "line", refuse))
 

@@ -48,7 +48,9 @@ def test_indices_out_of_range_are_refused(tmp_path: Path) -> None:
 @pytest.fixture
 def manifest(tmp_path: Path) -> Manifest:
     write(tmp_path, [100, 40], "uint16")
-    files = tuple(TokenFile(f"train-{n:05d}.bin", size, "0" * 64, "x") for n, size in [(0, 100), (1, 40)])
+    files = tuple(
+        TokenFile(f"train-{n:05d}.bin", size, "0" * 64, "x") for n, size in [(0, 100), (1, 40)]
+    )
     return Manifest(
         dtype="uint16",
         vocab_size=60_000,

@@ -109,7 +109,8 @@ class Manifest:
     documents: int
     """Training documents made from text."""
     sources: tuple[SourceReport, ...]
-    """Sources in the order declared, training before evaluation."""
+    """Sources of training text, then of training memmaps, then of evaluation tokens; each as
+    declared."""
     tokenizer_sha256: str
     """Digest of tokenizer.json."""
     declaration: str

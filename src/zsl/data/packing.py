@@ -52,3 +52,23 @@ def packed_batches(
             ahead = job
         if ahead is not None:
             yield ahead.result()
+
+
+def pack_until(
+    tokens: int, batches: Iterable[list[str]], tokenizer: Tokenizer, eos: int
+) -> tuple[npt.NDArray[np.uint32], int]:
+    """Pack documents until there are ``tokens`` ids, and cut there.
+
+    Returns the ids, fewer where the documents do not suffice, and how many documents they are
+    of.
+    """
+    parts = [np.zeros(0, np.uint32)]
+    have = used = 0
+    for packed in packed_batches(batches, tokenizer, eos):
+        parts.append(packed.tokens)
+        ends = have + np.cumsum(packed.lengths)
+        used += min(len(ends), int(np.searchsorted(ends, tokens)) + 1)
+        have = int(ends[-1])
+        if have >= tokens:
+            break
+    return np.concatenate(parts)[:tokens], used

@@ -11,8 +11,9 @@ import numpy as np
 import yaml
 
 from zsl.config.sources import MemmapSource, Remote, ShardList
-from zsl.data.download import PATIENCE, Patience, fetch, remote_sizes
+from zsl.data.download import fetch, remote_sizes
 from zsl.data.manifest import Share
+from zsl.data.transfer import PATIENCE, Patience
 from zsl.errors import DataError
 
 

@@ -1,0 +1,195 @@
+"""The bytes of one address, brought into a file that grows until it is complete."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+import requests
+from tqdm import tqdm
+from urllib3.exceptions import HTTPError
+
+from zsl.files import CHUNK, read_json, write_json
+
+TIMEOUT = (20, 60)
+"""Seconds to wait for a connection, and for the next bytes."""
+WORTH_RETRYING = (408, 425, 429, 500, 502, 503, 504)
+HEADERS = {"Accept-Encoding": "identity"}
+"""Bytes as they are stored, so that sizes, ranges and digests mean the file."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How often an address is tried again without a byte of progress, and the first wait."""
+
+    attempts: int = 5
+    wait: float = 1.0
+    """Seconds before the second attempt, doubled each time."""
+
+
+PATIENCE = Patience()
+
+
+class TransferError(Exception):
+    """An address does not give the file."""
+
+
+@dataclass
+class Progress:
+    """What one file has added to a bar of bytes shared by several."""
+
+    bar: tqdm[Any]
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Set to end the transfer between two chunks."""
+    counted: int = 0
+
+    def set(self, here: int) -> None:
+        """Say how many bytes of the file are here."""
+        self.bar.update(here - self.counted)
+        self.counted = here
+        if self.stop.is_set():
+            raise TransferError("stopped because another file failed")
+
+
+def byte_bar(total: int | None, what: str) -> tqdm[Any]:
+    """A bar of bytes on stderr with rate and time left; quieter when nobody watches."""
+    return tqdm(
+        total=total,
+        desc=what,
+        unit="B",
+        unit_scale=True,
+        unit_divisor=1024,
+        file=sys.stderr,
+        mininterval=0.2 if sys.stderr.isatty() else 10,
+    )
+
+
+def remote_size(url: str, patience: Patience = PATIENCE) -> int | None:
+    """Size in bytes as the server tells it without sending the file; None if it does not."""
+    path = _local_path(url)
+    if path is not None:
+        return path.stat().st_size if path.is_file() else None
+    for attempt in range(patience.attempts):
+        try:
+            answer = requests.head(url, allow_redirects=True, timeout=TIMEOUT, headers=HEADERS)
+        except requests.RequestException:
+            answer = None
+        if answer is not None and answer.status_code not in WORTH_RETRYING:
+            length = answer.headers.get("Content-Length", "")
+            return int(length) if answer.ok and length.isdigit() else None
+        if attempt + 1 < patience.attempts:
+            time.sleep(patience.wait * 2**attempt)
+    return None
+
+
+def transfer(
+    url: str, part: Path, *, mix: bool, progress: Progress, patience: Patience = PATIENCE
+) -> None:
+    """Bring ``part`` to its full length, going on where an earlier attempt stopped.
+
+    ``mix``: bytes that another address gave may be continued, because the digest of the whole
+    will be checked. Raises TransferError when the address does not answer or lacks the file.
+    """
+    source = _local_path(url)
+    if source is not None:
+        if not source.is_file():
+            raise TransferError("no such file")
+        shutil.copyfile(source, part)
+        progress.set(_size(part))
+        return
+    if not mix and _origin(part).get("url") != url:
+        part.unlink(missing_ok=True)
+    failures = 0
+    while True:
+        before = _size(part)
+        progress.set(before)
+        try:
+            if _attempt(url, part, progress):
+                return
+            reason = "the connection closed before the end"
+        except (requests.RequestException, HTTPError, OSError) as error:
+            reason = f"{type(error).__name__} ({error})"
+        failures = 1 if _size(part) > before else failures + 1
+        if failures >= patience.attempts:
+            raise TransferError(f"{reason}; gave up after {failures} attempts at byte {before}")
+        time.sleep(patience.wait * 2 ** (failures - 1))
+
+
+def origin_file(part: Path) -> Path:
+    """Where it is noted from which address a part comes, and what that address calls it."""
+    return part.with_name(part.name + ".json")
+
+
+def _attempt(url: str, part: Path, progress: Progress) -> bool:
+    """One request; True when the file is complete."""
+    have, origin = _size(part), _origin(part)
+    headers = dict(HEADERS)
+    if have:
+        headers["Range"] = f"bytes={have}-"
+        if origin.get("url") == url and origin.get("validator"):
+            headers["If-Range"] = origin["validator"]
+    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
+        total = _total(answer)
+        if answer.status_code in WORTH_RETRYING:
+            answer.raise_for_status()
+        if answer.status_code == 416 and total != have:  # more is here than the file has
+            part.unlink()
+            return False
+        if answer.status_code == 416:
+            return True
+        if not answer.ok:
+            raise TransferError(f"the server answered {answer.status_code} {answer.reason}")
+        if have and answer.status_code != 206:  # no ranges here, or another file than before
+            part.unlink()
+        elif have and _range_start(answer) != have:
+            raise TransferError(f"asked for bytes from {have}, got {answer.headers}")
+        write_json(origin_file(part), {"url": url, "validator": _validator(answer)})
+        here = _size(part)
+        with part.open("ab") as file:
+            while chunk := answer.raw.read1(CHUNK, decode_content=False):
+                file.write(chunk)
+                here += len(chunk)
+                progress.set(here)
+    return total is None or here == total
+
+
+def _local_path(url: str) -> Path | None:
+    parts = urlsplit(url)
+    return Path(url2pathname(unquote(parts.path))) if parts.scheme == "file" else None
+
+
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
+
+
+def _origin(part: Path) -> dict[str, Any]:
+    path = origin_file(part)
+    return read_json(path) if path.exists() else {}
+
+
+def _validator(answer: requests.Response) -> str | None:
+    """What makes ``If-Range`` tell this file from a later one; weak tags do not."""
+    tag = answer.headers.get("ETag", "W/")
+    return answer.headers.get("Last-Modified") if tag.startswith("W/") else tag
+
+
+def _range_start(answer: requests.Response) -> int | None:
+    match = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
+    return int(match[1]) if match else None
+
+
+def _total(answer: requests.Response) -> int | None:
+    """Size of the whole file according to an answer, None where it is not told."""
+    match = re.search(r"/(\d+)$", answer.headers.get("Content-Range", ""))
+    length = answer.headers.get("Content-Length", "")
+    if match:
+        return int(match[1])
+    return int(length) if length.isdigit() and answer.status_code == 200 else None
