@@ -1,8 +1,9 @@
 # Loss deceleration and zero-sum learning: from text to every table and figure.
 #
-#   snakemake --cores all                                       the default experiment, mini
-#   snakemake --cores all fig05                                 one figure
-#   snakemake --profile slurm --configfile config/paper.yaml all    the paper, on a cluster
+#   snakemake --cores all             the default experiment, mini
+#   snakemake --cores all fig05       one figure
+#   snakemake --profile slurm all --configfile config/paper.yaml
+#                                     the paper, on a cluster
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -14,8 +15,8 @@ if not workflow.configfiles:
     configfile: "config/config.yaml"
 
 
-# The whole environment, for the cluster's container runtime (--sdm apptainer).
-container: "docker://python:3.11-slim"
+# The whole environment for --sdm apptainer, built from envs/container.def.
+container: "envs/zsl.sif"
 
 
 report: "workflow/report/workflow.rst"

@@ -11,7 +11,7 @@ from zsl.study import RunInfo, Study, write_csv
 
 NAMES = ("b", "c_0", "c_1", "log_d_1", "f_1")
 STEPS = np.unique(np.round(np.geomspace(10, 20000, 90))).astype(int)
-T_D = (5900.0, 5300.0, 4600.0, 2500.0)
+T_D = (5900.0, 5300.0, 4600.0, 2500.0, 4096.0)
 """t_d of the runs, smallest model first."""
 
 

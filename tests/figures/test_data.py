@@ -117,7 +117,7 @@ def test_the_trajectories_of_fig_5_are_the_measured_d_and_m(make):
 
 
 def test_the_dotted_part_of_fig_5_ends_at_the_change_that_holds_t_d(make):
-    study = make(labels=("14M", "37M", "78M", "big"))
+    study = make(labels=("14M", "37M", "78M", "big", "at"))
     data = fig05.data(study)
     for label, fit in fits(study).items():
         points = of(data, "trajectory", label)
@@ -125,7 +125,7 @@ def test_the_dotted_part_of_fig_5_ends_at_the_change_that_holds_t_d(make):
         end = 2 * start
         assert end <= fit["t_d"] < 2 * end
     starts = data[data["dotted"].fillna(False).astype(bool)].set_index("label")["step"].to_dict()
-    assert starts == {"14M": 2048, "37M": 2048, "78M": 2048, "big": 1024}
+    assert starts == {"14M": 2048, "37M": 2048, "78M": 2048, "big": 1024, "at": 2048}
 
 
 def test_fig_13_is_the_logged_and_the_smoothed_loss_of_the_runs_made_here(make):

@@ -15,7 +15,6 @@ from zsl.lineage.fingerprint import fingerprint
 from zsl.lineage.pins import pins
 
 
-
 def checked(function, *arguments):
     """Call a function; what it says about the user's input ends Snakemake in clean lines."""
     try:
@@ -113,7 +112,11 @@ def block_checkpoints(wildcards):
 def local_files(corpus):
     """Local files that a corpus is made of; those that are missing stand as they are written."""
     made = EXPERIMENT.corpora[corpus]
-    patterns = [p for source in [*made.train, *made.eval_sources] for p in getattr(source, "paths", [])]
+    patterns = [
+        p
+        for source in [*made.train, *made.eval_sources]
+        for p in getattr(source, "paths", [])
+    ]
     if getattr(made.tokenizer, "path", None):
         patterns.append(made.tokenizer.path)
     return [path for p in patterns for path in sorted(glob(p, recursive=True)) or [p]]
@@ -122,8 +125,12 @@ def local_files(corpus):
 def check_tokens():
     """Stop when a corpus whose size is known is too small for its runs."""
     for name, corpus in EXPERIMENT.corpora.items():
-        needs = [requirement(id, run) for id, run in PLAN.runs.items() if run.corpus == name]
-        tokens = known_tokens(corpus, Path(f"{RESULTS}/data/{name}/manifest.json"), Path.cwd())
+        needs = [
+            requirement(id, run) for id, run in PLAN.runs.items() if run.corpus == name
+        ]
+        tokens = known_tokens(
+            corpus, Path(f"{RESULTS}/data/{name}/manifest.json"), Path.cwd()
+        )
         if tokens is not None:
             check_budget(name, tokens, needs)
 
@@ -144,7 +151,9 @@ def measurement_files(measurement, run):
     """All files of a measurement of a run."""
     layout = PLAN.layout(run)
     blocks = layout.delta_blocks() if measurement == "delta_loss" else layout.blocks
-    return [f"{RESULTS}/measurements/{measurement}/{run}/{block}.h5" for block in blocks]
+    return [
+        f"{RESULTS}/measurements/{measurement}/{run}/{block}.h5" for block in blocks
+    ]
 
 
 def pair_blocks(wildcards):
@@ -167,7 +176,9 @@ def run_info(run, settings=False):
     if run in PLAN.imported:
         return {**info, "n_parameters": None}
     made = PLAN.runs[run]
-    number = n_parameters(made.model, PLAN.corpus(run).tokenizer.rows, made.sequence_length)
+    number = n_parameters(
+        made.model, PLAN.corpus(run).tokenizer.rows, made.sequence_length
+    )
     shown = {"settings": made.model_dump(mode="json")} if settings else {}
     return {**info, "n_parameters": number, **shown}
 

@@ -9,18 +9,18 @@ rule train_loss:
             for segment in PLAN.layout(wildcards.run).segments
         ],
     output:
-        csv=RESULTS + "/curves/train_loss/{run}.csv",
-        lineage=LINEAGE + "/curves/train_loss/{run}.json",
+        csv=f"{RESULTS}/curves/train_loss/{{run}}.csv",
+        lineage=f"{LINEAGE}/curves/train_loss/{{run}}.json",
+    log:
+        f"{LOGS}/curves/train_loss/{{run}}.log",
     wildcard_constraints:
         run=any_of(PLAN.runs),
-    log:
-        LOGS + "/curves/train_loss/{run}.log",
+    threads: THREADS
     params:
         code=code("train_loss.py"),
         packages=packages("numpy", "pandas"),
         threads=THREADS,
         curves=EXPERIMENT.curves.model_dump(mode="json"),
-    threads: THREADS
     message:
         "Train loss of {wildcards.run}"
     script:
@@ -32,19 +32,19 @@ rule imported_loss:
     input:
         lambda wildcards: published_file(wildcards.run),
     output:
-        csv=RESULTS + "/curves/train_loss/{run}.csv",
-        lineage=LINEAGE + "/curves/train_loss/{run}.json",
+        csv=f"{RESULTS}/curves/train_loss/{{run}}.csv",
+        lineage=f"{LINEAGE}/curves/train_loss/{{run}}.json",
+    log:
+        f"{LOGS}/curves/train_loss/{{run}}.log",
     wildcard_constraints:
         run=any_of(PLAN.imported),
-    log:
-        LOGS + "/curves/train_loss/{run}.log",
+    threads: THREADS
     params:
         code=code("imported_loss.py"),
         packages=packages("numpy", "pandas"),
         threads=THREADS,
         name=lambda wildcards: wildcards.run.split("-", 1)[1],
         note=lambda wildcards: PLAN.imported[wildcards.run].note,
-    threads: THREADS
     message:
         "Imported train loss of {wildcards.run}"
     script:
@@ -56,18 +56,18 @@ rule measured:
     input:
         lambda wildcards: measurement_files(MEASURED[wildcards.curve], wildcards.run),
     output:
-        csv=RESULTS + "/curves/{curve}/{run}.csv",
-        lineage=LINEAGE + "/curves/{curve}/{run}.json",
+        csv=f"{RESULTS}/curves/{{curve}}/{{run}}.csv",
+        lineage=f"{LINEAGE}/curves/{{curve}}/{{run}}.json",
+    log:
+        f"{LOGS}/curves/{{curve}}/{{run}}.log",
     wildcard_constraints:
         curve=any_of(MEASURED),
         run=any_of(PLAN.runs),
-    log:
-        LOGS + "/curves/{curve}/{run}.log",
+    threads: THREADS
     params:
         code=code("measured.py"),
         packages=packages("numpy", "pandas", "h5py"),
         threads=THREADS,
-    threads: THREADS
     message:
         "Curve {wildcards.curve} of {wildcards.run}"
     script:

@@ -10,18 +10,20 @@ rule tokens:
     input:
         lambda wildcards: local_files(wildcards.corpus),
     output:
-        folder=directory(RESULTS + "/data/{corpus}/tokens"),
-        tokenizer=RESULTS + "/data/{corpus}/tokenizer.json",
-        manifest=RESULTS + "/data/{corpus}/manifest.json",
-        lineage=LINEAGE + "/data/{corpus}/manifest.json",
+        folder=directory(f"{RESULTS}/data/{{corpus}}/tokens"),
+        tokenizer=f"{RESULTS}/data/{{corpus}}/tokenizer.json",
+        manifest=f"{RESULTS}/data/{{corpus}}/manifest.json",
+        lineage=f"{LINEAGE}/data/{{corpus}}/manifest.json",
     log:
-        LOGS + "/data/{corpus}.log",
+        f"{LOGS}/data/{{corpus}}.log",
+    threads: 8
     params:
         code=code("tokens.py"),
         packages=packages("ai2-olmo", "datasets", "numpy", "tokenizers"),
-        corpus=lambda wildcards: EXPERIMENT.corpora[wildcards.corpus].model_dump(mode="json"),
-        state=RESULTS + "/state/data/{corpus}",
-    threads: 8
+        corpus=lambda wildcards: EXPERIMENT.corpora[wildcards.corpus].model_dump(
+            mode="json"
+        ),
+        state=f"{RESULTS}/state/data/{{corpus}}",
     message:
         "Tokens of corpus {wildcards.corpus}"
     script:
@@ -31,15 +33,15 @@ rule tokens:
 rule published_curves:
     """Download the authors' smoothed loss curves, checked by their digest."""
     output:
-        json=RESULTS + "/data/published/{suite}.json",
-        lineage=LINEAGE + "/data/published/{suite}.json",
+        json=f"{RESULTS}/data/published/{{suite}}.json",
+        lineage=f"{LINEAGE}/data/published/{{suite}}.json",
     log:
-        LOGS + "/data/published/{suite}.log",
+        f"{LOGS}/data/published/{{suite}}.log",
+    threads: 1
     params:
         code=code("published_curves.py"),
         source=lambda wildcards: published_source(wildcards.suite),
-        state=RESULTS + "/state/data/published",
-    threads: 1
+        state=f"{RESULTS}/state/data/published",
     message:
         "Published loss curves of suite {wildcards.suite}"
     script:

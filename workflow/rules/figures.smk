@@ -6,24 +6,26 @@ rule figure:
     input:
         unpack(lambda wildcards: study_inputs(wildcards.figure)),
     output:
-        pdf=RESULTS + "/figures/{figure}.pdf",
+        pdf=f"{RESULTS}/figures/{{figure}}.pdf",
         svg=report(
-            RESULTS + "/figures/{figure}.svg",
+            f"{RESULTS}/figures/{{figure}}.svg",
             caption="../report/caption.rst",
             category="Figures",
             labels=lambda wildcards: {"figure": TARGETS[wildcards.figure].heading},
         ),
-        csv=RESULTS + "/figures/{figure}.csv",
-        lineage=LINEAGE + "/figures/{figure}.json",
+        csv=f"{RESULTS}/figures/{{figure}}.csv",
+        lineage=f"{LINEAGE}/figures/{{figure}}.json",
     log:
-        LOGS + "/figures/{figure}.log",
+        f"{LOGS}/figures/{{figure}}.log",
+    threads: THREADS
     params:
-        code=lambda wildcards: code("figure.py", modules=[TARGETS[wildcards.figure].module]),
+        code=lambda wildcards: code(
+            "figure.py", modules=[TARGETS[wildcards.figure].module]
+        ),
         packages=packages("numpy", "pandas", "matplotlib"),
         threads=THREADS,
         study=lambda wildcards: study(wildcards.figure),
         caption=lambda wildcards: caption(wildcards.figure),
-    threads: THREADS
     message:
         "Making {wildcards.figure}"
     script:
@@ -38,4 +40,3 @@ for id in of_kind("figure"):
             id
         input:
             target_file(id, "svg"),
-

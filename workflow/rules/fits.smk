@@ -4,12 +4,13 @@
 rule fit:
     """Parameters, their errors, RSLE, and L_d, t_d, r_d with T and the cut."""
     input:
-        RESULTS + "/curves/train_loss/{run}.csv",
+        f"{RESULTS}/curves/train_loss/{{run}}.csv",
     output:
-        json=RESULTS + "/fits/{run}.json",
-        lineage=LINEAGE + "/fits/{run}.json",
+        json=f"{RESULTS}/fits/{{run}}.json",
+        lineage=f"{LINEAGE}/fits/{{run}}.json",
     log:
-        LOGS + "/fits/{run}.log",
+        f"{LOGS}/fits/{{run}}.log",
+    threads: THREADS
     params:
         code=code("fit.py"),
         packages=packages("numpy", "scipy", "pandas"),
@@ -20,7 +21,6 @@ rule fit:
         note=lambda wildcards: (
             PLAN.imported[wildcards.run].note if wildcards.run in PLAN.imported else ""
         ),
-    threads: THREADS
     message:
         "Fit of {wildcards.run}"
     script:

@@ -12,10 +12,11 @@ rule token_losses:
         tokens=lambda wildcards: token_manifest(wildcards.run),
         token_files=lambda wildcards: ancient(token_folder(wildcards.run)),
     output:
-        h5=RESULTS + "/measurements/token_losses/{run}/{block}.h5",
-        lineage=LINEAGE + "/measurements/token_losses/{run}/{block}.json",
+        h5=f"{RESULTS}/measurements/token_losses/{{run}}/{{block}}.h5",
+        lineage=f"{LINEAGE}/measurements/token_losses/{{run}}/{{block}}.json",
     log:
-        LOGS + "/measurements/token_losses/{run}/{block}.log",
+        f"{LOGS}/measurements/token_losses/{{run}}/{{block}}.log",
+    threads: THREADS
     params:
         code=code("token_losses.py"),
         packages=packages("torch", "ai2-olmo", "numpy", "h5py", "safetensors"),
@@ -23,10 +24,13 @@ rule token_losses:
         steps=lambda wildcards: list(PLAN.layout(wildcards.run).blocks[wildcards.block]),
         model=lambda wildcards: PLAN.runs[wildcards.run].model.model_dump(mode="json"),
         sequence_length=lambda wildcards: PLAN.runs[wildcards.run].sequence_length,
-        tokenizer=lambda wildcards: PLAN.corpus(wildcards.run).tokenizer.model_dump(mode="json"),
-        evaluation=lambda wildcards: PLAN.corpus(wildcards.run).evaluation.model_dump(mode="json"),
+        tokenizer=lambda wildcards: PLAN.corpus(wildcards.run).tokenizer.model_dump(
+            mode="json"
+        ),
+        evaluation=lambda wildcards: PLAN.corpus(wildcards.run).evaluation.model_dump(
+            mode="json"
+        ),
         micro_batch_size=EXPERIMENT.measurements.micro_batch_size,
-    threads: THREADS
     message:
         "Token losses of {wildcards.run}, {wildcards.block}"
     script:
@@ -38,17 +42,17 @@ rule delta_loss:
     input:
         pair_files,
     output:
-        h5=RESULTS + "/measurements/delta_loss/{run}/{block}.h5",
-        lineage=LINEAGE + "/measurements/delta_loss/{run}/{block}.json",
+        h5=f"{RESULTS}/measurements/delta_loss/{{run}}/{{block}}.h5",
+        lineage=f"{LINEAGE}/measurements/delta_loss/{{run}}/{{block}}.json",
     log:
-        LOGS + "/measurements/delta_loss/{run}/{block}.log",
+        f"{LOGS}/measurements/delta_loss/{{run}}/{{block}}.log",
+    threads: THREADS
     params:
         code=code("delta_loss.py"),
         packages=packages("numpy", "h5py"),
         threads=THREADS,
         pairs=lambda wildcards: PLAN.layout(wildcards.run).pairs(wildcards.block),
         blocks=pair_blocks,
-    threads: THREADS
     message:
         "Loss changes of {wildcards.run}, {wildcards.block}"
     script:

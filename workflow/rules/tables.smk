@@ -6,18 +6,19 @@ rule table:
     input:
         unpack(lambda wildcards: study_inputs(wildcards.table)),
     output:
-        csv=RESULTS + "/tables/{table}.csv",
-        tex=RESULTS + "/tables/{table}.tex",
-        md=RESULTS + "/tables/{table}.md",
+        csv=f"{RESULTS}/tables/{{table}}.csv",
+        tex=f"{RESULTS}/tables/{{table}}.tex",
+        md=f"{RESULTS}/tables/{{table}}.md",
         html=report(
-            RESULTS + "/tables/{table}.html",
+            f"{RESULTS}/tables/{{table}}.html",
             caption="../report/caption.rst",
             category="Tables",
             labels=lambda wildcards: {"table": TARGETS[wildcards.table].heading},
         ),
-        lineage=LINEAGE + "/tables/{table}.json",
+        lineage=f"{LINEAGE}/tables/{{table}}.json",
     log:
-        LOGS + "/tables/{table}.log",
+        f"{LOGS}/tables/{{table}}.log",
+    threads: THREADS
     params:
         code=lambda wildcards: code(
             "table.py",
@@ -29,7 +30,6 @@ rule table:
         printed=lambda wildcards: printed_values(wildcards.table),
         study=lambda wildcards: study(wildcards.table),
         caption=lambda wildcards: caption(wildcards.table),
-    threads: THREADS
     message:
         "Making {wildcards.table}"
     script:
@@ -44,4 +44,3 @@ for id in of_kind("table"):
             id
         input:
             target_file(id, "html"),
-

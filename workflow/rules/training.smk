@@ -14,13 +14,14 @@ rule train:
         tokens=lambda wildcards: token_manifest(wildcards.run),
         token_files=lambda wildcards: ancient(token_folder(wildcards.run)),
     output:
-        checkpoints=directory(RESULTS + "/training/{run}/{segment}"),
-        manifest=RESULTS + "/training/{run}/{segment}.manifest.json",
-        steps=RESULTS + "/training/{run}/{segment}.steps.csv",
-        lineage=LINEAGE + "/training/{run}/{segment}.json",
+        checkpoints=directory(f"{RESULTS}/training/{{run}}/{{segment}}"),
+        manifest=f"{RESULTS}/training/{{run}}/{{segment}}.manifest.json",
+        steps=f"{RESULTS}/training/{{run}}/{{segment}}.steps.csv",
+        lineage=f"{LINEAGE}/training/{{run}}/{{segment}}.json",
     log:
-        LOGS + "/training/{run}/{segment}.log",
-        throughput=LOGS + "/training/{run}/{segment}.throughput.csv",
+        f"{LOGS}/training/{{run}}/{{segment}}.log",
+        throughput=f"{LOGS}/training/{{run}}/{{segment}}.throughput.csv",
+    threads: THREADS
     params:
         code=code("train.py"),
         packages=packages("torch", "ai2-olmo", "numpy", "safetensors"),
@@ -30,9 +31,10 @@ rule train:
         run=lambda wildcards: PLAN.segment_settings(
             wildcards.run, Segment.parse(wildcards.segment)
         ).model_dump(mode="json"),
-        tokenizer=lambda wildcards: PLAN.corpus(wildcards.run).tokenizer.model_dump(mode="json"),
-        state=RESULTS + "/state/training/{run}/{segment}",
-    threads: THREADS
+        tokenizer=lambda wildcards: PLAN.corpus(wildcards.run).tokenizer.model_dump(
+            mode="json"
+        ),
+        state=f"{RESULTS}/state/training/{{run}}/{{segment}}",
     message:
         "Training {wildcards.run}, steps {wildcards.segment}"
     script:

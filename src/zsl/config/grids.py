@@ -81,7 +81,7 @@ class Layout:
         kept = tuple(checkpoint_steps(steps, also))
         chain = tuple(segments(steps, first_segment))
         if block == "checkpoint":
-            blocks = {checkpoint_name(step): (step,) for step in kept}
+            blocks: dict[str, tuple[int, ...]] = {checkpoint_name(s): (s,) for s in kept}
         else:
             blocks = {part.name: tuple(s for s in kept if part.owns(s)) for part in chain}
         return Layout(kept, chain, blocks)

@@ -65,7 +65,7 @@ def write_delta_loss(file: h5py.File, step: int, step_next: int, delta: np.ndarr
         ("M", measured.M, "nats", "mean absolute change (Eq. 5), from float64 differences"),
         ("mean", measured.mean, "nats", "mean change, from float64 differences"),
     ):
-        write_dataset(group, name, np.float64(value), units=units, axes=(), description=description)
+        write_dataset(group, name, np.array(value), units=units, axes=(), description=description)
 
 
 def delta_loss_rows(path: Path) -> Iterator[dict[str, float]]:

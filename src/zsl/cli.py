@@ -1,0 +1,87 @@
+"""The ``zsl`` command: looks at an experiment without running anything.
+
+Exit code 0: done; 1: an error that the message tells how to mend; 2: wrong use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+import yaml
+
+from zsl.config.json_schema import json_schema
+from zsl.config.load import Plan, load
+from zsl.config.parameters import n_parameters, tokens_per_step
+from zsl.errors import ZslError
+
+DEFAULT_CONFIG = "config/config.yaml"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; see ``zsl --help``."""
+    options = _parser().parse_args(arguments)
+    try:
+        print(options.command(options))
+    except ZslError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        sys.stderr.close()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="zsl", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, command, text in (
+        ("runs", _runs, "list the runs with parameters, steps and tokens"),
+        ("config", _config, "print the checked configuration with every default filled in"),
+        ("schema", _schema, "print the JSON schema of configuration files"),
+    ):
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(command=command)
+        if command is not _schema:
+            added.add_argument(
+                "--configfile",
+                nargs="+",
+                default=[DEFAULT_CONFIG],
+                metavar="FILE",
+                help=f"configuration files, later ones merged over earlier ones ({DEFAULT_CONFIG})",
+            )
+    return parser
+
+
+def _runs(options: argparse.Namespace) -> str:
+    plan = load(options.configfile)
+    lines = [f"{'run':24} {'parameters':>12} {'steps':>9} {'tokens':>16} {'segments':>8}"]
+    for id, run in plan.runs.items():
+        number = n_parameters(run.model, plan.corpus(id).tokenizer.rows, run.sequence_length)
+        tokens = run.steps * tokens_per_step(run)
+        parts = len(plan.layout(id).segments)
+        lines.append(f"{id:24} {number:12,} {run.steps:9,} {tokens:16,} {parts:8}")
+    lines += [f"{id:24} imported: {source.note}" for id, source in plan.imported.items()]
+    return "\n".join(lines)
+
+
+def _config(options: argparse.Namespace) -> str:
+    plan = load(options.configfile)
+    return yaml.safe_dump(_resolved(plan), sort_keys=False, allow_unicode=True).rstrip()
+
+
+def _resolved(plan: Plan) -> dict[str, object]:
+    values = plan.experiment.model_dump(mode="json")
+    for name, suite in values["suites"].items():
+        suite["defaults"] = {}
+        suite["runs"] = {
+            id.split("-", 1)[1]: run.model_dump(mode="json")
+            for id, run in plan.runs.items()
+            if id.split("-", 1)[0] == name
+        }
+    return values
+
+
+def _schema(options: argparse.Namespace) -> str:
+    return json.dumps(json_schema(), indent=1, ensure_ascii=False)
