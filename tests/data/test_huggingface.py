@@ -59,8 +59,7 @@ def test_revision_and_streaming_reach_the_library(
 
     def load(*names: str, **options: Any) -> datasets.IterableDataset:
         asked.append((*names, options))
-        rows = ({"text": text} for text in passages(60))
-        return datasets.IterableDataset.from_generator(lambda: rows)
+        return datasets.Dataset.from_dict({"text": passages(60)}).to_iterable_dataset()
 
     monkeypatch.setattr(datasets, "load_dataset", load)
     build({"train": [source(dataset="allenai/c4", split="validation")]})
