@@ -74,20 +74,42 @@ class OverlapFilter:
         first = np.searchsorted(ends, starts, side="right")
         last = np.searchsorted(ends, starts + self._keep, side="right")
         admitted[last[first == last]] = False
-        stream = self._stream(tokens, lengths, admitted)
-        # What is left lies across junctions. Dropping a document makes a new junction, so the
-        # first offender goes and the rest is looked at again.
-        while len(starts := self._windows.starts_in(stream)):
-            kept = np.flatnonzero(admitted)
-            kept_ends = np.cumsum(lengths[kept]) + len(self._tail)
-            offender = np.searchsorted(kept_ends, starts[0] + self._keep, side="right")
-            admitted[kept[offender]] = False
-            stream = self._stream(tokens, lengths, admitted)
+        kept = np.flatnonzero(admitted)
+        clean = tokens if admitted.all() else tokens[np.repeat(admitted, lengths)]
+        stream = np.concatenate([self._tail, clean])
+        bounds = np.concatenate([[0], np.cumsum(lengths[kept])]) + len(self._tail)
+        dropped = self._dropped_at_junctions(stream, bounds)
+        admitted[kept[dropped]] = False
+        if dropped:
+            gone = np.zeros(len(stream), dtype=bool)
+            for number in dropped:
+                gone[bounds[number] : bounds[number + 1]] = True
+            stream = stream[~gone]
         self._tail = stream[len(stream) - min(self._keep, len(stream)) :].copy()
         return admitted
 
-    def _stream(
-        self, tokens: Tokens, lengths: npt.NDArray[np.int64], admitted: npt.NDArray[np.bool_]
-    ) -> Tokens:
-        kept = tokens if admitted.all() else tokens[np.repeat(admitted, lengths)]
-        return np.concatenate([self._tail, kept])
+    def _dropped_at_junctions(self, stream: Tokens, bounds: npt.NDArray[np.int64]) -> list[int]:
+        """Documents of ``stream``, cut at ``bounds``, that make a window with what is admitted
+        before them. Dropping one makes a new junction, which may make or undo a window."""
+        hits = self._windows.starts_in(stream) + self._keep
+        suspects = iter(np.unique(np.searchsorted(bounds, hits, side="right") - 1).tolist())
+        dropped: list[int] = []
+        number = 0
+        before: Tokens | None = None  # what precedes, where it is not what ``stream`` has there
+        while before is None or number < len(bounds) - 1:
+            if before is None:  # nothing can happen up to the next suspect
+                number = next((suspect for suspect in suspects if suspect >= number), -1)
+                if number < 0:
+                    break
+            begin, end = bounds[number], bounds[number + 1]
+            context = stream[max(0, begin - self._keep) : begin] if before is None else before
+            joined = np.concatenate([context, stream[begin : min(end, begin + self._keep)]])
+            if len(self._windows.starts_in(joined)):
+                dropped.append(number)
+                before = context
+            elif end - begin >= self._keep:
+                before = None
+            elif before is not None:
+                before = joined[len(joined) - min(self._keep, len(joined)) :]
+            number += 1
+        return dropped
