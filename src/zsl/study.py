@@ -13,7 +13,8 @@ Contracts of the files (all losses in nats, all steps in optimizer steps):
 ``fits/<run>.json``
     The one-break BNSL (Eq. 1) of the smoothed train loss: ``run, imported, note, T, cut, k,
     n_points, RSLE, L_d, t_d, r_d, L_hat_T, L_T`` and ``parameters`` and ``errors`` with keys
-    ``b, c_0, c_1, log_d_1, f_1``, ``covariance`` in that order.
+    ``b, c_0, c_1, log_d_1, f_1``, ``covariance`` in that order, and ``break_inside``: whether
+    there is a break within the fitted steps at all.
 """
 
 from __future__ import annotations

@@ -216,8 +216,8 @@ class Curves(Settings):
     k: float = Field(default=1.2, gt=1)
     """LSMA_k averages over the steps from floor(t/k) to t."""
     first: int = Field(default=10, ge=1)
-    """First step kept. Every step is kept up to ten times it, then every tenth up to a
-    hundred times it, and so on; the last step is always kept."""
+    """First step kept. Every step is kept up to 10 times it, then every 10th up to 100 times
+    it, every 100th up to 1,000 times it, then every 1,000th; and the last one always."""
 
 
 class Fits(Settings):

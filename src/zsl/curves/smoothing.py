@@ -30,11 +30,11 @@ def lsma(steps: np.ndarray, losses: np.ndarray, k: float) -> np.ndarray:
 def subsample(steps: np.ndarray, first: int) -> np.ndarray:
     """Indices of the steps that are kept for fits and figures, ascending.
 
-    Every step from ``first``, every 10th from 10 ``first``, every 100th from 100 ``first``
-    and so on, plus the last one: about equally many per decade.
+    Every step from ``first``, every 10th from 10 ``first``, every 100th from 100 ``first``,
+    every 1,000th from 1,000 ``first``, plus the last one: the authors' grid for ``first`` 10.
     """
     steps = np.asarray(steps, dtype=np.int64)
-    decade = np.floor(np.log10(np.maximum(steps, first) / first) + 1e-12).astype(np.int64)
-    kept = (steps >= first) & (steps % 10**decade == 0)
+    stride = 10 ** np.searchsorted(first * 10 ** np.arange(1, 4), steps, side="right")
+    kept = (steps >= first) & (steps % stride == 0)
     kept[-1] = True
     return np.flatnonzero(kept)

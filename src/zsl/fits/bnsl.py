@@ -17,6 +17,10 @@ from zsl.errors import FitError
 NAMES = ("b", "c_0", "c_1", "log_d_1", "f_1")
 """Parameters in the order of the covariance."""
 
+F_RANGE = (0.005, 5.0)
+"""f_1 is searched here, and log d_1 between the first and the last point: outside, the two
+segments cannot be told apart and the parameters run away."""
+
 GRID_F = np.exp(np.linspace(np.log(0.03), np.log(1.5), 8))
 GRID_D = 24
 STARTS = 3
@@ -42,6 +46,9 @@ class Bnsl:
     """Root mean squared error of log L over the fitted points."""
     n_points: int
     """Number of fitted points."""
+    break_inside: bool
+    """Whether the break lies within the fitted steps with a smoothness in ``F_RANGE``. If not,
+    the curve shows no deceleration that these parameters could describe."""
 
     @property
     def parameters(self) -> np.ndarray:
@@ -136,13 +143,17 @@ def _starts(x: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:
 def _refine(x: np.ndarray, y: np.ndarray, log_d: float, f: float) -> tuple[float, float, float]:
     """Levenberg-Marquardt over (log d_1, log f_1): (squared error, log d_1, f_1)."""
 
+    low = np.array([x[0], np.log(F_RANGE[0])])
+    high = np.array([x[-1], np.log(F_RANGE[1])])
+
     def residuals(p: np.ndarray) -> np.ndarray:
-        return _project(x, y, p[0], np.exp(p[1]))[1]
+        d, log_f = np.clip(p, low, high)
+        return _project(x, y, d, np.exp(log_f))[1]
 
     def jacobian(p: np.ndarray) -> np.ndarray:
         # Kaufman's approximation: the change of the design at fixed linear parameters, less
         # what the linear parameters can follow.
-        d, f = p[0], np.exp(p[1])
+        d, f = np.clip(p, low, high)[0], np.exp(np.clip(p, low, high)[1])
         design = _design(x, d, f)
         c_1 = np.linalg.lstsq(design, y, rcond=None)[0][2]
         q = np.linalg.qr(design)[0]
@@ -151,7 +162,8 @@ def _refine(x: np.ndarray, y: np.ndarray, log_d: float, f: float) -> tuple[float
 
     start = np.array([log_d, np.log(f)])
     found = least_squares(residuals, start, jacobian, method="lm", max_nfev=200)
-    return 2 * float(found.cost), float(found.x[0]), float(np.exp(found.x[1]))
+    best = np.clip(found.x, low, high)
+    return 2 * float(found.cost), float(best[0]), float(np.exp(best[1]))
 
 
 def _by_d(x: np.ndarray, log_d: float, f: float) -> np.ndarray:
@@ -177,7 +189,7 @@ def _polish(x: np.ndarray, y: np.ndarray, log_d: float, f: float) -> Bnsl:
         jacobian, residual = _full(x, y, p)
         step = np.linalg.lstsq(jacobian, residual, rcond=None)[0]
         moved = p + step
-        if moved[4] <= 0 or (_full(x, y, moved)[1] ** 2).sum() > (residual**2).sum():
+        if not _inside(x, *moved[3:]) or (_full(x, y, moved)[1] ** 2).sum() > (residual**2).sum():
             break
         p = moved
         if np.abs(step).max() < 1e-13 * np.abs(p).max():
@@ -198,7 +210,14 @@ def _polish(x: np.ndarray, y: np.ndarray, log_d: float, f: float) -> Bnsl:
         covariance=covariance,
         RSLE=float(np.sqrt(error / len(x))),
         n_points=len(x),
+        break_inside=_inside(x, float(p[3]), float(p[4])),
     )
+
+
+def _inside(x: np.ndarray, log_d: float, f: float) -> bool:
+    """Whether the break is within the search range and not just at its edge."""
+    low, high = F_RANGE[0] * 1.01, F_RANGE[1] / 1.01
+    return bool(x[0] < log_d < x[-1] and low < f < high)
 
 
 def _full(x: np.ndarray, y: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

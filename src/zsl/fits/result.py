@@ -39,6 +39,7 @@ def fit_curve(
         "errors": dict(zip(NAMES, fit.errors.tolist(), strict=True)),
         "covariance": np.asarray(fit.covariance).tolist(),
         "RSLE": fit.RSLE,
+        "break_inside": fit.break_inside,
         "L_d": fit.L_d,
         "t_d": fit.t_d,
         "r_d": fit.r_d,

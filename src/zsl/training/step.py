@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from olmo.model import OLMo
-from olmo.optim import Optimizer
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -80,7 +79,7 @@ def token_losses(logits: torch.Tensor, input_ids: torch.Tensor) -> torch.Tensor:
 
 def train_step(
     module: nn.Module,
-    optimizer: Optimizer,
+    optimizer: torch.optim.Optimizer,
     input_ids: torch.Tensor,
     run: Run,
     group: Processes,
@@ -94,7 +93,7 @@ def train_step(
         else nullcontext()
     )
     micro_batches = input_ids.split(run.precision.micro_batch_size or len(input_ids))
-    total = torch.zeros((), dtype=torch.float32, device=input_ids.device)
+    losses = []
     for number, micro_batch in enumerate(micro_batches, start=1):
         last = number == len(micro_batches)
         with module.no_sync() if _waits(module, last) else nullcontext():  # type: ignore[operator]
@@ -103,13 +102,13 @@ def train_step(
             loss = token_losses(logits, micro_batch).sum() / loss_denominator(run)
             # DistributedDataParallel averages gradients over processes; ours is a sum.
             (loss * group.world_size).backward()
-        total += loss.detach()
+        losses.append(loss.detach())
     for parameters in optimizer.param_groups:
         parameters["lr"] = learning_rate
-    norms = optimizer.clip_grads_and_collect_metrics(0, collect_param_metrics=False)
+    grad_norm = torch.nn.utils.clip_grad_norm_(module.parameters(), run.optimizer.clip)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return StepResult(group.sum(total), norms["total_grad_norm"])
+    return StepResult(group.sum(torch.stack(losses).sum()), grad_norm)
 
 
 def _waits(module: nn.Module, last: bool) -> bool:

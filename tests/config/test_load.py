@@ -1,0 +1,212 @@
+import copy
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from zsl.cli import main
+from zsl.config.json_schema import SCHEMA_FILE, json_schema
+from zsl.config.load import load, merge, read_yaml, resolve
+from zsl.config.parameters import n_parameters, tokens_per_step
+from zsl.errors import ConfigError
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = ["config", "paper", "single_gpu", "published"]
+
+
+@pytest.fixture
+def values():
+    """The configuration of mini, to be spoilt."""
+    return read_yaml(ROOT / "config/config.yaml")
+
+
+def spoil(values, key, value):
+    """``values`` with one dotted key set; for runs of mini, whose names have no dot."""
+    spoilt = copy.deepcopy(values)
+    *parents, last = key.split(".")
+    inner = spoilt
+    for parent in parents:
+        inner = inner.setdefault(parent, {})
+    inner[last] = value
+    return spoilt
+
+
+RUN = "suites.main.runs.44k"
+MISTAKES = [
+    ("colour", "red", "unknown key 'colour'"),
+    ("threds", 2, "did you mean 'threads'"),
+    (f"{RUN}.model.n_head", 2, "did you mean 'n_heads'"),
+    (f"{RUN}.model.n_heads", 3, f"{RUN}.model.n_heads = 3: does not divide d_model = 32; choose"),
+    (f"{RUN}.model.n_heads", 32, "heads of odd width 1"),
+    (f"{RUN}.model.d_model", "wide", f"{RUN}.model.d_model = 'wide'"),
+    (f"{RUN}.corpus", "bundle", "no such corpus; did you mean 'bundled'"),
+    (f"{RUN}.steps", 0, f"{RUN}.steps = 0"),
+    (f"{RUN}.steps", 90, "the fit leaves out steps <= fits.cut"),
+    (f"{RUN}.checkpoints.also", [9000], "also = [9000]: not within the run's steps 0 to 4096"),
+    (f"{RUN}.precision.micro_batch_size", 3, "does not divide batch_size = 16; choose"),
+    (f"{RUN}.precision.weights", "bfloat16", "set compute: bfloat16"),
+    (f"{RUN}.optimizer.betas", [0.9, 1.0], "betas.1 = 1.0: choose a value in [0, 1)"),
+    (f"{RUN}.sequence_length", 32, "longer than the context of main-44k, 32 tokens"),
+    ("tables.table2_steps", [48], "keeps no checkpoint there; choose from"),
+    ("suites.main.runs.a/b", {}, "suites.main.runs"),
+    ("suites.ma-in", {}, "suites.ma-in"),
+    ("corpora.bundled.tokenizer.kind", "gpt", "corpora.bundled.tokenizer"),
+    ("corpora.bundled.tokenizer.embedding_size", 1000, "smaller than vocab_size 1024"),
+    ("suites.main.imported", {"names": ["x"]}, "give either url (with sha256) or path"),
+    ("suites.main.imported", {"names": ["44k"], "path": "x"}, "44k is also trained here"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "message"), MISTAKES)
+def test_a_mistake_names_key_value_and_way_out(values, key, value, message):
+    with pytest.raises(ConfigError) as error:
+        resolve(spoil(values, key, value), environ={})
+    assert message in str(error.value)
+
+
+def test_every_mistake_is_told_at_once(values):
+    spoilt = spoil(values, f"{RUN}.model.n_heads", 3)
+    spoilt = spoil(spoilt, "suites.main.runs.19k.corpus", "none")
+    with pytest.raises(ConfigError) as error:
+        resolve(spoilt, environ={})
+    assert len(str(error.value).splitlines()) == 2
+
+
+def test_files_that_are_no_configuration_are_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"missing.yaml: no such configuration file"):
+        load([tmp_path / "missing.yaml"])
+    (tmp_path / "list.yaml").write_text("- a\n")
+    with pytest.raises(ConfigError, match=r"list.yaml: expected keys and values, found list"):
+        load([tmp_path / "list.yaml"])
+    (tmp_path / "tab.yaml").write_text("a:\n\t- b\n")
+    with pytest.raises(ConfigError, match=r"(?s)tab.yaml: not a YAML file: .*line 2"):
+        load([tmp_path / "tab.yaml"])
+    (tmp_path / "tag.yaml").write_text("a: !!python/object/apply:os.getcwd []\n")
+    with pytest.raises(ConfigError, match=r"tag.yaml: not a YAML file"):
+        load([tmp_path / "tag.yaml"])
+
+
+def test_later_files_win_key_by_key(tmp_path):
+    (tmp_path / "more.yaml").write_text("suites: {main: {runs: {44k: {seed: 7}}}}\n")
+    plan = load([ROOT / "config/config.yaml", tmp_path / "more.yaml"])
+    assert plan.runs["main-44k"].seed == 7
+    assert plan.runs["main-44k"].model.d_model == 32
+    assert plan.runs["main-19k"].seed == 6198
+    assert merge({"a": {"b": 1, "c": [1]}}, {"a": {"c": [2]}}) == {"a": {"b": 1, "c": [2]}}
+
+
+def test_paper_has_the_sizes_and_settings_of_the_paper():
+    """Table 3 and Section A.1; parameter counts are those of the authors' models."""
+    plan = load([ROOT / "config/paper.yaml"])
+    expected = {
+        "14M": (256, 4, 4, 1.26e-3, 14_319_616),
+        "37M": (512, 8, 8, 9.71e-4, 37_289_984),
+        "78M": (768, 12, 12, 8.01e-4, 77_561_856),
+        "144M": (1024, 16, 16, 6.81e-4, 143_785_984),
+        "285M": (1536, 16, 16, 5.67e-4, 284_884_992),
+        "472M": (2048, 16, 16, 4.87e-4, 472_121_344),
+    }
+    assert [*plan.runs] == [f"main-{name}" for name in expected]
+    for name, (d_model, heads, layers, rate, parameters) in expected.items():
+        run = plan.runs[f"main-{name}"]
+        model = run.model
+        assert (model.d_model, model.n_heads, model.n_layers) == (d_model, heads, layers)
+        assert run.optimizer.learning_rate == rate
+        assert n_parameters(model, 50304, run.sequence_length) == parameters
+        assert model.mlp_ratio == 1 and model.weight_tying and model.rope
+        assert (run.steps, run.sequence_length, tokens_per_step(run)) == (2**18, 1024, 2**19)
+        assert run.schedule.name == "constant_with_warmup"
+        assert (run.schedule.warmup_steps, run.schedule.warmup_start) == (2000, 0.1)
+        optimizer = run.optimizer
+        assert (optimizer.betas, optimizer.eps, optimizer.clip) == ((0.9, 0.95), 1e-5, 1.0)
+        assert (optimizer.weight_decay, optimizer.decay_embeddings) == (0.1, False)
+        assert (run.precision.compute, run.precision.weights) == ("bfloat16", "bfloat16")
+        assert plan.layout(f"main-{name}").checkpoints == (0, *(2**i for i in range(19)))
+    corpus = plan.experiment.corpora["olmo_mix"]
+    assert (corpus.evaluation.sequences, corpus.evaluation.sequence_length) == (976, 1024)
+    assert (corpus.tokenizer.vocab_size, corpus.tokenizer.rows) == (50280, 50304)
+    assert corpus.tokenizer.eos_token_id == 50279
+    assert [*plan.imported] == ["main-OLMo-1B", "main-OLMo-7B"]
+    assert plan.experiment.fits.cut == 100 and plan.experiment.curves.k == 1.2
+    assert plan.experiment.data_seed == 6198
+
+
+def test_names_of_runs_are_their_sizes():
+    for name in ("config", "single_gpu"):
+        plan = load([ROOT / f"config/{name}.yaml"])
+        for id, run in plan.runs.items():
+            rows = plan.corpus(id).tokenizer.rows
+            size = n_parameters(run.model, rows, run.sequence_length)
+            unit = {"k": 1e3, "M": 1e6}[id[-1]]
+            assert (
+                id == f"main-{size / unit:.0f}{id[-1]}" or abs(float(id[5:-1]) - size / unit) < 1
+            ), (id, size)
+
+
+def test_a_segment_does_not_know_how_long_its_run_is(values):
+    plan = resolve(values, environ={})
+    longer = resolve(spoil(values, "suites.main.defaults.steps", 8192), environ={})
+    for segment in plan.layout("main-44k").segments:
+        short = plan.segment_settings("main-44k", segment)
+        assert short == longer.segment_settings("main-44k", segment)
+    cosine = spoil(values, "suites.main.defaults.schedule.name", "cosine_with_warmup")
+    longer = spoil(cosine, "suites.main.defaults.steps", 8192)
+    first = plan.layout("main-44k").segments[0]
+    assert resolve(cosine, environ={}).segment_settings("main-44k", first) != resolve(
+        longer, environ={}
+    ).segment_settings("main-44k", first)
+
+
+def test_published_dir_replaces_the_imported_file(tmp_path):
+    values = read_yaml(ROOT / "config/published.yaml")
+    (tmp_path / "bnsl_fit.json").write_text(json.dumps({"14M": {}, "OLMo-1B": {}}))
+    plan = resolve(values, environ={"ZSL_PUBLISHED_DIR": str(tmp_path)})
+    assert [*plan.imported] == ["main-14M", "main-OLMo-1B"]
+    source = plan.imported["main-14M"]
+    assert source.path == str(tmp_path / "bnsl_fit.json") and source.url is None
+    assert "not in it: 37M, 78M, 144M, 285M, 472M, OLMo-7B" in source.note
+    with pytest.raises(ConfigError, match=r"holds no bnsl_fit.json"):
+        resolve(values, environ={"ZSL_PUBLISHED_DIR": str(tmp_path / "none")})
+    assert resolve(values, environ={}).imported["main-14M"].url is not None
+
+
+def test_schema_is_the_generated_one():
+    kept = json.loads((ROOT / SCHEMA_FILE).read_text())
+    assert kept == json_schema(), "the schema has drifted; run: make schema"
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_configurations_obey_the_schema(name):
+    import jsonschema
+
+    values = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())
+    jsonschema.validate(values, json_schema())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**values, "colour": "red"}, json_schema())
+
+
+def test_every_field_is_described():
+    definitions = json_schema()["$defs"]
+    for name, definition in {**definitions, "Experiment": json_schema()}.items():
+        for field, value in definition.get("properties", {}).items():
+            assert value.get("description") or "const" in value, f"{name}.{field}"
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_zsl_prints_a_configuration_that_is_the_same_experiment(
+    name, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.delenv("ZSL_PUBLISHED_DIR", raising=False)
+    path = str(ROOT / f"config/{name}.yaml")
+    assert main(["config", "--configfile", path]) == 0
+    (tmp_path / "printed.yaml").write_text(capsys.readouterr().out)
+    assert load([tmp_path / "printed.yaml"]).runs == load([path]).runs
+    assert main(["runs", "--configfile", path]) == 0
+    listed = capsys.readouterr().out
+    assert all(id in listed for id in load([path]).runs)
+
+
+def test_zsl_says_what_is_wrong_in_one_line(tmp_path, capsys):
+    assert main(["runs", "--configfile", str(tmp_path / "none.yaml")]) == 1
+    assert capsys.readouterr().err.count("\n") == 1

@@ -1,0 +1,142 @@
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from zsl.config.grids import checkpoint_name
+from zsl.errors import MeasurementError
+from zsl.files import sha256
+from zsl.measurements.delta_loss import delta_loss_rows, measure_delta_loss
+from zsl.measurements.hdf5 import write_dataset, writing
+from zsl.measurements.token_losses import evaluate, measure_token_losses
+from zsl.training.checkpoint import TrainingState, save_checkpoint
+from zsl.training.model import build_model, empty_model, make_optimizer
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def checkpoints(make_run, tokenizer, tmp_path):
+    """Folders of three checkpoints by step, and the models that they hold."""
+    folders, models = {}, {}
+    for step in (1, 2, 4):
+        run = make_run(seed=step)
+        models[step] = build_model(run, tokenizer)
+        folders[step] = tmp_path / checkpoint_name(step)
+        optimizer = make_optimizer(run, models[step])
+        save_checkpoint(folders[step], models[step], optimizer, TrainingState(step, 0, 0))
+    return folders, models
+
+
+def brute_force(model, input_ids):
+    """Losses in float64 by a written-out softmax, one prediction at a time."""
+    model = model.double()
+    losses = np.empty((input_ids.shape[0], input_ids.shape[1] - 1))
+    with torch.no_grad():
+        for i, sequence in enumerate(torch.from_numpy(input_ids)):
+            for p in range(len(sequence) - 1):
+                row = model(sequence[None, : p + 1]).logits[0, -1].numpy()
+                losses[i, p] = np.log(np.exp(row).sum()) - row[sequence[p + 1]]
+    return losses
+
+
+def measure(make_run, tokenizer, folders, input_ids, out, micro_batch_size=2):
+    run = make_run()
+    model = empty_model(run.model, run.sequence_length, tokenizer)
+    measure_token_losses(
+        model, folders, input_ids, out, run="main-x", micro_batch_size=micro_batch_size, device=CPU
+    )
+
+
+def test_token_losses_equal_float64_brute_force(make_run, tokenizer, tokens, checkpoints, tmp_path):
+    folders, models = checkpoints
+    input_ids = tokens.batch(np.arange(5))
+    measure(make_run, tokenizer, folders, input_ids, tmp_path / "l.h5")
+    with h5py.File(tmp_path / "l.h5") as file:
+        assert sorted(file) == [checkpoint_name(s) for s in (1, 2, 4)]
+        for step, model in models.items():
+            dataset = file[f"{checkpoint_name(step)}/token_losses"]
+            assert dataset.dtype == np.float32 and dataset.shape == (5, 11)
+            np.testing.assert_allclose(dataset[:], brute_force(model, input_ids), rtol=2e-6)
+            assert dataset.attrs["units"] == "nats"
+            assert dataset.attrs["axes"] == "sequences, positions"
+
+
+def test_neither_micro_batch_nor_order_of_sequences_matters(
+    make_run, tokenizer, tokens, checkpoints
+):
+    model = checkpoints[1][4].eval()
+    input_ids = tokens.batch(np.arange(6))
+    whole = evaluate(model, input_ids, 6, CPU)
+    for size in (1, 4):
+        np.testing.assert_allclose(evaluate(model, input_ids, size, CPU), whole, rtol=1e-6)
+    backwards = evaluate(model, input_ids[::-1].copy(), 4, CPU)
+    np.testing.assert_allclose(backwards[::-1], whole, rtol=1e-6)
+
+
+def test_same_input_same_bytes(make_run, tokenizer, tokens, checkpoints, tmp_path):
+    input_ids = tokens.batch(np.arange(4))
+    for name in ("a.h5", "b.h5"):
+        measure(make_run, tokenizer, checkpoints[0], input_ids, tmp_path / name)
+    assert sha256(tmp_path / "a.h5") == sha256(tmp_path / "b.h5")
+
+
+def test_loss_changes_obey_equation_6(make_run, tokenizer, tokens, checkpoints, tmp_path):
+    """|dL| from the means of the losses, M and D from the file: independent parts."""
+    folders, models = checkpoints
+    input_ids = tokens.batch(np.arange(5))
+    measure(make_run, tokenizer, folders, input_ids, tmp_path / "l.h5")
+    pairs = [(1, 2), (2, 4)]
+    sources = dict.fromkeys((1, 2, 4), tmp_path / "l.h5")
+    measure_delta_loss(pairs, sources, tmp_path / "d.h5", run="main-x")
+    exact = {step: brute_force(model, input_ids) for step, model in models.items()}
+    rows = sorted(delta_loss_rows(tmp_path / "d.h5"), key=lambda row: row["step"])
+    assert [(row["step"], row["step_next"]) for row in rows] == pairs
+    for row in rows:
+        delta = exact[row["step_next"]] - exact[row["step"]]
+        assert row["mean"] == pytest.approx(delta.mean(), abs=1e-6)
+        assert row["M"] == pytest.approx(np.abs(delta).mean(), rel=1e-5)
+        assert row["D"] == pytest.approx(1 - abs(delta.sum()) / np.abs(delta).sum(), abs=1e-5)
+        change = exact[row["step_next"]].mean() - exact[row["step"]].mean()
+        assert row["M"] * (1 - row["D"]) == pytest.approx(abs(change), abs=1e-6)
+        assert row["abs_dL"] == pytest.approx(row["M"] * (1 - row["D"]), rel=1e-12)
+
+
+def test_published_interference_obeys_equation_6(published):
+    import pandas as pd
+
+    table = pd.read_csv(published / "loss_intrf_dt_t.csv")
+    wide = table.pivot_table(index=["model", "step"], columns="quantity", values="value")
+    assert len(wide) == 108
+    np.testing.assert_allclose(wide["M"] * (1 - wide["D"]), wide["abs_dL"], atol=1e-7)
+
+
+def test_bad_input_is_an_error_before_anything_is_written(
+    make_run, tokenizer, tokens, checkpoints, tmp_path
+):
+    model = checkpoints[1][1]
+    too_long = np.zeros((1, 13), dtype=np.int64)
+    with pytest.raises(MeasurementError, match="13 tokens, the model's context is 12"):
+        evaluate(model, too_long, 1, CPU)
+    with torch.no_grad():
+        model.transformer.wte.weight[3] = float("nan")
+    run = make_run()
+    save_checkpoint(checkpoints[0][2], model, make_optimizer(run, model), TrainingState(2, 0, 0))
+    with pytest.raises(MeasurementError, match=r"step00000002: the loss of .* is not finite"):
+        measure(make_run, tokenizer, checkpoints[0], tokens.batch(np.arange(2)), tmp_path / "l.h5")
+    assert not list(tmp_path.glob("*l.h5"))
+
+
+def test_a_file_cut_short_is_named(tmp_path):
+    with writing(tmp_path / "x.h5") as file:
+        group = file.create_group(checkpoint_name(1))
+        write_dataset(
+            group, "token_losses", np.ones((4, 4)), units="nats", axes=("a", "b"), description="x"
+        )
+    whole = (tmp_path / "x.h5").read_bytes()
+    (tmp_path / "x.h5").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(MeasurementError, match="not a whole HDF5 file"):
+        measure_delta_loss([(1, 1)], {1: tmp_path / "x.h5"}, tmp_path / "d.h5", run="r")
+    with pytest.raises(ValueError, match="2 axes, but 1 names"), writing(tmp_path / "y.h5") as file:
+        write_dataset(file, "z", np.ones((2, 2)), units="1", axes=("a",), description="x")
+    assert not (tmp_path / "y.h5").exists()

@@ -1,0 +1,177 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from zsl.config.grids import Segment, checkpoint_name, segments
+from zsl.errors import TrainingError
+from zsl.files import sha256
+from zsl.training.checkpoint import load_checkpoint, load_weights, save_checkpoint
+from zsl.training.model import build_model
+from zsl.training.segment import Trainer, make_trainer, publish_segment, train_segment
+
+
+@pytest.fixture
+def train(tokenizer, tokens, one_process, tmp_path):
+    """Train a segment and publish it; gives the folder of its checkpoints."""
+
+    def run_segment(run, segment, parent=None, name="out"):
+        trainer = make_trainer(run, tokenizer, tokens, 6198, one_process)
+        state = tmp_path / name / "state" / segment.name
+        train_segment(trainer, segment, state=state, parent=parent, name="test")
+        folder = tmp_path / name / segment.name
+        manifest = publish_segment(run, segment, state=state, folder=folder)
+        (folder.parent / f"{segment.name}.json").write_text(json.dumps(manifest))
+        (folder.parent / f"{segment.name}.csv").write_text((state / "steps.csv").read_text())
+        return folder
+
+    return run_segment
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {str(p.relative_to(folder)): sha256(p) for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_chain_of_segments_ends_like_one_segment(make_run, train):
+    """Weights, optimizer and step records do not depend on where the run is cut."""
+    whole = train(make_run(), Segment(0, 8), name="whole")
+    parent, lines = None, []
+    for segment in segments(8, 2):
+        folder = train(make_run(steps=segment.end), segment, parent, name="chain")
+        parent = folder / checkpoint_name(segment.end)
+        lines += folder.with_suffix(".csv").read_text().splitlines()[1:]
+    assert digests(parent) == digests(whole / checkpoint_name(8))
+    assert lines == whole.with_suffix(".csv").read_text().splitlines()[1:]
+    kept = sorted(p.name for p in whole.iterdir())
+    assert kept == [checkpoint_name(s) for s in (0, 1, 2, 4, 8)]
+
+
+@pytest.mark.parametrize("dies_at", [1, 3, 4, 7])
+def test_an_interrupted_segment_ends_with_the_same_bytes(make_run, train, monkeypatch, dies_at):
+    undisturbed = train(make_run(), Segment(0, 8), name="undisturbed")
+    step = Trainer.step
+
+    def dying(self):
+        if self.state.step == dies_at:
+            raise KeyboardInterrupt
+        return step(self)
+
+    monkeypatch.setattr(Trainer, "step", dying)
+    with pytest.raises(KeyboardInterrupt):
+        train(make_run(), Segment(0, 8), name="disturbed")
+    monkeypatch.setattr(Trainer, "step", step)
+    resumed = train(make_run(), Segment(0, 8), name="disturbed")
+    assert digests(resumed) == digests(undisturbed)
+    assert resumed.with_suffix(".csv").read_text() == undisturbed.with_suffix(".csv").read_text()
+
+
+def test_a_signal_saves_the_state_it_arrives_in(make_run, train, monkeypatch, tmp_path):
+    import os
+    import signal
+
+    undisturbed = train(make_run(), Segment(0, 8), name="undisturbed")
+    step = Trainer.step
+
+    def signalled(self):
+        if self.state.step == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(self)
+
+    monkeypatch.setattr(Trainer, "step", signalled)
+    with pytest.raises(SystemExit) as stop:
+        train(make_run(), Segment(0, 8), name="stopped")
+    assert stop.value.code == 143
+    state = tmp_path / "stopped" / "state" / "00000000-00000008"
+    assert [p.name for p in (state / "resume").iterdir()] == [checkpoint_name(6)]
+    monkeypatch.setattr(Trainer, "step", step)
+    resumed = train(make_run(), Segment(0, 8), name="stopped")
+    assert digests(resumed) == digests(undisturbed)
+
+
+def test_a_loss_that_is_not_finite_stops_with_step_batch_and_checkpoint(
+    make_run, train, monkeypatch, tmp_path
+):
+    step = Trainer.step
+
+    def broken(self):
+        loss, norm, rate = step(self)
+        return (loss * float("nan") if self.state.step == 6 else loss), norm, rate
+
+    monkeypatch.setattr(Trainer, "step", broken)
+    with pytest.raises(TrainingError, match=r"step 6: the loss is nan.*step00000004"):
+        train(make_run(), Segment(0, 8), name="nan")
+    state = tmp_path / "nan" / "state" / "00000000-00000008"
+    failure = json.loads((state / "failure.json").read_text())
+    order = make_order(64)
+    assert failure["step"] == 6 and failure["sequences"] == order[20:24]
+    kept = sorted(p.name for p in (state / "checkpoints").iterdir())
+    assert kept == [checkpoint_name(s) for s in (0, 1, 2, 4)]
+
+
+def make_order(n):
+    from zsl.training.order import data_order
+
+    return [int(i) for i in data_order(n, 6198)]
+
+
+def test_checkpoint_restores_weights_optimizer_and_random_state(
+    make_run, train, tokenizer, tokens, one_process, tmp_path
+):
+    folder = train(make_run(), Segment(0, 8)) / checkpoint_name(4)
+    trainer = make_trainer(make_run(), tokenizer, tokens, 6198, one_process)
+    trainer.load(folder)
+    assert (trainer.state.step, trainer.state.sequences, trainer.state.tokens) == (4, 16, 192)
+    torch.manual_seed(99)
+    random_state = torch.get_rng_state()
+    save_checkpoint(tmp_path / "a", trainer.model, trainer.optimizer, trainer.state)
+    torch.manual_seed(1)
+    load_checkpoint(tmp_path / "a", trainer.model, trainer.optimizer)
+    assert torch.equal(torch.get_rng_state(), random_state)
+    save_checkpoint(tmp_path / "b", trainer.model, trainer.optimizer, trainer.state)
+    assert digests(tmp_path / "a") == digests(tmp_path / "b")
+
+
+def test_damaged_and_foreign_checkpoints_are_named(make_run, train, tokenizer):
+    folder = train(make_run(), Segment(0, 8)) / checkpoint_name(4)
+    wider = build_model(make_run(model={"d_model": 16, "n_layers": 2, "n_heads": 2}), tokenizer)
+    with pytest.raises(TrainingError, match=r"model.safetensors.*not weights of this arch"):
+        load_weights(folder, wider)
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(TrainingError, match=r"model.safetensors: damaged"):
+        load_weights(folder, build_model(make_run(), tokenizer))
+    path.unlink()
+    with pytest.raises(TrainingError, match=r"model.safetensors: no such file"):
+        load_weights(folder, build_model(make_run(), tokenizer))
+
+
+HOLD = """
+import fcntl, sys
+file = open(sys.argv[1], "a+")
+fcntl.flock(file, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_two_processes_never_train_one_segment(make_run, train, tmp_path):
+    lock = tmp_path / "held" / "state" / "00000000-00000008" / "lock"
+    lock.parent.mkdir(parents=True)
+    command = [sys.executable, "-c", HOLD, str(lock)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(TrainingError, match="another process is training"):
+            train(make_run(), Segment(0, 8), name="held")
+        holder.communicate("")
+    train(make_run(), Segment(0, 8), name="held")
+
+
+def test_a_batch_must_be_shared_equally(make_run, tokenizer, tokens):
+    from zsl.training.parallel import Processes
+
+    with pytest.raises(TrainingError, match="cannot be shared by 3 processes"):
+        make_trainer(make_run(), tokenizer, tokens, 0, Processes(0, 3, torch.device("cpu")))
