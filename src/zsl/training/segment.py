@@ -109,6 +109,7 @@ def make_trainer(
             "start a number of processes that divides it"
         )
     model = build_model(run, tokenizer).to(group.device)
+    torch.manual_seed(run.seed)  # checkpoints hold the generator's state, random at the start
     order = data_order(len(tokens), data_seed)
     return Trainer(run, model, make_optimizer(run, model), tokens, order, group)
 
