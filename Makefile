@@ -2,11 +2,15 @@
 # make test    make it if it is missing, then run the tests
 # make check   formatting, lint, types
 # CORES=n      cores to use; ARGS='…' is passed on to snakemake or pytest
+# PYTHON=…     a Python 3.11; without it the first of these that is one
 SHELL := /bin/bash
-PYTHON ?= python3
+IS_3_11 := -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'
+PYTHON ?= $(shell for name in python3.11 python3 python; do \
+  "$$name" $(IS_3_11) 2>/dev/null && { echo "$$name"; break; }; done)
 CORES ?= all
 BIN := .venv/bin
 READY := .venv/.ready
+UNFINISHED := .venv/.unfinished
 
 .PHONY: all test check format schema clean-environment
 
@@ -31,17 +35,21 @@ format: $(READY)
 schema: $(READY)
 	$(BIN)/zsl schema > config/schema.json
 
-# torch first: a machine without a GPU may provide a smaller build of the same version, and
-# what is installed already is not fetched again for the packages that need it.
+# An interrupted pip can leave half a package that it takes for whole, so what was not finished
+# is made anew. Torch comes first: a machine without a GPU may provide a smaller build of the
+# same version, and what is installed is not fetched again for the packages that need it.
 $(READY): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
-	  { echo "Python 3.11 is needed (ai2-olmo needs numpy < 2); found $$($(PYTHON) --version)." \
-	    "Name one with: make PYTHON=/path/to/python3.11"; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet "$$(grep -i '^torch==' requirements.lock)"
-	$(BIN)/python -m pip install --quiet -r requirements.lock
-	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps -e .
-	@touch $@
+	@"$(PYTHON)" $(IS_3_11) 2>/dev/null || { \
+	  echo "Python 3.11 is needed (ai2-olmo needs numpy < 2), and" \
+	    "$(if $(PYTHON),$(PYTHON) is not one,none was found)." \
+	    "Name one with: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@if [ -e $(UNFINISHED) ]; then rm -rf .venv; fi
+	@mkdir -p .venv && touch $(UNFINISHED)
+	"$(PYTHON)" -m venv .venv
+	$(BIN)/python -m pip install --quiet "$$(grep '^torch==' requirements.lock)"
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .
+	@mv $(UNFINISHED) $@
 
 clean-environment:
 	rm -rf .venv
