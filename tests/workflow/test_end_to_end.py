@@ -1,0 +1,80 @@
+"""The whole experiment: everything is made, recorded, up to date, and equal at any --cores."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from zsl.files import read_json, sha256
+from zsl.lineage.digests import sha256_of_folder
+from zsl.registry import TARGETS
+
+SUFFIXES = {"figure": ("pdf", "svg", "csv"), "table": ("csv", "tex", "md", "html")}
+
+
+def test_every_target_is_made(finished):
+    for target in TARGETS:
+        for suffix in SUFFIXES[target.kind]:
+            assert (finished.results / f"{target.kind}s" / f"{target.id}.{suffix}").stat().st_size
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    assert finished.planned() == set()
+    assert "Nothing to be done" in finished.snakemake("-n")
+
+
+def test_nothing_is_written_beside_results_and_snakemakes_own_folder(pristine, finished):
+    before, after = (
+        {path.relative_to(p.root) for path in p.root.rglob("*") if "__pycache__" not in path.parts}
+        for p in (pristine, finished)
+    )
+    new = {path.parts[0] for path in after - before}
+    assert new == {"results", ".snakemake"}
+
+
+def test_the_library_of_the_copy_is_the_one_that_is_tested(finished):
+    command = [sys.executable, "-c", "import zsl; print(zsl.__file__)"]
+    found = subprocess.check_output(command, env=finished.environment(), text=True)
+    assert found.strip() == str(finished.root / "src/zsl/__init__.py")
+
+
+def test_every_artifact_has_a_record_with_its_digest(finished):
+    recorded: dict[str, str] = {}
+    for path in (finished.results / "lineage").rglob("*.json"):
+        for output in read_json(path)["outputs"]:
+            artifact = finished.root / output["path"]
+            if output["kind"] == "folder":
+                assert sha256_of_folder(artifact) == output["files"]
+                files = {f"{output['path']}/{name}": d for name, d in output["files"].items()}
+            else:
+                assert sha256(artifact) == output["sha256"]
+                files = {output["path"]: output["sha256"]}
+            assert not recorded.keys() & files.keys()
+            recorded |= files
+    prefix = finished.results.relative_to(finished.root).as_posix()
+    assert recorded.keys() == {f"{prefix}/{name}" for name in finished.artifacts()}
+
+
+def test_no_job_runs_library_code_that_its_fingerprint_does_not_count(finished):
+    for path in (finished.results / "lineage").rglob("*.json"):
+        record = read_json(path)
+        assert record["code"]["fingerprint"] == record["params"]["code"], path
+        assert "undeclared" not in record["code"], path
+
+
+def test_records_chain_by_digest_from_text_to_figure(finished):
+    records = [read_json(path) for path in (finished.results / "lineage").rglob("*.json")]
+    made = {output["path"]: output["sha256"] for r in records for output in r["outputs"]}
+    read = {(entry["path"], entry["sha256"]) for r in records for entry in r["inputs"]}
+    texts = {f"text/{n}.txt": sha256(finished.root / f"text/{n}.txt") for n in (1, 2)}
+    assert {path for path, _ in read} - made.keys() == texts.keys()
+    assert read <= (made | texts).items()
+
+
+def test_one_and_two_cores_make_the_same_bytes(finished, one_core):
+    project, process = one_core
+    said = project.root / "snakemake.log"
+    assert process.wait(timeout=900) == 0, said.read_text()
+    expected, made = finished.artifacts(), project.artifacts()
+    assert made.keys() == expected.keys()
+    assert [path for path in expected if made[path] != expected[path]] == []

@@ -1,0 +1,120 @@
+"""Mistakes are found before anything is done, and said in clean lines."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from zsl.files import read_json
+
+
+def files(root: Path) -> dict[Path, int]:
+    """Time of every file but Snakemake's own."""
+    paths = (path for path in root.rglob("*") if path.is_file())
+    return {
+        path: path.stat().st_mtime_ns
+        for path in paths
+        if not {".snakemake", "__pycache__"} & set(path.parts)
+    }
+
+
+def refused(project, *arguments: str) -> str:
+    """What Snakemake says while it stops, changing nothing."""
+    before = files(project.root)
+    done = project.try_snakemake(*arguments)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout
+    assert files(project.root) == before
+    return done.stdout
+
+
+def main(config):
+    return config["suites"]["main"]
+
+
+MISTAKES = {
+    "unknown key": (
+        lambda c: main(c)["defaults"].update(batchsize=4),
+        "unknown key 'batchsize'; did you mean 'batch_size'?",
+    ),
+    "heads": (
+        lambda c: main(c)["defaults"]["model"].update(n_heads=3),
+        "suites.main.runs.small.model.n_heads = 3: does not divide d_model = 8",
+    ),
+    "checkpoint past the end": (
+        lambda c: main(c)["defaults"]["checkpoints"].update(also=[100]),
+        "checkpoints.also = [100]: not within the run's steps 0 to 64",
+    ),
+    "corpus": (
+        lambda c: main(c)["defaults"].update(corpus="inventd"),
+        "suites.main.runs.small.corpus = 'inventd': there is no such corpus; did you mean",
+    ),
+    "step of table 2": (
+        lambda c: c["tables"].update(table2_steps=[5]),
+        "tables.table2_steps = [5]: main-small keeps no checkpoint there",
+    ),
+}
+
+
+TOO_FEW = "run main-small needs 262,144 sequences of 16 tokens, corpus invented has "
+
+
+@pytest.mark.parametrize(("change", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_in_the_configuration(pristine, tmp_path, change, message):
+    values = yaml.safe_load((pristine.root / pristine.config).read_text())
+    change(values)
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(values, sort_keys=False))
+    said = refused(replace(pristine, config=str(config)))
+    assert "Error in the configuration:\n" in said
+    assert message in said.partition("Error in the configuration:\n")[2].splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    "target", ["results/tiny/fits/main-nope.json", "results/tiny/figures/fig99.svg", "fig99"]
+)
+def test_a_target_that_does_not_exist(pristine, target):
+    said = refused(pristine, target)
+    assert said.count(target) <= 2 and said.count("Exception") == 1
+
+
+def test_too_few_tokens_in_a_corpus_that_is_made(project):
+    project.configure(lambda c: main(c)["defaults"].update(batch_size=4096))
+    said = refused(project)
+    assert TOO_FEW in said
+    assert said.rstrip().endswith("lower steps or batch_size, or add text")
+
+
+def test_too_few_tokens_in_a_corpus_that_is_not_made_yet(fresh):
+    fresh.configure(lambda c: main(c)["defaults"].update(batch_size=4096))
+    done = fresh.try_snakemake()
+    assert done.returncode != 0
+    assert (
+        "run main-small needs 262,144 sequences of 16 tokens, corpus invented has " in done.stdout
+    )
+    assert "Traceback" not in done.stdout
+    assert not (fresh.results / "training").exists()
+    assert [path for path in (fresh.results / "data").rglob("*") if path.is_file()] == []
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_way_back(project):
+    """What other jobs have made stays."""
+    project.configure(lambda c: main(c)["runs"]["small"].update(optimizer={"learning_rate": 1e30}))
+    before = project.artifacts()
+    target = "results/tiny/training/main-small/00000000-00000032.manifest.json"
+    done = project.try_snakemake(target)
+    assert done.returncode != 0
+    (failure,) = (project.results / "state/training/main-small").rglob("failure.json")
+    facts = read_json(failure)
+    assert f"step {facts['step']}: the loss is nan" in done.stdout
+    assert len(facts["sequences"]) == 4
+    assert ", ".join(map(str, facts["sequences"])) in done.stdout
+    assert f"the last good checkpoint is {facts['last_good_checkpoint']}" in done.stdout
+    assert (project.root / facts["last_good_checkpoint"] / "model.safetensors").exists()
+    assert "Traceback" not in done.stdout
+    segment = "training/main-small/00000000-00000032"
+    after = project.artifacts()
+    assert [path for path in before if path not in after and not path.startswith(segment)] == []
