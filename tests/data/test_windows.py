@@ -72,6 +72,7 @@ def test_members_are_found_at_their_positions() -> None:
     evaluation = rng.integers(0, 1000, 2000)
     tokens = rng.integers(0, 1000, 100_000)
     tokens[500:513] = evaluation[40:53]
+    tokens[32_760:32_773] = evaluation[7:20]  # across the blocks in which hashes are made
     tokens[99_987:] = evaluation[-13:]
-    assert WindowSet(evaluation, 13).starts_in(tokens).tolist() == [500, 99_987]
+    assert WindowSet(evaluation, 13).starts_in(tokens).tolist() == [500, 32_760, 99_987]
     assert WindowSet(evaluation[:12], 13).starts_in(tokens).tolist() == []

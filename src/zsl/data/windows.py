@@ -9,19 +9,22 @@ import numpy.typing as npt
 
 Tokens = npt.NDArray[np.uint32]
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+_BLOCK = 1 << 15  # tokens hashed together, few enough for the cache
 
 
 def window_hashes(tokens: npt.NDArray[Any], window: int) -> npt.NDArray[np.uint64]:
     """64-bit hash of each window, (tokens - window + 1,): equal windows have equal hashes."""
-    count = len(tokens) - window + 1
-    if count <= 0:
-        return np.zeros(0, dtype=np.uint64)
-    mixed = (tokens.astype(np.uint64) + np.uint64(1)) * np.uint64(0xD6E8FEB86659FD93)
-    mixed ^= mixed >> np.uint64(32)
-    hashes = mixed[:count].copy()
-    for shift in range(1, window):
-        hashes *= _MULTIPLIER
-        hashes += mixed[shift : shift + count]
+    count = max(0, len(tokens) - window + 1)
+    hashes = np.empty(count, dtype=np.uint64)
+    for low in range(0, count, _BLOCK):
+        mixed = tokens[low : low + _BLOCK + window - 1].astype(np.uint64) + np.uint64(1)
+        mixed *= np.uint64(0xD6E8FEB86659FD93)
+        mixed ^= mixed >> np.uint64(32)
+        block = hashes[low : low + _BLOCK]
+        block[:] = mixed[: len(block)]
+        for shift in range(1, window):
+            block *= _MULTIPLIER
+            block += mixed[shift : shift + len(block)]
     return hashes
 
 
