@@ -39,6 +39,7 @@ def chain(run: str, segments: tuple[str, ...] = SEGMENTS) -> set[str]:
 
 
 BOTH = chain("small") | chain("large")
+DELTA_LOSS = {job for job in BOTH if "delta_loss" in job} | {"figures/fig03", "figures/fig05"}
 EXTENDED = chain("small", (NEW,)) | chain("large", (NEW,)) | TARGETS | SETTINGS
 
 
@@ -66,10 +67,10 @@ def test_a_figures_module_makes_that_figure_again(project, figure):
         ("figures.style", FIGURES),
         ("fits.bnsl", {"fits/main-small", "fits/main-large", "tables/table1", "tables/table4"}
          | FIGURES - {"figures/fig13"}),
-        ("measurements.delta_loss", {
-            job for run in ("small", "large") for job in measured(run) | curves(run)
-            if "delta_loss" in job
-        } | {"figures/fig03", "figures/fig05"}),
+        ("measurements.token_losses", {f"measurements/token_losses/main-{run}/{segment}"
+         for run in ("small", "large") for segment in SEGMENTS}
+         | DELTA_LOSS | {"curves/eval_loss/main-small", "curves/eval_loss/main-large",
+         "tables/table2"}),
         ("training.segment", BOTH | TARGETS),
         ("data.packing", BOTH | TARGETS | {"data/invented/manifest"}),
         ("lineage.record", set()),
@@ -122,8 +123,8 @@ def steps(config):
         (steps, EXTENDED),
         (lambda c: c["tables"].update(table2_steps=[8, 32]), {"tables/table2"}),
         (lambda c: c["fits"].update(cut=8), {"fits/main-small", "fits/main-large", "tables/table1",
-         "tables/table4"} | FIGURES),
-        (lambda c: c.update(data_seed=1), BOTH | TARGETS),
+         "tables/table4"} | FIGURES - {"figures/fig13"}),
+        (lambda c: c.update(data_seed=1), BOTH | TARGETS),  # 1 is also the number of threads
         (lambda c: c.update(description="Other words."), set()),
     ],
     ids=["rate of a run", "rate of a suite", "steps", "table2_steps", "cut", "data_seed", "words"],

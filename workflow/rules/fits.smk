@@ -15,8 +15,7 @@ rule fit:
         code=code("fit.py"),
         packages=packages("numpy", "scipy", "pandas"),
         threads=THREADS,
-        cut=EXPERIMENT.fits.cut,
-        k=EXPERIMENT.curves.k,
+        settings={"cut": EXPERIMENT.fits.cut, "k": EXPERIMENT.curves.k},
         imported=lambda wildcards: wildcards.run in PLAN.imported,
         note=lambda wildcards: (
             PLAN.imported[wildcards.run].note if wildcards.run in PLAN.imported else ""

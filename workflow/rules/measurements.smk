@@ -23,14 +23,16 @@ rule token_losses:
         threads=THREADS,
         steps=lambda wildcards: list(PLAN.layout(wildcards.run).blocks[wildcards.block]),
         model=lambda wildcards: PLAN.runs[wildcards.run].model.model_dump(mode="json"),
-        sequence_length=lambda wildcards: PLAN.runs[wildcards.run].sequence_length,
+        context=lambda wildcards: {
+            "sequence_length": PLAN.runs[wildcards.run].sequence_length
+        },
         tokenizer=lambda wildcards: PLAN.corpus(wildcards.run).tokenizer.model_dump(
             mode="json"
         ),
         evaluation=lambda wildcards: PLAN.corpus(wildcards.run).evaluation.model_dump(
             mode="json"
         ),
-        micro_batch_size=EXPERIMENT.measurements.micro_batch_size,
+        batch={"micro_batch_size": EXPERIMENT.measurements.micro_batch_size},
     message:
         "Token losses of {wildcards.run}, {wildcards.block}"
     script:

@@ -26,8 +26,7 @@ rule train:
         code=code("train.py"),
         packages=packages("torch", "ai2-olmo", "numpy", "safetensors"),
         threads=THREADS,
-        seed=lambda wildcards: PLAN.runs[wildcards.run].seed,
-        data_seed=EXPERIMENT.data_seed,
+        data_order={"data_seed": EXPERIMENT.data_seed},
         run=lambda wildcards: PLAN.segment_settings(
             wildcards.run, Segment.parse(wildcards.segment)
         ).model_dump(mode="json"),

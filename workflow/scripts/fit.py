@@ -12,8 +12,7 @@ with job(snakemake):
     fit = fit_curve(
         pd.read_csv(snakemake.input[0], float_precision="round_trip"),
         run=snakemake.wildcards.run,
-        cut=params.cut,
-        k=params.k,
+        **params.settings,
         imported=params.imported,
         note=params.note,
     )

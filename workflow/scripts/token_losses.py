@@ -24,7 +24,9 @@ with job(snakemake):
     manifest = read_manifest(Path(snakemake.input.tokens))
     tokens = open_split(Path(snakemake.input.token_files), manifest, "eval", length)
     tokenizer = TypeAdapter(Tokenizer).validate_python(params.tokenizer)
-    model = empty_model(Model.model_validate(params.model), params.sequence_length, tokenizer)
+    model = empty_model(
+        Model.model_validate(params.model), params.context["sequence_length"], tokenizer
+    )
     folder = Path(snakemake.input.checkpoints)
     progress = Progress(run, len(params.steps), unit="checkpoints")
     measure_token_losses(
@@ -33,7 +35,7 @@ with job(snakemake):
         tokens.batch(np.arange(params.evaluation["sequences"])),
         Path(snakemake.output.h5),
         run=run,
-        micro_batch_size=params.micro_batch_size,
+        **params.batch,
         device=target,
         report=progress.update,
     )

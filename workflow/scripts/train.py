@@ -22,7 +22,8 @@ with job(snakemake):
     segment = Segment.parse(snakemake.wildcards.segment)
     run = Run.model_validate(params.run)
     manifests = [sha256(path) for key, path in snakemake.input.items() if "manifest" in path]
-    identity = sha256_of_json([params.code, params.packages, params.run, manifests])
+    made_from = {key: value for key, value in params.items() if key != "state"}
+    identity = sha256_of_json([made_from, manifests])
     state = Path(params.state) / identity[:16]
     parent = snakemake.input.get("previous_checkpoints")
     device(params.threads)
@@ -34,7 +35,7 @@ with job(snakemake):
             run.sequence_length,
         )
         tokenizer = TypeAdapter(Tokenizer).validate_python(params.tokenizer)
-        trainer = make_trainer(run, tokenizer, tokens, params.data_seed, group)
+        trainer = make_trainer(run, tokenizer, tokens, params.data_order["data_seed"], group)
         train_segment(
             trainer,
             segment,
