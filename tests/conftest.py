@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from zsl.job import fix_threads
 
 fix_threads(1)
+settings.register_profile("zsl", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("zsl")
 
 ROOT = Path(__file__).parents[1]
 
