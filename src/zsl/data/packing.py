@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Encoding, Tokenizer
 
-BATCH = 1 << 21
+BATCH = 1 << 20
 """Characters encoded at a time."""
 AHEAD = 2
 
