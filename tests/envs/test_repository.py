@@ -39,7 +39,7 @@ def found(pattern: str) -> set[str]:
 
 def test_no_path_of_one_machine():
     # In brackets, lest this file be found. /home/me stands for anybody's.
-    homes = r"(?<![\w.~$/{}*-])/(?:[w]ork|[r]oot|[h]ome/(?!me/)|[U]sers|[m]nt)\b"
+    homes = r"(?<![\w.~$/{}*-])/(?:[w]ork|[r]oot|[h]ome/(?!me\b)|[U]sers|[m]nt)\b"
     assert found(homes) == set()
 
 
