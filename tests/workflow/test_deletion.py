@@ -1,7 +1,9 @@
 """Deleted intermediates: not missed by ``all``, made again by name, and what follows then.
 
-Snakemake compares inputs of up to 1 MB (``--max-checksum-file-size``) by content before it
-trusts their times, so that a file that came back with the same bytes makes nothing else again.
+Snakemake compares the content of inputs of up to 1 MB (``--max-checksum-file-size``) before it
+trusts their times: a small file that came back with the same bytes makes nothing else again, a
+large one makes again all that follows from it. A segment is judged by its manifest, which is
+small, whatever the size of its checkpoints.
 """
 
 from __future__ import annotations
@@ -10,23 +12,43 @@ import shutil
 
 import pytest
 
-SEGMENT = "00000000-00000032"
+FIRST, LAST = "00000000-00000032", "00000032-00000064"
+FROM_DELTA_LOSS = {"curves/delta_loss/main-small", "figures/fig03", "figures/fig05"}
+FROM_FIT = {"figures/fig02", "figures/fig03", "figures/fig05", "tables/table1", "tables/table4"}
+FROM_TOKEN_LOSSES = {
+    f"measurements/delta_loss/main-small/{FIRST}",
+    f"measurements/delta_loss/main-small/{LAST}",
+    "curves/eval_loss/main-small",
+    "tables/table2",
+    *FROM_DELTA_LOSS,
+}
+FROM_TRAIN_LOSS = {"fits/main-small", "figures/fig13", *FROM_FIT}
+FROM_CHECKPOINTS = {
+    f"training/main-small/{LAST}",
+    f"measurements/token_losses/main-small/{FIRST}",
+    f"measurements/token_losses/main-small/{LAST}",
+    "curves/train_loss/main-small",
+    *FROM_TOKEN_LOSSES,
+    *FROM_TRAIN_LOSS,
+}
 
 
 @pytest.mark.parametrize(
-    ("deleted", "job"),
+    ("job", "suffix", "follows"),
     [
-        (f"measurements/token_losses/main-small/{SEGMENT}.h5",) * 2,
-        ("curves/train_loss/main-small.csv",) * 2,
-        (f"training/main-small/{SEGMENT}", f"training/main-small/{SEGMENT}"),
+        (f"measurements/token_losses/main-small/{FIRST}", ".h5", FROM_TOKEN_LOSSES),
+        ("curves/train_loss/main-small", ".csv", FROM_TRAIN_LOSS),
+        (f"training/main-small/{FIRST}", "", FROM_CHECKPOINTS),
     ],
     ids=["measurement", "curve", "checkpoints"],
 )
-def test_a_deleted_intermediate(project, deleted, job):
+def test_a_deleted_intermediate(project, job, suffix, follows):
     before = project.artifacts()
-    path = project.results / deleted
+    path = project.results / f"{job}{suffix}"
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     assert project.planned() == set()
-    assert project.made(f"results/tiny/{deleted}") == {job.removesuffix(".h5").removesuffix(".csv")}
+    assert project.made(f"results/tiny/{job}{suffix}") == {job}
     assert project.artifacts() == before
     assert project.planned() == set()
+    # Were they larger than that, this would follow:
+    assert project.planned("--max-checksum-file-size", "0") == follows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 
 import pytest
@@ -109,7 +110,9 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_way_back(project)
     assert done.returncode != 0
     (failure,) = (project.results / "state/training/main-small").rglob("failure.json")
     facts = read_json(failure)
-    assert f"step {facts['step']}: the loss is nan" in done.stdout
+    loss, norm = facts["train_loss"], facts["grad_norm"]
+    assert f"step {facts['step']}: the loss is {loss} and the gradient norm {norm}" in done.stdout
+    assert not isfinite(float(loss) * float(norm))
     assert len(facts["sequences"]) == 4
     assert ", ".join(map(str, facts["sequences"])) in done.stdout
     assert f"the last good checkpoint is {facts['last_good_checkpoint']}" in done.stdout
