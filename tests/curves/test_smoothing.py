@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from zsl.curves.losses import published_curve, train_loss_curve
 from zsl.curves.smoothing import lsma, subsample
+from zsl.curves.train_loss import published_curve, train_loss_curve
 from zsl.errors import ZslError
 
 

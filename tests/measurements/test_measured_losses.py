@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from zsl.config.grids import checkpoint_name
+from zsl.curves.measured import delta_loss_curve, eval_loss_curve
 from zsl.errors import MeasurementError
 from zsl.files import sha256
-from zsl.measurements.delta_loss import delta_loss_rows, measure_delta_loss
+from zsl.measurements.delta_loss import measure_delta_loss
 from zsl.measurements.hdf5 import write_dataset, writing
 from zsl.measurements.token_losses import evaluate, measure_token_losses
 from zsl.training.checkpoint import TrainingState, save_checkpoint
@@ -90,7 +91,7 @@ def test_loss_changes_obey_equation_6(make_run, tokenizer, tokens, checkpoints, 
     sources = dict.fromkeys((1, 2, 4), tmp_path / "l.h5")
     measure_delta_loss(pairs, sources, tmp_path / "d.h5", run="main-x")
     exact = {step: brute_force(model, input_ids) for step, model in models.items()}
-    rows = sorted(delta_loss_rows(tmp_path / "d.h5"), key=lambda row: row["step"])
+    rows = delta_loss_curve("main-x", [tmp_path / "d.h5"]).to_dict("records")
     assert [(row["step"], row["step_next"]) for row in rows] == pairs
     for row in rows:
         delta = exact[row["step_next"]] - exact[row["step"]]
@@ -100,6 +101,18 @@ def test_loss_changes_obey_equation_6(make_run, tokenizer, tokens, checkpoints, 
         change = exact[row["step_next"]].mean() - exact[row["step"]].mean()
         assert row["M"] * (1 - row["D"]) == pytest.approx(abs(change), abs=1e-6)
         assert row["abs_dL"] == pytest.approx(row["M"] * (1 - row["D"]), rel=1e-12)
+
+
+def test_eval_loss_is_the_mean_over_all_predictions(
+    make_run, tokenizer, tokens, checkpoints, tmp_path
+):
+    folders, models = checkpoints
+    input_ids = tokens.batch(np.arange(5))
+    measure(make_run, tokenizer, folders, input_ids, tmp_path / "l.h5")
+    curve = eval_loss_curve("main-x", [tmp_path / "l.h5"])
+    assert curve["step"].tolist() == [1, 2, 4]
+    for loss, model in zip(curve["eval_loss"], models.values(), strict=True):
+        assert loss == pytest.approx(brute_force(model, input_ids).mean(), rel=1e-6)
 
 
 def test_published_interference_obeys_equation_6(published):

@@ -1,7 +1,7 @@
 """The plan of the experiment, and the functions that the rules look things up with.
 
-Snakemake compares the parameters of a rule as a set of values without their names: a number
-besides ``threads`` stands in a dict with its name, lest it change into its neighbour unseen.
+Snakemake compares parameters as a set of values without their names, so a number besides
+``threads`` stands in a dict with its name, lest it change into its neighbour unseen.
 """
 
 import re

@@ -5,7 +5,7 @@ from zsl.job import job
 with job(snakemake):
     from pathlib import Path
 
-    from zsl.curves.losses import published_curve
+    from zsl.curves.train_loss import published_curve
     from zsl.study import write_csv
 
     table = published_curve(

@@ -5,7 +5,7 @@ from zsl.job import job
 with job(snakemake):
     from pathlib import Path
 
-    from zsl.curves.losses import delta_loss_curve, eval_loss_curve
+    from zsl.curves.measured import delta_loss_curve, eval_loss_curve
     from zsl.study import write_csv
 
     make = {"eval_loss": eval_loss_curve, "delta_loss": delta_loss_curve}

@@ -3,7 +3,7 @@
 from zsl.job import job
 
 with job(snakemake):
-    from zsl.curves.losses import train_loss_curve
+    from zsl.curves.train_loss import train_loss_curve
     from zsl.study import write_csv
 
     curves = snakemake.params.curves

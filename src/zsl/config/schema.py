@@ -43,7 +43,8 @@ class Corpus(Settings):
     tokenizer: Tokenizer = Field(discriminator="kind")
     """The tokenizer, or how to train one."""
     deduplicate: bool = True
-    """Keep one document per distinct text (about 32 bytes of memory each). Not applied to memmaps."""
+    """Keep one document per distinct text (about 32 bytes of memory each); not applied to
+    memmaps."""
     broken_records: Literal["stop", "skip"] = "stop"
     """A record that cannot be read stops the job with file and line, or is skipped and counted."""
     shuffle_seed: int = 0

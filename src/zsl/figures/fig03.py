@@ -5,25 +5,9 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from zsl.errors import ZslError
 from zsl.figures import style
+from zsl.figures.doublings import doublings
 from zsl.study import Study
-
-
-def doublings(study: Study) -> pd.DataFrame:
-    """The changes from a step t >= 1 to 2t: the rows of delta_loss that Figs 3 and 5 draw."""
-    table = study.curve("delta_loss")
-    table = table[(table["step"] > 0) & (table["step_next"] == 2 * table["step"])]
-    if table.empty:
-        raise ZslError(
-            "delta_loss: no change from a step t to 2t is measured; Figs 3 and 5 need "
-            "checkpoints at powers of two"
-        )
-    table = table.sort_values("step", kind="stable").reset_index(drop=True)
-    order = table["run"].map({run.id: i for i, run in enumerate(study.runs)})
-    table = table.iloc[order.argsort(kind="stable")].reset_index(drop=True)
-    table["imported"] = table["run"].map({run.id: run.imported for run in study.runs})
-    return table
 
 
 def data(study: Study) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from zsl.figures import style
-from zsl.figures.fig03 import doublings
+from zsl.figures.doublings import doublings
 from zsl.study import Study
 
 COLUMNS = ["part", "run", "label", "imported", "step", "step_next", "D", "M", "abs_dL", "dotted"]

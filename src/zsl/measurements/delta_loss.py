@@ -5,7 +5,7 @@ Later minus earlier, so improvement is negative (Eqs. 3, 5, 6; Figs 3, 5).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -66,18 +66,3 @@ def write_delta_loss(file: h5py.File, step: int, step_next: int, delta: np.ndarr
         ("mean", measured.mean, "nats", "mean change, from float64 differences"),
     ):
         write_dataset(group, name, np.array(value), units=units, axes=(), description=description)
-
-
-def delta_loss_rows(path: Path) -> Iterator[dict[str, float]]:
-    """One row per interval of a delta-loss file: step, step_next, D, M, mean, abs_dL."""
-    with reading(path) as file:
-        for group in file.values():
-            mean = float(group["mean"][()])
-            yield {
-                "step": int(group.attrs["step"]),
-                "step_next": int(group.attrs["step_next"]),
-                "D": float(group["D"][()]),
-                "M": float(group["M"][()]),
-                "mean": mean,
-                "abs_dL": abs(mean),
-            }

@@ -32,13 +32,13 @@ def locked(state: Path, group: Processes) -> Iterator[None]:
 
 @contextmanager
 def stop_signal() -> Iterator[list[str]]:
-    """A list that holds the signal's name once SIGTERM or SIGUSR1 has arrived."""
+    """A list that holds the signal's name once SIGTERM, SIGUSR1 or SIGINT has arrived."""
     arrived: list[str] = []
 
     def note(number: int, frame: object) -> None:
         arrived.append(signal.Signals(number).name)
 
-    numbers = (signal.SIGTERM, signal.SIGUSR1)
+    numbers = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
     before = [signal.signal(number, note) for number in numbers]
     try:
         yield arrived

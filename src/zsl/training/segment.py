@@ -120,7 +120,8 @@ def train_segment(
     """Train ``segment`` to its end in the folder ``state``, resuming what is there.
 
     ``parent`` is the checkpoint the segment starts from (None for the first segment);
-    ``name`` stands in messages. SIGTERM and SIGUSR1 save the state and exit with code 143.
+    ``name`` stands in messages. SIGTERM, SIGUSR1 and SIGINT save the state and exit with
+    code 143.
 
     Raises TrainingError when the loss is not finite (step, batch and last good checkpoint
     are named and written to ``failure.json``) or when another process trains here.

@@ -20,6 +20,7 @@ from zsl.config.schema import Run
 from zsl.training.parallel import Processes
 
 BF16 = torch.bfloat16
+IGNORED = -100
 
 
 class Bfloat16Weights(nn.Module):
@@ -69,12 +70,14 @@ def token_losses(logits: torch.Tensor, input_ids: torch.Tensor) -> torch.Tensor:
     ``logits`` (sequences, positions, vocabulary) predict ``input_ids`` (sequences, positions)
     one position later; the result is (sequences, positions - 1).
     """
-    logits = logits[:, :-1]
     if logits.dtype in (torch.float16, BF16):
         logits = logits.float()
-    targets = input_ids[:, 1:]
-    losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
-    return losses.view(targets.shape)
+    # The last position predicts nothing and is ignored: cutting it off would copy all logits.
+    targets = F.pad(input_ids[:, 1:], (0, 1), value=IGNORED)
+    losses = F.cross_entropy(
+        logits.flatten(0, 1), targets.flatten(), reduction="none", ignore_index=IGNORED
+    )
+    return losses.view(targets.shape)[:, :-1]
 
 
 def train_step(

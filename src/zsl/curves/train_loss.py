@@ -1,4 +1,4 @@
-"""Loss curves as tidy tables; columns as :mod:`zsl.study` describes them."""
+"""Train-loss curves as tidy tables; columns as :mod:`zsl.study` describes them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ import pandas as pd
 from zsl.curves.smoothing import lsma, subsample
 from zsl.errors import ZslError
 from zsl.files import read_json
-from zsl.measurements.delta_loss import delta_loss_rows
-from zsl.measurements.hdf5 import reading
 
 
 def train_loss_curve(run: str, steps_files: Sequence[Path], k: float, first: int) -> pd.DataFrame:
@@ -56,21 +54,3 @@ def published_curve(run: str, name: str, path: Path) -> pd.DataFrame:
     return pd.DataFrame(
         {"run": run, "step": steps, "train_loss": np.nan, "smoothed_train_loss": losses}
     )
-
-
-def eval_loss_curve(run: str, paths: Sequence[Path]) -> pd.DataFrame:
-    """Mean evaluation loss of every checkpoint in the token-loss files ``paths``."""
-    rows = []
-    for path in paths:
-        with reading(path) as file:
-            for group in file.values():
-                losses = group["token_losses"][:]
-                step = int(group.attrs["step"])
-                rows.append((run, step, float(losses.mean(dtype=np.float64))))
-    return pd.DataFrame(sorted(rows), columns=["run", "step", "eval_loss"])
-
-
-def delta_loss_curve(run: str, paths: Sequence[Path]) -> pd.DataFrame:
-    """D, M and mean of the loss changes over every interval in the delta-loss files ``paths``."""
-    rows = [row for path in paths for row in delta_loss_rows(path)]
-    return pd.DataFrame([{"run": run, **row} for row in rows]).sort_values("step")
