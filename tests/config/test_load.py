@@ -98,7 +98,7 @@ def test_later_files_win_key_by_key(tmp_path):
 
 def test_paper_has_the_sizes_and_settings_of_the_paper():
     """Table 3 and Section A.1; parameter counts are those of the authors' models."""
-    plan = load([ROOT / "config/paper.yaml"])
+    plan = resolve(read_yaml(ROOT / "config/paper.yaml"), environ={})
     expected = {
         "14M": (256, 4, 4, 1.26e-3, 14_319_616),
         "37M": (512, 8, 8, 9.71e-4, 37_289_984),
@@ -166,6 +166,11 @@ def test_published_dir_replaces_the_imported_file(tmp_path):
     source = plan.imported["main-14M"]
     assert source.path == str(tmp_path / "bnsl_fit.json") and source.url is None
     assert "not in it: 37M, 78M, 144M, 285M, 472M, OLMo-7B" in source.note
+    paper = resolve(read_yaml(ROOT / "config/paper.yaml"), {"ZSL_PUBLISHED_DIR": str(tmp_path)})
+    assert [*paper.imported] == ["main-OLMo-1B"]
+    (tmp_path / "bnsl_fit.json").write_text(json.dumps({"14M": {}}))
+    paper = resolve(read_yaml(ROOT / "config/paper.yaml"), {"ZSL_PUBLISHED_DIR": str(tmp_path)})
+    assert paper.imported["main-OLMo-7B"].url is not None, "none of its runs are in the folder"
     with pytest.raises(ConfigError, match=r"holds no bnsl_fit.json"):
         resolve(values, environ={"ZSL_PUBLISHED_DIR": str(tmp_path / "none")})
     assert resolve(values, environ={}).imported["main-14M"].url is not None

@@ -99,8 +99,9 @@ def load(paths: Iterable[str | Path]) -> Plan:
 def resolve(values: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Plan:
     """Check a merged configuration and resolve its runs.
 
-    ``ZSL_PUBLISHED_DIR`` in ``environ`` replaces the file of imported curves by the one of
-    that folder; runs that it does not hold are left out, and the note says so.
+    ``ZSL_PUBLISHED_DIR`` in ``environ`` replaces a file of imported curves by the one of that
+    folder if it holds any of the runs; those that it does not hold are left out, and the note
+    says so.
 
     Raises ConfigError with one line per mistake.
     """
@@ -140,6 +141,8 @@ def _local_copy(curves: ImportedCurves, environ: Mapping[str, str]) -> ImportedC
         )
     held = read_yaml(path).keys()
     names = [name for name in curves.names if name in held]
+    if not names:
+        return curves
     left_out = [name for name in curves.names if name not in held]
     note = PUBLISHED_NOTE + (f"; not in it: {', '.join(left_out)}" if left_out else "")
     return curves.model_copy(

@@ -109,15 +109,16 @@ def _draw_contours(axes: Axes, lines: pd.DataFrame) -> None:
 
 
 def _draw_steps(axes: Axes, rows: pd.DataFrame) -> None:
-    """Write t at the ends of the dotted line of a run."""
+    """Write t above the ends of the dotted line of a run, away from its middle."""
     start = rows["dotted"].to_numpy(bool)
-    for end in (start, np.roll(start, 1)):
+    for end, ha in ((start, "right"), (np.roll(start, 1), "left")):
         for point in rows[end].itertuples():
             axes.annotate(
                 f"$t$ = {point.step:.0f}",
                 xy=(point.D, point.M),
-                xytext=(3, 4),
+                xytext=(0, 4),
                 textcoords="offset points",
+                ha=ha,
                 fontsize=5.5,
             )
 

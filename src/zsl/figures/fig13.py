@@ -28,8 +28,8 @@ def data(study: Study) -> pd.DataFrame:
 def draw(data: pd.DataFrame, study: Study) -> Figure:
     """Draw a panel for each run, all with the same axes."""
     runs = list(data["run"].unique())
-    columns = min(3, len(runs))
-    lines = math.ceil(len(runs) / columns)
+    lines = math.ceil(len(runs) / 3)
+    columns = math.ceil(len(runs) / lines)
     width = style.SINGLE if columns == 1 else style.DOUBLE
     figure = style.figure(width, 0.5 + 1.5 * lines)
     panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
@@ -42,10 +42,12 @@ def draw(data: pd.DataFrame, study: Study) -> Figure:
         axes.set_title(rows["label"].iloc[0])
         axes.set_yscale("log")
         style.log_steps(axes)
-        axes.label_outer()
     panels[0].legend(loc="upper right")
-    for axes in panels[len(runs) :]:
-        axes.remove()
+    for position, axes in enumerate(panels):
+        below_is_empty = position + columns >= len(runs)
+        axes.tick_params(labelbottom=below_is_empty, labelleft=position % columns == 0)
+        axes.set_xlabel(axes.get_xlabel() if below_is_empty else "")
+        axes.set_visible(position < len(runs))
     values = data[["train_loss", "smoothed_train_loss"]]
     style.log_plain(panels[0].yaxis, values.min().min(), values.max().max())
     figure.supylabel("train loss (nats)", fontsize=7.5)
