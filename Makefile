@@ -15,7 +15,7 @@ UNFINISHED := .venv/.unfinished
 .PHONY: all test check format schema clean-environment
 
 all: $(READY)
-	$(BIN)/snakemake --cores $(CORES) $(ARGS) all
+	$(BIN)/snakemake --cores $(CORES) all $(ARGS)
 
 test: $(READY)
 	$(BIN)/pytest $(ARGS)
