@@ -3,6 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
@@ -66,6 +67,47 @@ def test_an_interrupted_segment_ends_with_the_same_bytes(make_run, train, monkey
     resumed = train(make_run(), Segment(0, 8), name="disturbed")
     assert digests(resumed) == digests(undisturbed)
     assert resumed.with_suffix(".csv").read_text() == undisturbed.with_suffix(".csv").read_text()
+
+
+def test_every_step_is_recorded(make_run, train):
+    """Step, loss before the update, rate used (A.1), norm before clipping."""
+    folder = train(make_run(), Segment(0, 8))
+    table = pd.read_csv(folder.with_suffix(".csv"))
+    assert list(table.columns) == ["step", "train_loss", "learning_rate", "grad_norm"]
+    assert table["step"].tolist() == list(range(1, 9))
+    rates = [1e-2 * (0.1 + 0.9 * min(step, 3) / 3) for step in range(1, 9)]
+    assert table["learning_rate"].tolist() == pytest.approx(rates)
+    assert (table["grad_norm"] > 0).all()
+    assert table["train_loss"].iloc[-1] < table["train_loss"].iloc[0]
+
+
+def test_a_death_while_saving_repeats_no_record(make_run, train, monkeypatch, tmp_path):
+    """Records are on the disk before the checkpoint: those of steps made again are dropped."""
+    undisturbed = train(make_run(), Segment(0, 8), name="undisturbed")
+    save = Trainer.save
+
+    def dying(self, folder):
+        if self.state.step == 4:
+            raise KeyboardInterrupt
+        save(self, folder)
+
+    monkeypatch.setattr(Trainer, "save", dying)
+    with pytest.raises(KeyboardInterrupt):
+        train(make_run(), Segment(0, 8), name="disturbed")
+    state = tmp_path / "disturbed" / "state" / "00000000-00000008"
+    assert (state / "steps.csv").read_text().splitlines()[-1].startswith("4,")
+    monkeypatch.setattr(Trainer, "save", save)
+    resumed = train(make_run(), Segment(0, 8), name="disturbed")
+    assert resumed.with_suffix(".csv").read_text() == undisturbed.with_suffix(".csv").read_text()
+    assert digests(resumed) == digests(undisturbed)
+
+
+def test_bytes_do_not_depend_on_the_process_random_state(make_run, train):
+    torch.manual_seed(1)
+    first = train(make_run(), Segment(0, 8), name="first")
+    torch.manual_seed(2)
+    second = train(make_run(), Segment(0, 8), name="second")
+    assert digests(first) == digests(second)
 
 
 def test_a_signal_saves_the_state_it_arrives_in(make_run, train, monkeypatch, tmp_path):
