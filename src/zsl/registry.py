@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from zsl.config.schema import Experiment
 
-InputKind = Literal["train_loss", "eval_loss", "delta_loss", "fits"]
+InputKind = Literal[
+    "train_loss", "eval_loss", "delta_loss", "gradient_opposition", "gradient_histograms", "fits"
+]
 """A key of ``Study.files``."""
 IMPORTED_KINDS: frozenset[InputKind] = frozenset({"train_loss", "fits"})
 """What a run has whose smoothed train loss is imported."""
@@ -86,6 +88,19 @@ TARGETS: tuple[Target, ...] = (
         ),
     ),
     Target(
+        id="fig04",
+        kind="figure",
+        number=4,
+        title="Gradient destructive interference",
+        section="3.2",
+        inputs=("gradient_opposition", "fits"),
+        published=False,
+        caption=(
+            "Proxy gradient destructive interference (Eq. 4, A.3) on evaluation tokens, mean over "
+            "the coordinates of all but embedding weights. Grey: range of t_d over the runs."
+        ),
+    ),
+    Target(
         id="fig05",
         kind="figure",
         number=5,
@@ -98,6 +113,19 @@ TARGETS: tuple[Target, ...] = (
             "changes of per-token losses from step t to 2t; thin lines join equal "
             "|ΔL| = M(1 - D) (Eq. 6). Circles: first point; dotted: into the interval that "
             "holds t_d; triangles: last point."
+        ),
+    ),
+    Target(
+        id="fig12",
+        kind="figure",
+        number=12,
+        title="Histograms of gradient destructive interference",
+        section="4.2",
+        inputs=("gradient_histograms", "fits"),
+        published=False,
+        caption=(
+            "Coordinates of all but embedding weights by their proxy gradient destructive "
+            "interference (Eq. 4, A.3), as densities, at checkpoints around deceleration."
         ),
     ),
     Target(

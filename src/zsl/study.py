@@ -10,6 +10,11 @@ Contracts of the files (all losses in nats, all steps in optimizer steps):
 ``curves/delta_loss/<run>.csv``
     ``run, step, step_next, D, M, mean, abs_dL``: change from ``step`` to ``step_next`` of the
     evaluation losses (Eqs. 3, 5, 6); ``mean`` is signed, improvement is negative.
+``curves/gradient_opposition/<run>.csv``
+    ``run, step, D_proxy, D_proxy_with_embeddings``: mean over the coordinates of the weights of
+    the proxy gradient destructive interference (Eq. 4, A.3), one row per checkpoint.
+``curves/gradient_histograms/<run>.csv``
+    ``run, step, low, high, count``: coordinates of all but embedding weights by their D.
 ``fits/<run>.json``
     The one-break BNSL (Eq. 1) of the smoothed train loss: ``run, imported, note, T, cut, k,
     n_points, RSLE, L_d, t_d, r_d, L_hat_T, L_T`` and ``parameters`` and ``errors`` with keys
@@ -56,7 +61,7 @@ class Study:
     runs: tuple[RunInfo, ...]
     """Runs in the order of the configuration: smallest model first."""
     files: dict[str, tuple[Path, ...]]
-    """Input files by kind: ``train_loss``, ``eval_loss``, ``delta_loss``, ``fits``."""
+    """Input files by kind: ``fits``, or the name of a folder of curves."""
     options: dict[str, Any] = field(default_factory=dict)
     """Settings of the table or figure from the configuration."""
 

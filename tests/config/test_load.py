@@ -48,6 +48,7 @@ MISTAKES = [
     (f"{RUN}.precision.weights", "bfloat16", "set compute: bfloat16"),
     (f"{RUN}.optimizer.betas", [0.9, 1.0], "betas.1 = 1.0: choose a value in [0, 1)"),
     (f"{RUN}.sequence_length", 32, "longer than the context of main-44k, 32 tokens"),
+    ("measurements.gradient_opposition", {"sequences": 500}, "the evaluation set of corpus"),
     ("tables.table2_steps", [48], "keeps no checkpoint there; choose from"),
     ("suites.main.runs.a/b", {}, "suites.main.runs"),
     ("suites.ma-in", {}, "suites.ma-in"),

@@ -48,12 +48,31 @@ def changes(run, position):
     return pd.DataFrame({**table, "mean": -M * (1 - D), "abs_dL": M * (1 - D)})
 
 
+def opposition(run, position):
+    """Mean proxy D of checkpoints 0, 2^i."""
+    kept = np.array([0, *(1 << i for i in range(15))])
+    D = 0.97 - 0.02 * np.exp(-(((np.log(kept + 1) - 4) / 2) ** 2)) + 0.002 * position
+    return pd.DataFrame({"run": run, "step": kept, "D_proxy": D, "D_proxy_with_embeddings": D / 2})
+
+
+def histograms(run, position):
+    """Counts of ten bins at the same checkpoints, the heavier to the left the later."""
+    edges = np.linspace(0, 1, 11)
+    frames = []
+    for step in (0, *(1 << i for i in range(15))):
+        counts = np.round(1000 * np.arange(1, 11) ** (6 / (1 + step / 4000))) + position
+        bins = {"low": edges[:-1], "high": edges[1:], "count": counts.astype(int)}
+        frames.append(pd.DataFrame({"run": run, "step": step, **bins}))
+    return pd.concat(frames)
+
+
 @pytest.fixture
 def make(tmp_path):
     """Build a study; ``imported`` runs have a smoothed train loss and a fit only."""
 
     def build(labels=("14M", "37M", "78M"), imported=(), without_fit=()):
-        files = {"train_loss": [], "delta_loss": [], "fits": []}
+        kinds = ("train_loss", "delta_loss", "gradient_opposition", "gradient_histograms", "fits")
+        files = {kind: [] for kind in kinds}
         runs = []
         noise = np.random.default_rng(0)
 
@@ -71,6 +90,8 @@ def make(tmp_path):
             keep("train_loss", run, pd.DataFrame({"run": run, **columns}))
             if known:
                 keep("delta_loss", run, changes(run, position))
+                keep("gradient_opposition", run, opposition(run, position))
+                keep("gradient_histograms", run, histograms(run, position))
             if label not in without_fit:
                 path = tmp_path / f"fits/{run}.json"
                 write_json(path, fit(run, position, not known))

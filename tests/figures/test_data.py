@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from zsl.errors import ZslError
-from zsl.figures import fig02, fig03, fig05, fig13
+from zsl.figures import fig02, fig03, fig04, fig05, fig12, fig13
 from zsl.study import RunInfo, Study, write_csv
 
 
@@ -166,3 +166,32 @@ def test_the_published_changes_give_the_dotted_part_of_the_paper(published, tmp_
     assert len(dotted) == 6 and set(dotted["step"]) == {2048}
     at = fig03.data(study).query("part == 'D' and step == 131072")["D"]
     assert len(at) == 6 and (at > 0.92).all()
+
+
+def test_fig_4_draws_the_mean_of_every_checkpoint_after_the_first(make):
+    study = make(imported=("78M",))
+    data = fig04.data(study)
+    for label in ("14M", "37M"):
+        curve = read(study, "gradient_opposition", f"main-{label}")
+        drawn = of(data, "D_proxy", label)
+        assert list(drawn["step"]) == [1 << i for i in range(15)]
+        assert list(drawn["D_proxy"]) == list(curve["D_proxy"][1:])
+    assert of(data, "D_proxy", "78M").empty
+
+
+def test_fig_12_draws_densities_at_the_checkpoints_nearest_to_deceleration(make):
+    """t_d is 5,900, 5,300 and 4,600: 4,096 and 8,192 are next to it, 2,048 and 16,384 follow."""
+    study = make()
+    data = fig12.data(study)
+    assert sorted(set(data["step"])) == [2048, 4096, 8192, 16384]
+    for (run, step), rows in data.groupby(["run", "step"]):
+        curve = read(study, "gradient_histograms", run)
+        counts = curve.loc[curve["step"] == step, "count"].to_numpy()
+        width = 0.1
+        assert rows["density"].to_numpy() == pytest.approx(counts / counts.sum() / width)
+        assert (rows["density"] * width).sum() == pytest.approx(1)
+
+
+def test_fig_12_needs_no_fit(make):
+    data = fig12.data(make(without_fit=("14M", "37M", "78M")))
+    assert sorted(set(data["step"])) == [2048, 4096, 8192, 16384], "the last ones"

@@ -14,7 +14,7 @@ from matplotlib.colors import to_hex, to_rgb
 from zsl.figures import style
 from zsl.figures.render import module, save, write
 
-FIGURES = ("fig02", "fig03", "fig05", "fig13")
+FIGURES = ("fig02", "fig03", "fig04", "fig05", "fig12", "fig13")
 FORMATS = ("csv", "pdf", "svg")
 
 

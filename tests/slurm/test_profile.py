@@ -12,11 +12,16 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "profiles/slurm/config.yaml"
-GPU_RULES = {"train", "token_losses"}
+GPU_RULES = {"train", "token_losses", "gradient_opposition"}
 RULES = GPU_RULES | {"tokens", "delta_loss", "train_loss", "measured", "fit", "table", "figure"}
 IMPORTING = {"published_curves", "imported_loss"}
-MEMORY = {"train": "64000", "token_losses": "32000", "tokens": "32000"}
-MINUTES = {"train": "1440", "token_losses": "60", "tokens": "2880"}
+MEMORY = {
+    "train": "64000",
+    "token_losses": "32000",
+    "gradient_opposition": "32000",
+    "tokens": "32000",
+}
+MINUTES = {"train": "1440", "token_losses": "60", "gradient_opposition": "60", "tokens": "2880"}
 
 
 @pytest.fixture(scope="module")

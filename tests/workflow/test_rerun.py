@@ -9,7 +9,7 @@ import pytest
 
 FIRST, LAST, NEW = "00000000-00000032", "00000032-00000064", "00000064-00000128"
 SEGMENTS = (FIRST, LAST)
-FIGURES = {"figures/fig02", "figures/fig03", "figures/fig05", "figures/fig13"}
+FIGURES = {f"figures/fig{number}" for number in ("02", "03", "04", "05", "12", "13")}
 SETTINGS = {"tables/table3"}
 """The one target that is made from the configuration alone."""
 TARGETS = {"tables/table1", "tables/table2", "tables/table4"} | FIGURES
@@ -18,13 +18,13 @@ TARGETS = {"tables/table1", "tables/table2", "tables/table4"} | FIGURES
 
 def curves(run: str) -> set[str]:
     """A run's curves and its fit."""
-    kinds = ("train_loss", "eval_loss", "delta_loss")
+    kinds = ("train_loss", "eval_loss", "delta_loss", "gradient_opposition", "gradient_histograms")
     return {f"fits/main-{run}", *(f"curves/{kind}/main-{run}" for kind in kinds)}
 
 
 def measured(run: str, segments: tuple[str, ...] = SEGMENTS) -> set[str]:
     """A run's measurements."""
-    kinds = ("token_losses", "delta_loss")
+    kinds = ("token_losses", "delta_loss", "gradient_opposition")
     return {f"measurements/{kind}/main-{run}/{name}" for kind in kinds for name in segments}
 
 
@@ -40,6 +40,7 @@ def chain(run: str, segments: tuple[str, ...] = SEGMENTS) -> set[str]:
 
 BOTH = chain("small") | chain("large")
 DELTA_LOSS = {job for job in BOTH if "delta_loss" in job} | {"figures/fig03", "figures/fig05"}
+OPPOSITION = {job for job in BOTH if "gradient_" in job} | {"figures/fig04", "figures/fig12"}
 EXTENDED = chain("small", (NEW,)) | chain("large", (NEW,)) | TARGETS | SETTINGS
 
 
@@ -53,7 +54,7 @@ def constant(project, module):
     path.write_text(path.read_text() + "\nADDED = 1\n")
 
 
-@pytest.mark.parametrize("figure", ["fig02", "fig03", "fig05", "fig13"])
+@pytest.mark.parametrize("figure", ["fig02", "fig03", "fig04", "fig13"])
 def test_a_figures_module_makes_that_figure_again(project, figure):
     constant(project, f"figures.{figure}")
     assert project.planned() == {f"figures/{figure}"}
@@ -71,6 +72,7 @@ def test_a_figures_module_makes_that_figure_again(project, figure):
          for run in ("small", "large") for segment in SEGMENTS}
          | DELTA_LOSS | {"curves/eval_loss/main-small", "curves/eval_loss/main-large",
          "tables/table2"}),
+        ("measurements.gradient_opposition", OPPOSITION),
         ("training.segment", BOTH | TARGETS),
         ("data.packing", BOTH | TARGETS | {"data/invented/manifest"}),
         ("lineage.record", set()),

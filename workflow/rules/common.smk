@@ -37,7 +37,12 @@ LOGS = f"{RESULTS}/logs"
 TARGETS = {target.id: target for target in registry.available(EXPERIMENT)}
 MAIN = PLAN.run_ids("main")
 REPORTED = {"figure": "svg", "table": "html"}
-MEASURED = {"eval_loss": "token_losses", "delta_loss": "delta_loss"}
+MEASURED = {
+    "eval_loss": "token_losses",
+    "delta_loss": "delta_loss",
+    "gradient_opposition": "gradient_opposition",
+    "gradient_histograms": "gradient_opposition",
+}
 TRAINED = [run for run in MAIN if run in PLAN.runs]
 
 
@@ -187,15 +192,22 @@ def run_info(run, settings=False):
     return {**info, "n_parameters": number, **shown}
 
 
+def opposition_sequences(run):
+    """The evaluation sequences on which gradient opposition is measured."""
+    evaluation = PLAN.corpus(run).evaluation
+    asked = EXPERIMENT.measurements.gradient_opposition.sequences
+    return {
+        "sequences": asked or evaluation.sequences,
+        "sequence_length": evaluation.sequence_length,
+    }
+
+
 def study_inputs(target):
     """Files by kind that a figure or table reads."""
-    folder = f"{RESULTS}/curves"
-    files = {
-        "train_loss": expand("{f}/train_loss/{run}.csv", f=folder, run=MAIN),
-        "eval_loss": expand("{f}/eval_loss/{run}.csv", f=folder, run=TRAINED),
-        "delta_loss": expand("{f}/delta_loss/{run}.csv", f=folder, run=TRAINED),
-        "fits": expand("{f}/{run}.json", f=f"{RESULTS}/fits", run=MAIN),
-    }
+    files = {"fits": expand("{f}/{run}.json", f=f"{RESULTS}/fits", run=MAIN)}
+    for kind in ["train_loss", *MEASURED]:
+        runs = TRAINED if kind in MEASURED else MAIN
+        files[kind] = expand("{f}/{run}.csv", f=f"{RESULTS}/curves/{kind}", run=runs)
     return {kind: files[kind] for kind in TARGETS[target].inputs}
 
 

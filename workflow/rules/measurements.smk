@@ -1,4 +1,4 @@
-"""From checkpoints to HDF5: per-token losses, and their changes from step t to 2t.
+"""From checkpoints to HDF5: per-token losses, their changes, and gradient opposition.
 
 A file covers a block: one checkpoint, or all checkpoints of a segment
 (``measurements.block``).
@@ -37,6 +37,38 @@ rule token_losses:
         "Token losses of {wildcards.run}, {wildcards.block}"
     script:
         "../scripts/token_losses.py"
+
+
+rule gradient_opposition:
+    """Opposition of per-token gradients by proxy (Eq. 4, A.3) at a block's checkpoints."""
+    input:
+        unpack(block_checkpoints),
+        tokens=lambda wildcards: token_manifest(wildcards.run),
+        token_files=lambda wildcards: ancient(token_folder(wildcards.run)),
+    output:
+        h5=f"{RESULTS}/measurements/gradient_opposition/{{run}}/{{block}}.h5",
+        lineage=f"{LINEAGE}/measurements/gradient_opposition/{{run}}/{{block}}.json",
+    log:
+        f"{LOGS}/measurements/gradient_opposition/{{run}}/{{block}}.log",
+    threads: THREADS
+    params:
+        code=code("gradient_opposition.py"),
+        packages=packages("torch", "ai2-olmo", "numpy", "h5py", "safetensors"),
+        threads=THREADS,
+        steps=lambda wildcards: list(PLAN.layout(wildcards.run).blocks[wildcards.block]),
+        model=lambda wildcards: PLAN.runs[wildcards.run].model.model_dump(mode="json"),
+        context=lambda wildcards: {
+            "sequence_length": PLAN.runs[wildcards.run].sequence_length
+        },
+        tokenizer=lambda wildcards: PLAN.corpus(wildcards.run).tokenizer.model_dump(
+            mode="json"
+        ),
+        evaluation=lambda wildcards: opposition_sequences(wildcards.run),
+        batch={"micro_batch_size": EXPERIMENT.measurements.micro_batch_size},
+    message:
+        "Gradient opposition of {wildcards.run}, {wildcards.block}"
+    script:
+        "../scripts/gradient_opposition.py"
 
 
 rule delta_loss:

@@ -28,6 +28,13 @@ def _run_problems(id: str, run: Run, experiment: Experiment) -> Iterator[str]:
                 f"corpora.{run.corpus}.evaluation.sequence_length = {evaluation}: longer than "
                 f"the context of {id}, {run.sequence_length} tokens; evaluate at most that many"
             )
+        asked = experiment.measurements.gradient_opposition.sequences
+        held = experiment.corpora[run.corpus].evaluation.sequences
+        if asked is not None and asked > held:
+            yield (
+                f"measurements.gradient_opposition.sequences = {asked}: the evaluation set of "
+                f"corpus {run.corpus} has {held}; choose at most that many"
+            )
     micro = run.precision.micro_batch_size
     if micro is not None and run.batch_size % micro:
         yield (

@@ -202,6 +202,14 @@ class Suite(Settings):
     """Runs whose curves are imported, marked so wherever they appear."""
 
 
+class GradientOpposition(Settings):
+    """Proxy gradient opposition (Eq. 4, A.3; Figs 4 and 12)."""
+
+    sequences: int | None = Field(default=None, ge=1)
+    """Measured on the first so many evaluation sequences; None: on all of them. Neither paper
+    nor code say on which text the authors measured it."""
+
+
 class Measurements(Settings):
     """What is measured on each checkpoint, and how the files are cut."""
 
@@ -209,6 +217,8 @@ class Measurements(Settings):
     """One HDF5 file per checkpoint (cluster) or per segment (laptop)."""
     micro_batch_size: int = Field(default=32, ge=1)
     """Evaluation sequences per forward pass; changes speed and memory only."""
+    gradient_opposition: GradientOpposition = GradientOpposition()
+    """Proxy gradient opposition."""
 
 
 class Curves(Settings):

@@ -1,0 +1,211 @@
+"""``gradient_opposition``: destructive interference between per-token gradients, by proxy.
+
+The proxy (Eq. 4, A.3) takes the gradients of token *features* for those of token losses: a
+weight W with y = W x gets one contribution dL/dy_p (x) x_p from each position p. Its sum over
+positions is the gradient itself, which the backward pass leaves in ``.grad``; its sum of
+absolute values is one more matrix product per weight, added up by hooks in the same backward
+pass. The model is left as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import h5py
+import numpy as np
+import torch
+from olmo.model import OLMo
+from torch import Tensor, nn
+
+from zsl.config.grids import checkpoint_name
+from zsl.errors import MeasurementError
+from zsl.measurements.hdf5 import write_dataset, writing
+from zsl.training.checkpoint import load_weights
+from zsl.training.step import token_losses
+
+BINS = 100
+"""Bins of the histogram of D over [0, 1]."""
+EMBEDDINGS = ("transformer.wte.weight", "transformer.wpe.weight", "transformer.ff_out.weight")
+"""Weights that read or write the vocabulary or the position: reported apart (A.3)."""
+
+
+@dataclass(frozen=True)
+class Opposition:
+    """Sums over positions of the proxy gradients of one weight, each of the weight's shape."""
+
+    total: Tensor
+    """Sum: the gradient of the summed loss."""
+    absolute: Tensor
+    """Sum of absolute values."""
+
+    def D(self) -> np.ndarray:
+        """1 - abs(total) / absolute of every coordinate that was touched (Eq. 4), float64.
+
+        Coordinates without any contribution have no D and are left out.
+        """
+        absolute = self.absolute.double().flatten().cpu().numpy()
+        total = self.total.double().abs().flatten().cpu().numpy()
+        touched = absolute > 0
+        return 1 - total[touched] / absolute[touched]
+
+
+@contextmanager
+def absolute_gradients(model: OLMo) -> Iterator[dict[str, Tensor]]:
+    """Collect, per weight, the sum over positions of the absolute proxy gradients.
+
+    Every backward pass within the block adds to the yielded tensors, which have the shapes of
+    the weights; gradients go on to ``.grad`` as ever.
+    """
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    sums = {name: torch.zeros_like(parameter) for parameter, name in names.items()}
+    handles = []
+
+    def after_linear(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        _add_outer_products(sums[names[module.weight]], inputs[0], output)  # type: ignore[index]
+
+    def after_tokens(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        _add_rows(sums["transformer.wte.weight"], inputs[0], output)
+        if not model.config.rope:
+            # Positions are added to tokens, so each gets the gradient of its token; their own
+            # output has lost the sequences already.
+            places = torch.arange(inputs[0].shape[1], device=output.device)
+            _add_rows(sums["transformer.wpe.weight"], places.expand(inputs[0].shape), output)
+
+    def after_model(_: nn.Module, __: object, output: object) -> None:
+        logits = output.logits  # type: ignore[attr-defined]
+        _add_outer_products(sums["transformer.wte.weight"], hidden.pop(), logits)
+
+    hidden: list[Tensor] = []
+    embedding = cast(nn.Module, model.transformer.wte)
+    handles.append(embedding.register_forward_hook(after_tokens))
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            handles.append(module.register_forward_hook(after_linear))
+    if model.config.weight_tying:
+        final = cast(nn.Module, model.transformer.ln_f)
+        keep = final.register_forward_hook(lambda _, __, output: hidden.append(output))
+        handles += [keep, model.register_forward_hook(after_model)]
+    try:
+        yield sums
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _add_outer_products(total: Tensor, x: Tensor, y: Tensor) -> None:
+    """When the gradient of y = W x arrives, add abs(dL/dy)^T abs(x) to ``total``."""
+    x = x.detach()
+
+    def add(gradient: Tensor) -> None:
+        total.addmm_(gradient.flatten(0, -2).abs().T, x.flatten(0, -2).abs())
+
+    y.register_hook(add)
+
+
+def _add_rows(total: Tensor, ids: Tensor, y: Tensor) -> None:
+    """When the gradient of an embedding's output arrives, add it to the rows of ``ids``."""
+
+    def add(gradient: Tensor) -> None:
+        total.index_add_(0, ids.flatten(), gradient.flatten(0, -2).abs())
+
+    y.register_hook(add)
+
+
+def gradient_opposition(
+    model: OLMo, input_ids: Tensor, micro_batch_size: int
+) -> dict[str, Opposition]:
+    """Sums of the proxy gradients over all positions of ``input_ids`` (sequences, positions).
+
+    The loss is the sum over all predictions, so that micro-batches add up exactly. Weights of
+    ``model`` and hooks are left as they were; its ``.grad`` are cleared.
+    """
+    model.zero_grad(set_to_none=True)
+    with absolute_gradients(model) as absolute:
+        for micro_batch in input_ids.split(micro_batch_size):
+            token_losses(model(micro_batch).logits, micro_batch).sum().backward()
+    measured = {
+        name: Opposition(parameter.grad, absolute[name])
+        for name, parameter in model.named_parameters()
+        if parameter.grad is not None
+    }
+    model.zero_grad(set_to_none=True)
+    return measured
+
+
+def measure_gradient_opposition(
+    model: OLMo,
+    checkpoints: dict[int, Path],
+    input_ids: np.ndarray,
+    out: Path,
+    *,
+    run: str,
+    micro_batch_size: int,
+    device: torch.device,
+    report: Callable[[int], None] = lambda done: None,
+) -> None:
+    """Write the proxy of ``checkpoints`` (folder by step) to the HDF5 file ``out``.
+
+    Raises MeasurementError when a gradient is not finite, naming checkpoint and weight.
+    """
+    model = model.to(device).eval()
+    tokens = torch.from_numpy(input_ids).to(device)
+    with writing(out, run=run, measurement="gradient_opposition") as file:
+        for done, (step, folder) in enumerate(sorted(checkpoints.items()), start=1):
+            load_weights(folder, model)
+            measured = gradient_opposition(model, tokens, micro_batch_size)
+            for name, sums in measured.items():
+                if not (sums.total.isfinite().all() and sums.absolute.isfinite().all()):
+                    raise MeasurementError(f"{folder}: the gradient of {name} is not finite")
+            group = file.create_group(checkpoint_name(step))
+            group.attrs["step"] = step
+            group.attrs["sequences"] = len(input_ids)
+            _write(group, measured)
+            report(done)
+
+
+def _write(group: h5py.Group, measured: dict[str, Opposition]) -> None:
+    by_weight = {name: sums.D() for name, sums in measured.items()}
+    inner = np.concatenate([D for name, D in by_weight.items() if name not in EMBEDDINGS])
+    sizes = {name: sums.total.numel() for name, sums in measured.items()}
+    counts, edges = np.histogram(np.clip(inner, 0, 1), bins=BINS, range=(0, 1))
+    group.attrs["weights"] = ", ".join(by_weight)
+    proxy = "proxy gradient destructive interference (Eq. 4, A.3), mean over coordinates"
+    for name, value, units, axes, description in (
+        ("D_proxy", inner.mean(), "1", (), f"{proxy} of all but embedding weights"),
+        (
+            "D_proxy_with_embeddings",
+            np.concatenate([*by_weight.values()]).mean(),
+            "1",
+            (),
+            f"{proxy} of all weights",
+        ),
+        (
+            "D_proxy_by_weight",
+            np.array([D.mean() for D in by_weight.values()]),
+            "1",
+            ("weights",),
+            f"{proxy} of each weight, in the order of the group's attribute 'weights'",
+        ),
+        (
+            "n_untouched",
+            np.array([sizes[name] - len(D) for name, D in by_weight.items()]),
+            "coordinates",
+            ("weights",),
+            "coordinates without any contribution, which have no D and are left out",
+        ),
+        ("D_hist/edges", edges, "1", ("edges",), "edges of the bins of D_hist/counts"),
+        (
+            "D_hist/counts",
+            counts,
+            "coordinates",
+            ("bins",),
+            "coordinates of all but embedding weights by their D, the last bin closed",
+        ),
+    ):
+        write_dataset(
+            group, name, np.asarray(value), units=units, axes=axes, description=description
+        )
