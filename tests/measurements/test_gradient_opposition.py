@@ -7,12 +7,9 @@ from torch import nn
 
 from zsl.config.grids import checkpoint_name
 from zsl.errors import MeasurementError
-from zsl.measurements.gradient_opposition import (
-    EMBEDDINGS,
-    absolute_gradients,
-    gradient_opposition,
-    measure_gradient_opposition,
-)
+from zsl.measurements import gradient_opposition
+from zsl.measurements.checkpoints import measure_checkpoints
+from zsl.measurements.gradient_opposition import EMBEDDINGS, absolute_gradients
 from zsl.training.checkpoint import TrainingState, save_checkpoint
 from zsl.training.model import build_model, make_optimizer
 from zsl.training.step import token_losses
@@ -84,7 +81,7 @@ def test_sums_equal_the_listing_position_by_position(
     model = build_model(make_run(model=architecture), tokenizer)
     input_ids = torch.from_numpy(tokens.batch(np.arange(3)))
     sums, gradients = listing(model.double(), input_ids, monkeypatch)
-    measured = gradient_opposition(model.to(dtype), input_ids, 2)
+    measured = gradient_opposition.opposition(model.to(dtype), input_ids, 2)
     assert measured.keys() == sums.keys()
     for name, (total, absolute) in sums.items():
         assert float((total - gradients[name]).norm()) <= 1e-12 * float(total.norm())
@@ -100,10 +97,10 @@ def test_sums_equal_the_listing_position_by_position(
 def test_neither_micro_batch_nor_order_matters(make_run, tokenizer, tokens):
     model = build_model(make_run(), tokenizer).double()
     input_ids = torch.from_numpy(tokens.batch(np.arange(5)))
-    whole = gradient_opposition(model, input_ids, 5)
+    whole = gradient_opposition.opposition(model, input_ids, 5)
     for other in (
-        gradient_opposition(model, input_ids, 1),
-        gradient_opposition(model, input_ids.flip(0), 3),
+        gradient_opposition.opposition(model, input_ids, 1),
+        gradient_opposition.opposition(model, input_ids.flip(0), 3),
     ):
         for name, sums in whole.items():
             torch.testing.assert_close(other[name].total, sums.total, rtol=1e-9, atol=1e-12)
@@ -114,7 +111,7 @@ def test_the_model_is_left_as_it_was(make_run, tokenizer, tokens):
     model = build_model(make_run(), tokenizer)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     input_ids = torch.from_numpy(tokens.batch(np.arange(2)))
-    gradient_opposition(model, input_ids, 2)
+    gradient_opposition.opposition(model, input_ids, 2)
     with pytest.raises(RuntimeError, match="inside"), absolute_gradients(model):
         raise RuntimeError("inside")
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
@@ -126,7 +123,7 @@ def test_untouched_coordinates_have_no_D(make_run, tokenizer):
     """Token 5 is not read, token 4 only where nothing follows; every row is written."""
     untied = {"d_model": 8, "n_layers": 1, "n_heads": 2, "weight_tying": False}
     model = build_model(make_run(model=untied), tokenizer)
-    measured = gradient_opposition(model, torch.tensor([[1, 2, 3, 1, 4]]), 1)
+    measured = gradient_opposition.opposition(model, torch.tensor([[1, 2, 3, 1, 4]]), 1)
     assert len(measured["transformer.wte.weight"].D()) == 3 * 8
     assert len(measured["transformer.ff_out.weight"].D()) == 24 * 8
 
@@ -142,8 +139,16 @@ def checkpoint(make_run, tokenizer, tmp_path):
 
 def measure(model, checkpoints, input_ids, out):
     cpu = torch.device("cpu")
-    measure_gradient_opposition(
-        model, checkpoints, input_ids, out, run="main-x", micro_batch_size=2, device=cpu
+    measure_checkpoints(
+        "gradient_opposition",
+        gradient_opposition.measure,
+        model,
+        checkpoints,
+        input_ids,
+        out,
+        run="main-x",
+        micro_batch_size=2,
+        device=cpu,
     )
 
 
@@ -153,7 +158,9 @@ def test_file_holds_means_weights_and_histogram(checkpoint, tokens, tmp_path):
     measure(model, checkpoints, input_ids, tmp_path / "o.h5")
     by_weight = {
         name: sums.D()
-        for name, sums in gradient_opposition(model, torch.from_numpy(input_ids), 2).items()
+        for name, sums in gradient_opposition.opposition(
+            model, torch.from_numpy(input_ids), 2
+        ).items()
     }
     inner = np.concatenate([D for name, D in by_weight.items() if name not in EMBEDDINGS])
     with h5py.File(tmp_path / "o.h5") as file:

@@ -7,9 +7,11 @@ from zsl.config.grids import checkpoint_name
 from zsl.curves.measured import delta_loss_curve, eval_loss_curve
 from zsl.errors import MeasurementError
 from zsl.files import sha256
+from zsl.measurements import token_losses
+from zsl.measurements.checkpoints import measure_checkpoints
 from zsl.measurements.delta_loss import measure_delta_loss
 from zsl.measurements.hdf5 import write_dataset, writing
-from zsl.measurements.token_losses import evaluate, measure_token_losses
+from zsl.measurements.token_losses import evaluate
 from zsl.training.checkpoint import TrainingState, save_checkpoint
 from zsl.training.model import build_model, empty_model, make_optimizer
 
@@ -44,8 +46,16 @@ def brute_force(model, input_ids):
 def measure(make_run, tokenizer, folders, input_ids, out, micro_batch_size=2):
     run = make_run()
     model = empty_model(run.model, run.sequence_length, tokenizer)
-    measure_token_losses(
-        model, folders, input_ids, out, run="main-x", micro_batch_size=micro_batch_size, device=CPU
+    measure_checkpoints(
+        "token_losses",
+        token_losses.measure,
+        model,
+        folders,
+        input_ids,
+        out,
+        run="main-x",
+        micro_batch_size=micro_batch_size,
+        device=CPU,
     )
 
 
@@ -67,11 +77,11 @@ def test_neither_micro_batch_nor_order_of_sequences_matters(
     make_run, tokenizer, tokens, checkpoints
 ):
     model = checkpoints[1][4].eval()
-    input_ids = tokens.batch(np.arange(6))
-    whole = evaluate(model, input_ids, 6, CPU)
+    input_ids = torch.from_numpy(tokens.batch(np.arange(6)))
+    whole = evaluate(model, input_ids, 6)
     for size in (1, 4):
-        np.testing.assert_allclose(evaluate(model, input_ids, size, CPU), whole, rtol=1e-6)
-    backwards = evaluate(model, input_ids[::-1].copy(), 4, CPU)
+        np.testing.assert_allclose(evaluate(model, input_ids, size), whole, rtol=1e-6)
+    backwards = evaluate(model, input_ids.flip(0), 4)
     np.testing.assert_allclose(backwards[::-1], whole, rtol=1e-6)
 
 
@@ -130,7 +140,7 @@ def test_bad_input_is_an_error_before_anything_is_written(
     model = checkpoints[1][1]
     too_long = np.zeros((1, 13), dtype=np.int64)
     with pytest.raises(MeasurementError, match="13 tokens, the model's context is 12"):
-        evaluate(model, too_long, 1, CPU)
+        measure(make_run, tokenizer, checkpoints[0], too_long, tmp_path / "l.h5")
     with torch.no_grad():
         model.transformer.wte.weight[3] = float("nan")
     run = make_run()

@@ -14,7 +14,10 @@ import pytest
 
 FIRST, LAST = "00000000-00000032", "00000032-00000064"
 FROM_DELTA_LOSS = {"curves/delta_loss/main-small", "figures/fig03", "figures/fig05"}
-FROM_FIT = {"figures/fig02", "figures/fig03", "figures/fig05", "tables/table1", "tables/table4"}
+FROM_FIT = {f"figures/fig{number}" for number in ("02", "03", "04", "05", "12")} | {
+    "tables/table1",
+    "tables/table4",
+}
 FROM_TOKEN_LOSSES = {
     f"measurements/delta_loss/main-small/{FIRST}",
     f"measurements/delta_loss/main-small/{LAST}",
@@ -27,6 +30,10 @@ FROM_CHECKPOINTS = {
     f"training/main-small/{LAST}",
     f"measurements/token_losses/main-small/{FIRST}",
     f"measurements/token_losses/main-small/{LAST}",
+    f"measurements/gradient_opposition/main-small/{FIRST}",
+    f"measurements/gradient_opposition/main-small/{LAST}",
+    "curves/gradient_opposition/main-small",
+    "curves/gradient_histograms/main-small",
     "curves/train_loss/main-small",
     *FROM_TOKEN_LOSSES,
     *FROM_TRAIN_LOSS,

@@ -33,8 +33,8 @@ def wait_for(condition: Callable[[], Any], running: subprocess.Popen[str]) -> An
     return value
 
 
-def python_of(rule: str, running: subprocess.Popen[str]) -> psutil.Process:
-    """The process that runs the script of a rule, once it is there."""
+def python_of(script: str, running: subprocess.Popen[str]) -> psutil.Process:
+    """The process that runs a script of the workflow, once it is there."""
 
     def found() -> psutil.Process | None:
         for child in psutil.Process(running.pid).children(recursive=True):
@@ -42,7 +42,7 @@ def python_of(rule: str, running: subprocess.Popen[str]) -> psutil.Process:
                 command = child.cmdline()
             except psutil.NoSuchProcess:
                 continue
-            if command and command[-1].endswith(f".{rule}.py"):
+            if command and command[-1].endswith(f".{script}.py"):
                 return child
         return None
 
@@ -112,7 +112,7 @@ def test_an_interrupted_run_ends_with_the_bytes_of_an_undisturbed_one(undisturbe
     project.snakemake("--unlock")
 
     running = project.start(MEASUREMENT)
-    measuring = python_of("token_losses", running)
+    measuring = python_of("measure", running)
     assert resumed_at(log(project)) >= 256
     target = project.root / MEASUREMENT
     wait_for(lambda: [*target.parent.glob(f".{target.name}.*")], running)

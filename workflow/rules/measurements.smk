@@ -18,7 +18,7 @@ rule token_losses:
         f"{LOGS}/measurements/token_losses/{{run}}/{{block}}.log",
     threads: THREADS
     params:
-        code=code("token_losses.py"),
+        code=code("measure.py", modules=["zsl.measurements.token_losses"]),
         packages=packages("torch", "ai2-olmo", "numpy", "h5py", "safetensors"),
         threads=THREADS,
         steps=lambda wildcards: list(PLAN.layout(wildcards.run).blocks[wildcards.block]),
@@ -36,7 +36,7 @@ rule token_losses:
     message:
         "Token losses of {wildcards.run}, {wildcards.block}"
     script:
-        "../scripts/token_losses.py"
+        "../scripts/measure.py"
 
 
 rule gradient_opposition:
@@ -52,7 +52,7 @@ rule gradient_opposition:
         f"{LOGS}/measurements/gradient_opposition/{{run}}/{{block}}.log",
     threads: THREADS
     params:
-        code=code("gradient_opposition.py"),
+        code=code("measure.py", modules=["zsl.measurements.gradient_opposition"]),
         packages=packages("torch", "ai2-olmo", "numpy", "h5py", "safetensors"),
         threads=THREADS,
         steps=lambda wildcards: list(PLAN.layout(wildcards.run).blocks[wildcards.block]),
@@ -68,7 +68,7 @@ rule gradient_opposition:
     message:
         "Gradient opposition of {wildcards.run}, {wildcards.block}"
     script:
-        "../scripts/gradient_opposition.py"
+        "../scripts/measure.py"
 
 
 rule delta_loss:

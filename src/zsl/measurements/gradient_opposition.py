@@ -9,10 +9,9 @@ pass. The model is left as it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 import h5py
@@ -21,10 +20,8 @@ import torch
 from olmo.model import OLMo
 from torch import Tensor, nn
 
-from zsl.config.grids import checkpoint_name
 from zsl.errors import MeasurementError
-from zsl.measurements.hdf5 import write_dataset, writing
-from zsl.training.checkpoint import load_weights
+from zsl.measurements.hdf5 import write_dataset
 from zsl.training.step import token_losses
 
 BINS = 100
@@ -115,9 +112,7 @@ def _add_rows(total: Tensor, ids: Tensor, y: Tensor) -> None:
     y.register_hook(add)
 
 
-def gradient_opposition(
-    model: OLMo, input_ids: Tensor, micro_batch_size: int
-) -> dict[str, Opposition]:
+def opposition(model: OLMo, input_ids: Tensor, micro_batch_size: int) -> dict[str, Opposition]:
     """Sums of the proxy gradients over all positions of ``input_ids`` (sequences, positions).
 
     The loss is the sum over all predictions, so that micro-batches add up exactly. Weights of
@@ -136,35 +131,17 @@ def gradient_opposition(
     return measured
 
 
-def measure_gradient_opposition(
-    model: OLMo,
-    checkpoints: dict[int, Path],
-    input_ids: np.ndarray,
-    out: Path,
-    *,
-    run: str,
-    micro_batch_size: int,
-    device: torch.device,
-    report: Callable[[int], None] = lambda done: None,
-) -> None:
-    """Write the proxy of ``checkpoints`` (folder by step) to the HDF5 file ``out``.
+def measure(model: OLMo, input_ids: Tensor, micro_batch_size: int, group: h5py.Group) -> None:
+    """Write the proxy of ``model`` to ``group``.
 
-    Raises MeasurementError when a gradient is not finite, naming checkpoint and weight.
+    Raises MeasurementError when a gradient is not finite, naming its weight.
     """
-    model = model.to(device).eval()
-    tokens = torch.from_numpy(input_ids).to(device)
-    with writing(out, run=run, measurement="gradient_opposition") as file:
-        for done, (step, folder) in enumerate(sorted(checkpoints.items()), start=1):
-            load_weights(folder, model)
-            measured = gradient_opposition(model, tokens, micro_batch_size)
-            for name, sums in measured.items():
-                if not (sums.total.isfinite().all() and sums.absolute.isfinite().all()):
-                    raise MeasurementError(f"{folder}: the gradient of {name} is not finite")
-            group = file.create_group(checkpoint_name(step))
-            group.attrs["step"] = step
-            group.attrs["sequences"] = len(input_ids)
-            _write(group, measured)
-            report(done)
+    measured = opposition(model, input_ids, micro_batch_size)
+    for name, sums in measured.items():
+        if not (sums.total.isfinite().all() and sums.absolute.isfinite().all()):
+            raise MeasurementError(f"the gradient of {name} is not finite")
+    group.attrs["sequences"] = len(input_ids)
+    _write(group, measured)
 
 
 def _write(group: h5py.Group, measured: dict[str, Opposition]) -> None:

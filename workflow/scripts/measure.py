@@ -1,8 +1,10 @@
-"""Measure the loss of every evaluation token at the checkpoints of a block."""
+"""Measure the checkpoints of a block: the rule's name is the measurement's."""
 
 from zsl.job import job
 
-with job(snakemake):
+module = f"zsl.measurements.{snakemake.rule}"
+with job(snakemake, modules=[module]):
+    from importlib import import_module
     from pathlib import Path
 
     import numpy as np
@@ -13,7 +15,7 @@ with job(snakemake):
     from zsl.config.sources import Tokenizer
     from zsl.data.manifest import read_manifest
     from zsl.data.tokens import open_split
-    from zsl.measurements.token_losses import measure_token_losses
+    from zsl.measurements.checkpoints import measure_checkpoints
     from zsl.progress import Progress
     from zsl.training.device import device
     from zsl.training.model import empty_model
@@ -29,7 +31,9 @@ with job(snakemake):
     )
     folder = Path(snakemake.input.checkpoints)
     progress = Progress(run, len(params.steps), unit="checkpoints")
-    measure_token_losses(
+    measure_checkpoints(
+        snakemake.rule,
+        import_module(module).measure,
         model,
         {step: folder / checkpoint_name(step) for step in params.steps},
         tokens.batch(np.arange(params.evaluation["sequences"])),
