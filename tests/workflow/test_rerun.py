@@ -181,11 +181,8 @@ def test_twice_the_steps_train_and_measure_only_what_is_new(project):
 
     project.configure(steps)
     before = kept()
-    assert project.made("fig05", "table2") == EXTENDED & (
-        trained("small", (NEW,)) | trained("large", (NEW,)) | measured("small", (NEW,))
-        | measured("large", (NEW,)) | curves("small") | curves("large")
-        | {"figures/fig05", "tables/table2"}
-    )  # fmt: skip
+    needed = {job for job in EXTENDED - TARGETS - SETTINGS if "gradient_" not in job}
+    assert project.made("fig05", "table2") == needed | {"figures/fig05", "tables/table2"}
     after = kept()
     assert {path: after[path] for path in before} == before
     assert {path.name for path in after.keys() - before.keys()} >= {"00000064-00000128.h5"}
