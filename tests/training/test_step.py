@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -112,6 +113,25 @@ def test_bfloat16_weights_keep_float32_masters(make_run, tokenizer, tokens, one_
     exact, truth = float64_step(make_run(), tokenizer, input_ids, one_process)
     assert float(result.loss) == pytest.approx(float(truth.loss), rel=1e-2)
     del exact
+
+
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
+def test_a_compiled_model_makes_the_steps_of_an_eager_one(make_run, tokenizer, tokens, one_process):
+    """With bfloat16 copies of the weights, as the paper's configuration asks."""
+    losses = {}
+    for compiled in (False, True):
+        precision = {"compute": "bfloat16", "weights": "bfloat16", "compile": compiled}
+        run = make_run(precision=precision)
+        model = build_model(run, tokenizer)
+        names = list(model.state_dict())
+        optimizer, module = make_optimizer(run, model), wrap(model, run, one_process)
+        input_ids = torch.from_numpy(tokens.batch(np.arange(4)))
+        losses[compiled] = [
+            train_step(module, optimizer, input_ids, run, one_process, learning_rate=1e-2).loss
+            for _ in range(4)
+        ]
+        assert list(model.state_dict()) == names, "checkpoints do not know of the compilation"
+    torch.testing.assert_close(losses[True], losses[False], rtol=2e-3, atol=0)
 
 
 def test_two_processes_make_the_steps_of_one(make_run, tokenizer, tokens, one_process, tmp_path):
