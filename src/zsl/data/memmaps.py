@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,7 @@ from zsl.data.manifest import Share, SourceFile, SourceReport, Split, TokenFile
 from zsl.data.shards import Shard, local_shards, proportional, remote_shards
 from zsl.data.sources import Place
 from zsl.errors import DataError
-from zsl.files import sha256
+from zsl.files import link_or_copy, sha256
 
 ITEMS = 1 << 24
 """Tokens looked at together."""
@@ -77,7 +75,7 @@ def place_memmaps(
         digest = sha256(path)
         placed = digest
         if _as_it_is(plan.source, vocabulary):
-            _link(path, folder / name)
+            link_or_copy(path, folder / name)
         else:
             _rewrite(path, folder / name, plan.source, vocabulary)
             placed = sha256(folder / name)
@@ -187,13 +185,6 @@ def _exchanged(
     result[ids == own] = vocabulary.eos
     result[ids == vocabulary.eos] = own
     return result
-
-
-def _link(path: Path, target: Path) -> None:
-    try:
-        os.link(path.resolve(), target)
-    except OSError:  # another file system, or a file of someone else
-        shutil.copyfile(path, target)
 
 
 def _rewrite(path: Path, target: Path, source: MemmapSource, vocabulary: Vocabulary) -> None:

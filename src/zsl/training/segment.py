@@ -15,7 +15,6 @@ changed setting never resumes from another one's state. In it::
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import time
 from dataclasses import dataclass, field
@@ -31,7 +30,7 @@ from zsl.config.grids import Segment, checkpoint_name, checkpoint_steps
 from zsl.config.schema import Run
 from zsl.config.sources import Tokenizer
 from zsl.errors import TrainingError
-from zsl.files import sha256, write_json
+from zsl.files import link_or_copy, sha256, write_json
 from zsl.progress import Progress
 from zsl.training.checkpoint import FILES, TrainingState, load_checkpoint, save_checkpoint
 from zsl.training.guards import SaveClock, locked, stop_signal
@@ -159,7 +158,7 @@ def publish_segment(run: Run, segment: Segment, *, state: Path, folder: Path) ->
     steps = owned_steps(run, segment)
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(state / "checkpoints", partial, copy_function=os.link)
+    shutil.copytree(state / "checkpoints", partial, copy_function=link_or_copy)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
     return {
