@@ -14,7 +14,17 @@ if TYPE_CHECKING:
     from zsl.config.schema import Experiment
 
 InputKind = Literal[
-    "train_loss", "eval_loss", "delta_loss", "gradient_opposition", "gradient_histograms", "fits"
+    "train_loss",
+    "eval_loss",
+    "delta_loss",
+    "gradient_opposition",
+    "gradient_histograms",
+    "token_gradients",
+    "single_step",
+    "cross_section",
+    "landscapes",
+    "token_landscapes",
+    "fits",
 ]
 """A key of ``Study.files``."""
 IMPORTED_KINDS: frozenset[InputKind] = frozenset({"train_loss", "fits"})
