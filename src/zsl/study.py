@@ -15,6 +15,20 @@ Contracts of the files (all losses in nats, all steps in optimizer steps):
     the proxy gradient destructive interference (Eq. 4, A.3), one row per checkpoint.
 ``curves/gradient_histograms/<run>.csv``
     ``run, step, low, high, count``: coordinates of all but embedding weights by their D.
+``curves/token_gradients/<run>.csv``
+    ``run, step, D_grad, D_grad_with_embeddings, C_g, C_uG, C_ug, D_first_order, C_g_se,
+    C_ug_se``: true per-token gradients (Eqs. 10, 16-30); D_* empty when sampled, *_se when exact.
+``curves/single_step/<run>.csv``
+    ``run, step, batch, D_train, M_train, mean_train, D_eval, M_eval, mean_eval, update_norm,
+    grad_norm_train, cos_train, cos_eval, grad_norm_eval, M_noop``: one real optimizer step
+    (Eq. 11, B.2), one row per checkpoint and batch; a cosine is negative where the loss falls.
+``curves/cross_section/<run>.csv``
+    ``run, step, update_norm, r_jvp, r_fd, D, D_first_order, sharpness, window``: along the next
+    update (Section 3.4); ``sharpness`` in nats per squared parameter norm.
+``curves/landscapes/<run>.csv``
+    ``run, step, update_norm, alpha, mean_loss, delta_loss``: mean over the tokens (B.5).
+``curves/token_landscapes/<run>.csv``
+    ``run, step, update_norm, token, alpha, delta_loss``: sampled tokens (B.4).
 ``fits/<run>.json``
     The one-break BNSL (Eq. 1) of the smoothed train loss: ``run, imported, note, T, cut, k,
     n_points, RSLE, L_d, t_d, r_d, L_hat_T, L_T`` and ``parameters`` and ``errors`` with keys

@@ -32,7 +32,7 @@ def test_a_run_needs_steps_times_batch_size() -> None:
             "schedule": {"warmup_steps": 1},
         }
     )
-    assert requirement("main-1", run) == Requirement("main-1", 16_000, 64)
+    assert requirement("main-1", run, unseen=5) == Requirement("main-1", 16_080, 64)
 
 
 def test_remainders_of_files_are_not_available() -> None:

@@ -8,7 +8,7 @@ from torch import nn
 from zsl.config.grids import checkpoint_name
 from zsl.errors import MeasurementError
 from zsl.measurements import gradient_opposition
-from zsl.measurements.checkpoints import measure_checkpoints
+from zsl.measurements.checkpoints import evaluation_tokens, measure_checkpoints, of_weights
 from zsl.measurements.gradient_opposition import EMBEDDINGS, absolute_gradients
 from zsl.training.checkpoint import TrainingState, save_checkpoint
 from zsl.training.model import build_model, make_optimizer
@@ -138,18 +138,9 @@ def checkpoint(make_run, tokenizer, tmp_path):
 
 
 def measure(model, checkpoints, input_ids, out):
-    cpu = torch.device("cpu")
-    measure_checkpoints(
-        "gradient_opposition",
-        gradient_opposition.measure,
-        model,
-        checkpoints,
-        input_ids,
-        out,
-        run="main-x",
-        micro_batch_size=2,
-        device=cpu,
-    )
+    evaluated = evaluation_tokens(input_ids, model, torch.device("cpu"))
+    each = of_weights(gradient_opposition.measure, model.eval(), evaluated, 2)
+    measure_checkpoints("gradient_opposition", each, checkpoints, out, run="main-x")
 
 
 def test_file_holds_means_weights_and_histogram(checkpoint, tokens, tmp_path):

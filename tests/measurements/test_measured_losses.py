@@ -8,7 +8,7 @@ from zsl.curves.measured import delta_loss_curve, eval_loss_curve
 from zsl.errors import MeasurementError
 from zsl.files import sha256
 from zsl.measurements import token_losses
-from zsl.measurements.checkpoints import measure_checkpoints
+from zsl.measurements.checkpoints import evaluation_tokens, measure_checkpoints, of_weights
 from zsl.measurements.delta_loss import measure_delta_loss
 from zsl.measurements.hdf5 import write_dataset, writing
 from zsl.measurements.token_losses import evaluate
@@ -46,17 +46,9 @@ def brute_force(model, input_ids):
 def measure(make_run, tokenizer, folders, input_ids, out, micro_batch_size=2):
     run = make_run()
     model = empty_model(run.model, run.sequence_length, tokenizer)
-    measure_checkpoints(
-        "token_losses",
-        token_losses.measure,
-        model,
-        folders,
-        input_ids,
-        out,
-        run="main-x",
-        micro_batch_size=micro_batch_size,
-        device=CPU,
-    )
+    evaluated = evaluation_tokens(input_ids, model, CPU)
+    each = of_weights(token_losses.measure, model.eval(), evaluated, micro_batch_size)
+    measure_checkpoints("token_losses", each, folders, out, run="main-x")
 
 
 def test_token_losses_equal_float64_brute_force(make_run, tokenizer, tokens, checkpoints, tmp_path):

@@ -42,7 +42,12 @@ MEASURED = {
     "delta_loss": "delta_loss",
     "gradient_opposition": "gradient_opposition",
     "gradient_histograms": "gradient_opposition",
+    "single_step": "single_step",
+    "cross_section": "cross_section",
+    "landscapes": "cross_section",
+    "token_landscapes": "cross_section",
 }
+UNSEEN = EXPERIMENT.measurements.single_step.batches
 TRAINED = [run for run in MAIN if run in PLAN.runs]
 
 
@@ -135,7 +140,9 @@ def check_tokens():
     """Stop when a corpus whose size is known is too small for its runs."""
     for name, corpus in EXPERIMENT.corpora.items():
         needs = [
-            requirement(id, run) for id, run in PLAN.runs.items() if run.corpus == name
+            requirement(id, run, unseen=UNSEEN)
+            for id, run in PLAN.runs.items()
+            if run.corpus == name
         ]
         tokens = known_tokens(
             corpus, Path(f"{RESULTS}/data/{name}/manifest.json"), Path.cwd()
@@ -192,14 +199,26 @@ def run_info(run, settings=False):
     return {**info, "n_parameters": number, **shown}
 
 
-def opposition_sequences(run):
-    """The evaluation sequences on which gradient opposition is measured."""
+def evaluation_sequences(run, asked):
+    """The evaluation sequences of a measurement: the first ``asked`` of them, or all."""
     evaluation = PLAN.corpus(run).evaluation
-    asked = EXPERIMENT.measurements.gradient_opposition.sequences
     return {
-        "sequences": asked or evaluation.sequences,
+        "sequences": min(asked or evaluation.sequences, evaluation.sequences),
         "sequence_length": evaluation.sequence_length,
     }
+
+
+def stepped_run(run):
+    """What the step after a checkpoint depends on, as plain values."""
+    return PLAN.runs[run].model_dump(mode="json", exclude={"checkpoints", "seed"})
+
+
+def curve_options(curve):
+    """Settings of a curve, as plain values."""
+    if curve != "token_landscapes":
+        return {}
+    figures = EXPERIMENT.figures
+    return {"tokens": figures.landscape_tokens, "seed": figures.landscape_seed}
 
 
 def study_inputs(target):
@@ -214,7 +233,8 @@ def study_inputs(target):
 def study(target):
     """What a figure or table reads besides files, as plain values: only what it depends on."""
     from_settings = not TARGETS[target].inputs
-    options = EXPERIMENT.tables.model_dump(mode="json").items()
+    settings = EXPERIMENT.tables if target.startswith("table") else EXPERIMENT.figures
+    options = settings.model_dump(mode="json").items()
     return {
         "experiment": EXPERIMENT.experiment,
         "comparable": EXPERIMENT.comparable,

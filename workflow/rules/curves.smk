@@ -68,6 +68,7 @@ rule measured:
         code=code("measured.py"),
         packages=packages("numpy", "pandas", "h5py"),
         threads=THREADS,
+        options=lambda wildcards: curve_options(wildcards.curve),
     message:
         "Curve {wildcards.curve} of {wildcards.run}"
     script:

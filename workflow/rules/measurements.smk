@@ -1,4 +1,4 @@
-"""From checkpoints to HDF5: per-token losses, their changes, and gradient opposition.
+"""From checkpoints to HDF5: per-token losses, their changes, gradients, and the next step.
 
 A file covers a block: one checkpoint, or all checkpoints of a segment
 (``measurements.block``).
@@ -29,9 +29,7 @@ rule token_losses:
         tokenizer=lambda wildcards: PLAN.corpus(wildcards.run).tokenizer.model_dump(
             mode="json"
         ),
-        evaluation=lambda wildcards: PLAN.corpus(wildcards.run).evaluation.model_dump(
-            mode="json"
-        ),
+        evaluation=lambda wildcards: evaluation_sequences(wildcards.run, None),
         batch={"micro_batch_size": EXPERIMENT.measurements.micro_batch_size},
     message:
         "Token losses of {wildcards.run}, {wildcards.block}"
@@ -63,7 +61,9 @@ rule gradient_opposition:
         tokenizer=lambda wildcards: PLAN.corpus(wildcards.run).tokenizer.model_dump(
             mode="json"
         ),
-        evaluation=lambda wildcards: opposition_sequences(wildcards.run),
+        evaluation=lambda wildcards: evaluation_sequences(
+            wildcards.run, EXPERIMENT.measurements.gradient_opposition.sequences
+        ),
         batch={"micro_batch_size": EXPERIMENT.measurements.micro_batch_size},
     message:
         "Gradient opposition of {wildcards.run}, {wildcards.block}"
@@ -91,3 +91,73 @@ rule delta_loss:
         "Loss changes of {wildcards.run}, {wildcards.block}"
     script:
         "../scripts/delta_loss.py"
+
+
+rule single_step:
+    """Single optimizer steps from a block's checkpoints (Eq. 11, B.2)."""
+    input:
+        unpack(block_checkpoints),
+        tokens=lambda wildcards: token_manifest(wildcards.run),
+        token_files=lambda wildcards: ancient(token_folder(wildcards.run)),
+    output:
+        h5=f"{RESULTS}/measurements/single_step/{{run}}/{{block}}.h5",
+        lineage=f"{LINEAGE}/measurements/single_step/{{run}}/{{block}}.json",
+    log:
+        f"{LOGS}/measurements/single_step/{{run}}/{{block}}.log",
+    threads: THREADS
+    params:
+        code=code("measure_step.py", modules=["zsl.measurements.single_step"]),
+        packages=packages("torch", "ai2-olmo", "numpy", "h5py", "safetensors"),
+        threads=THREADS,
+        steps=lambda wildcards: list(PLAN.layout(wildcards.run).blocks[wildcards.block]),
+        run=lambda wildcards: stepped_run(wildcards.run),
+        data_order={"data_seed": EXPERIMENT.data_seed},
+        tokenizer=lambda wildcards: PLAN.corpus(wildcards.run).tokenizer.model_dump(
+            mode="json"
+        ),
+        evaluation=lambda wildcards: evaluation_sequences(wildcards.run, None),
+        settings=EXPERIMENT.measurements.single_step.model_dump(mode="json"),
+        batch={
+            "micro_batch_size": EXPERIMENT.measurements.micro_batch_size,
+            "batches": EXPERIMENT.measurements.single_step.batches,
+        },
+    message:
+        "Single steps of {wildcards.run}, {wildcards.block}"
+    script:
+        "../scripts/measure_step.py"
+
+
+rule cross_section:
+    """Losses along the next update at a block's checkpoints (Section 3.4, B.4, B.5)."""
+    input:
+        unpack(block_checkpoints),
+        tokens=lambda wildcards: token_manifest(wildcards.run),
+        token_files=lambda wildcards: ancient(token_folder(wildcards.run)),
+    output:
+        h5=f"{RESULTS}/measurements/cross_section/{{run}}/{{block}}.h5",
+        lineage=f"{LINEAGE}/measurements/cross_section/{{run}}/{{block}}.json",
+    log:
+        f"{LOGS}/measurements/cross_section/{{run}}/{{block}}.log",
+    threads: THREADS
+    params:
+        code=code("measure_step.py", modules=["zsl.measurements.cross_section"]),
+        packages=packages("torch", "ai2-olmo", "numpy", "h5py", "safetensors"),
+        threads=THREADS,
+        steps=lambda wildcards: list(PLAN.layout(wildcards.run).blocks[wildcards.block]),
+        run=lambda wildcards: stepped_run(wildcards.run),
+        data_order={"data_seed": EXPERIMENT.data_seed},
+        tokenizer=lambda wildcards: PLAN.corpus(wildcards.run).tokenizer.model_dump(
+            mode="json"
+        ),
+        evaluation=lambda wildcards: evaluation_sequences(
+            wildcards.run, EXPERIMENT.measurements.cross_section.sequences
+        ),
+        settings=EXPERIMENT.measurements.cross_section.model_dump(mode="json"),
+        batch={
+            "micro_batch_size": EXPERIMENT.measurements.micro_batch_size,
+            "batches": 1,
+        },
+    message:
+        "Cross-sections of {wildcards.run}, {wildcards.block}"
+    script:
+        "../scripts/measure_step.py"

@@ -1,4 +1,4 @@
-"""Measure the checkpoints of a block: the rule's name is the measurement's."""
+"""Measure the weights at the checkpoints of a block: the rule's name is the measurement's."""
 
 from zsl.job import job
 
@@ -15,7 +15,7 @@ with job(snakemake, modules=[module]):
     from zsl.config.sources import Tokenizer
     from zsl.data.manifest import read_manifest
     from zsl.data.tokens import open_split
-    from zsl.measurements.checkpoints import measure_checkpoints
+    from zsl.measurements.checkpoints import evaluation_tokens, measure_checkpoints, of_weights
     from zsl.progress import Progress
     from zsl.training.device import device
     from zsl.training.model import empty_model
@@ -29,17 +29,17 @@ with job(snakemake, modules=[module]):
     model = empty_model(
         Model.model_validate(params.model), params.context["sequence_length"], tokenizer
     )
+    input_ids = evaluation_tokens(
+        tokens.batch(np.arange(params.evaluation["sequences"])), model, target
+    )
+    measure = import_module(module).measure
     folder = Path(snakemake.input.checkpoints)
     progress = Progress(run, len(params.steps), unit="checkpoints")
     measure_checkpoints(
         snakemake.rule,
-        import_module(module).measure,
-        model,
+        of_weights(measure, model.to(target).eval(), input_ids, params.batch["micro_batch_size"]),
         {step: folder / checkpoint_name(step) for step in params.steps},
-        tokens.batch(np.arange(params.evaluation["sequences"])),
         Path(snakemake.output.h5),
         run=run,
-        **params.batch,
-        device=target,
         report=progress.update,
     )

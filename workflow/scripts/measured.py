@@ -10,5 +10,5 @@ with job(snakemake):
 
     paths = [Path(path) for path in snakemake.input]
     make = measured.CURVES[snakemake.wildcards.curve]
-    table = make(snakemake.wildcards.run, paths)
+    table = make(snakemake.wildcards.run, paths, **snakemake.params.options)
     write_csv(snakemake.output.csv, table)

@@ -12,7 +12,8 @@ with job(snakemake):
 
     name, out = snakemake.wildcards.corpus, snakemake.output
     # What the runs need is checked, but is no parameter: longer runs do not remake the corpus.
-    runs = resolve(snakemake.config).runs.items()
+    plan = resolve(snakemake.config)
+    unseen = plan.experiment.measurements.single_step.batches
     build_corpus(
         name,
         Corpus.model_validate(snakemake.params.corpus),
@@ -22,5 +23,9 @@ with job(snakemake):
         state=Path(snakemake.params.state),
         root=Path.cwd(),
         threads=snakemake.threads,
-        requirements=[requirement(id, run) for id, run in runs if run.corpus == name],
+        requirements=[
+            requirement(id, run, unseen=unseen)
+            for id, run in plan.runs.items()
+            if run.corpus == name
+        ],
     )

@@ -251,16 +251,14 @@ class CrossSection(Settings):
     """Largest abs(alpha), in Euclidean norm of the parameters."""
     points: int = Field(default=21, ge=5)
     """Evenly spaced alphas over [-span, span]; odd, so that 0 is among them."""
-    nodes: int = Field(default=17, ge=5)
+    nodes: int = Field(default=11, ge=5)
     """Chebyshev points within three update norms of 0 (at most the span); odd."""
+    fine_points: int = Field(default=101, ge=3)
+    """Evenly spaced alphas between them for the mean loss, interpolated where that is accurate."""
     epsilon: float = Field(default=1e-2, gt=0)
     """Step of the forward difference, in update norms."""
     sharpness_window: float = Field(default=10.0, gt=0)
     """The quadratic is fitted for abs(alpha) up to this, at most the span."""
-    drawn_tokens: int = Field(default=1000, ge=1)
-    """Tokens sampled for the figures of single tokens, the same for every checkpoint."""
-    drawn_seed: int = Field(default=0, ge=0)
-    """Seed of that sample."""
 
     @model_validator(mode="after")
     def _zero_is_a_point(self) -> CrossSection:
@@ -316,8 +314,13 @@ class Figures(Settings):
 
     fig11_gradient: Literal["eval", "train"] = "eval"
     """Whether the gradient of Fig. 11 is of the evaluation loss or of the step's own batch."""
-    landscape_zoom: float = Field(default=2.0, gt=0)
+    fig21_zoom: float = Field(default=2.0, gt=0)
     """Range of alpha in Fig. 21."""
+    landscape_tokens: int = Field(default=1000, ge=1)
+    """Tokens sampled for Figs 8, 18 and 19, the same for every checkpoint; all if there are
+    fewer."""
+    landscape_seed: int = Field(default=0, ge=0)
+    """Seed of that sample."""
 
 
 class Experiment(Settings):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 
@@ -14,55 +15,140 @@ from zsl.measurements.hdf5 import reading
 def eval_loss_curve(run: str, paths: Sequence[Path]) -> pd.DataFrame:
     """Mean evaluation loss of every checkpoint in the token-loss files ``paths``."""
     rows = []
-    for path in paths:
-        with reading(path) as file:
-            for group in file.values():
-                losses = group["token_losses"][:]
-                step = int(group.attrs["step"])
-                rows.append((run, step, float(losses.mean(dtype=np.float64))))
+    for group in _groups(paths):
+        losses = group["token_losses"][:]
+        rows.append((run, int(group.attrs["step"]), float(losses.mean(dtype=np.float64))))
     return pd.DataFrame(sorted(rows), columns=["run", "step", "eval_loss"])
 
 
 def delta_loss_curve(run: str, paths: Sequence[Path]) -> pd.DataFrame:
     """D, M and mean of the loss changes over every interval in the delta-loss files ``paths``."""
     rows = []
-    for path in paths:
-        with reading(path) as file:
-            for group in file.values():
-                steps = {name: int(group.attrs[name]) for name in ("step", "step_next")}
-                values = {name: float(group[name][()]) for name in ("D", "M", "mean")}
-                rows.append({"run": run, **steps, **values, "abs_dL": abs(values["mean"])})
+    for group in _groups(paths):
+        steps = {name: int(group.attrs[name]) for name in ("step", "step_next")}
+        values = {name: float(group[name][()]) for name in ("D", "M", "mean")}
+        rows.append({"run": run, **steps, **values, "abs_dL": abs(values["mean"])})
     return pd.DataFrame(rows).sort_values("step", ignore_index=True)
 
 
 def gradient_opposition_curve(run: str, paths: Sequence[Path]) -> pd.DataFrame:
     """Mean proxy D of every checkpoint in the gradient-opposition files ``paths``."""
-    rows = []
+    return _scalars(run, paths, ("D_proxy", "D_proxy_with_embeddings"))
+
+
+def token_gradients_curve(run: str, paths: Sequence[Path]) -> pd.DataFrame:
+    """Mean D, C_g, C_uG and C_ug of every checkpoint in the token-gradient files ``paths``.
+
+    What an estimator does not give is empty: D when sampled, standard errors when exact.
+    """
+    names = ("D_grad", "D_grad_with_embeddings", "C_g", "C_uG", "C_ug", "D_first_order")
+    return _scalars(run, paths, (*names, "C_g_se", "C_ug_se"))
+
+
+def single_step_curve(run: str, paths: Sequence[Path]) -> pd.DataFrame:
+    """Every single step in the files ``paths``: one row per checkpoint and batch."""
+    by_split = [f"{name}_{split}" for split in ("train", "eval") for name in ("D", "M", "mean")]
+    by_batch = [*by_split, "update_norm", "grad_norm_train", "cos_train", "cos_eval"]
+    frames = []
+    for group in _groups(paths):
+        columns = {name: group[name][:] for name in by_batch}
+        scalars = {name: float(group[name][()]) for name in ("grad_norm_eval", "M_noop")}
+        batch = np.arange(len(columns["update_norm"]))
+        step = int(group.attrs["step"])
+        frames.append(
+            pd.DataFrame({"run": run, "step": step, "batch": batch, **columns, **scalars})
+        )
+    return pd.concat(frames).sort_values(["step", "batch"], ignore_index=True)
+
+
+def cross_section_curve(run: str, paths: Sequence[Path]) -> pd.DataFrame:
+    """Correlation, D and sharpness of every checkpoint in the cross-section files ``paths``."""
+    names = ("update_norm", "r_jvp", "r_fd", "D", "D_first_order", "sharpness", "sharpness_window")
+    return _scalars(run, paths, names).rename(columns={"sharpness_window": "window"})
+
+
+def landscapes(run: str, paths: Sequence[Path]) -> pd.DataFrame:
+    """Mean loss along the next update, one row per checkpoint and alpha, the fine grid included."""
+    frames = []
+    for group in _groups(paths):
+        parts = [
+            pd.DataFrame({"alpha": group[f"{fine}alpha"][:], "mean_loss": group[mean][:]})
+            for fine, mean in (("", "mean_cross_section"), ("fine_", "fine_mean_cross_section"))
+        ]
+        table = pd.concat(parts).drop_duplicates("alpha").sort_values("alpha", ignore_index=True)
+        start = float(table.loc[table["alpha"] == 0, "mean_loss"].iloc[0])
+        table["delta_loss"] = table["mean_loss"] - start
+        table.insert(0, "run", run)
+        table.insert(1, "step", int(group.attrs["step"]))
+        table.insert(2, "update_norm", float(group["update_norm"][()]))
+        frames.append(table)
+    return pd.concat(frames).sort_values(["step", "alpha"], ignore_index=True)
+
+
+def token_landscapes(run: str, paths: Sequence[Path], *, tokens: int, seed: int) -> pd.DataFrame:
+    """Loss changes of sampled tokens along the next update, at the even alphas and the step.
+
+    The same ``tokens`` are drawn for every checkpoint, all if there are fewer. ``delta_loss``
+    is rounded to 1e-4 nats.
+    """
+    frames = []
+    for group in _groups(paths):
+        alpha, norm = group["alpha"][:], float(group["update_norm"][()])
+        kept = np.isin(alpha, [*group["even_alpha"][:], norm])
+        losses = group["cross_section"][:].reshape(len(alpha), -1)
+        n = losses.shape[1]
+        chosen = np.sort(np.random.default_rng(seed).choice(n, min(tokens, n), replace=False))
+        change = losses[kept][:, chosen] - losses[alpha == 0][:, chosen]
+        frames.append(
+            pd.DataFrame(
+                {
+                    "run": run,
+                    "step": int(group.attrs["step"]),
+                    "update_norm": norm,
+                    "token": np.repeat(chosen, kept.sum()),
+                    "alpha": np.tile(alpha[kept], len(chosen)),
+                    "delta_loss": change.T.ravel().astype(np.float64).round(4),
+                }
+            )
+        )
+    return pd.concat(frames).sort_values(["step", "token", "alpha"], ignore_index=True)
+
+
+def _groups(paths: Sequence[Path]) -> Iterator[h5py.Group]:
+    """The checkpoints in ``paths``."""
     for path in paths:
         with reading(path) as file:
-            for group in file.values():
-                names = ("D_proxy", "D_proxy_with_embeddings")
-                values = {name: float(group[name][()]) for name in names}
-                rows.append({"run": run, "step": int(group.attrs["step"]), **values})
+            yield from file.values()
+
+
+def _scalars(run: str, paths: Sequence[Path], names: Sequence[str]) -> pd.DataFrame:
+    """One row per checkpoint with the datasets ``names``, NaN where there is none."""
+    rows = []
+    for group in _groups(paths):
+        values = {name: float(group[name][()]) if name in group else np.nan for name in names}
+        rows.append({"run": run, "step": int(group.attrs["step"]), **values})
     return pd.DataFrame(rows).sort_values("step", ignore_index=True)
 
 
 def gradient_histograms(run: str, paths: Sequence[Path]) -> pd.DataFrame:
     """Histogram of the proxy D over coordinates, one row per checkpoint and bin."""
     frames = []
-    for path in paths:
-        with reading(path) as file:
-            for group in file.values():
-                edges, counts = group["D_hist/edges"][:], group["D_hist/counts"][:]
-                values = {"low": edges[:-1], "high": edges[1:], "count": counts}
-                frames.append(pd.DataFrame({"run": run, "step": group.attrs["step"], **values}))
+    for group in _groups(paths):
+        edges, counts = group["D_hist/edges"][:], group["D_hist/counts"][:]
+        values = {"low": edges[:-1], "high": edges[1:], "count": counts}
+        frames.append(pd.DataFrame({"run": run, "step": group.attrs["step"], **values}))
     return pd.concat(frames).sort_values(["step", "low"], ignore_index=True)
 
 
-CURVES = {
+CURVES: dict[str, Callable[..., pd.DataFrame]] = {
     "eval_loss": eval_loss_curve,
     "delta_loss": delta_loss_curve,
     "gradient_opposition": gradient_opposition_curve,
     "gradient_histograms": gradient_histograms,
+    "token_gradients": token_gradients_curve,
+    "single_step": single_step_curve,
+    "cross_section": cross_section_curve,
+    "landscapes": landscapes,
+    "token_landscapes": token_landscapes,
 }
 """What makes each kind of curve from a run's measurement files."""

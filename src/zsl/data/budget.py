@@ -21,14 +21,14 @@ class Requirement:
     run: str
     """Id of the run, such as ``main-14M``."""
     sequences: int
-    """Steps times batch size."""
+    """Of its steps and of the batches after them that single steps are measured on."""
     sequence_length: int
     """Tokens per sequence."""
 
 
-def requirement(run_id: str, run: Run) -> Requirement:
-    """Sequences that a run reads from its first to its last step."""
-    return Requirement(run_id, run.steps * run.batch_size, run.sequence_length)
+def requirement(run_id: str, run: Run, *, unseen: int) -> Requirement:
+    """Sequences that a run needs: those of its steps and of ``unseen`` batches after them."""
+    return Requirement(run_id, (run.steps + unseen) * run.batch_size, run.sequence_length)
 
 
 def available_sequences(file_tokens: Iterable[int], sequence_length: int) -> int:

@@ -1,15 +1,16 @@
 """Measuring one checkpoint after another into one HDF5 file.
 
-A measurement of single checkpoints is a module of this package with a function
-``measure(model, input_ids, micro_batch_size, group)``: it measures ``model`` on ``input_ids``
-(sequences, positions), a tensor on the model's device, and writes datasets to the HDF5
-``group``. ``token_losses`` and ``gradient_opposition`` are such modules.
+Each measurement is a module of this package with a function ``measure`` that writes the
+datasets of one checkpoint to an HDF5 group. ``token_losses`` and ``gradient_opposition`` look
+at the weights; ``token_gradients`` and ``cross_section`` also at the update that follows them;
+``single_step`` makes that update. Here is what they have in common.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -22,42 +23,69 @@ from zsl.errors import MeasurementError
 from zsl.measurements.hdf5 import writing
 from zsl.training.checkpoint import load_weights
 
-Measure = Callable[[OLMo, Tensor, int, h5py.Group], None]
+Measure = Callable[[Path, h5py.Group], None]
+"""Measures the checkpoint in a folder and writes datasets to a group."""
 
 
-def measure_checkpoints(
-    measurement: str,
-    measure: Measure,
-    model: OLMo,
-    checkpoints: dict[int, Path],
-    input_ids: np.ndarray,
-    out: Path,
-    *,
-    run: str,
-    micro_batch_size: int,
-    device: torch.device,
-    report: Callable[[int], None] = lambda done: None,
-) -> None:
-    """Write a measurement of ``checkpoints`` (folder by step) to the HDF5 file ``out``.
+def evaluation_tokens(input_ids: np.ndarray, model: OLMo, device: torch.device) -> Tensor:
+    """``input_ids`` (sequences, positions) on ``device``.
 
-    The file is written whole or not at all. Raises MeasurementError when the sequences are
-    longer than the model's context, or when a checkpoint cannot be measured, naming it.
+    Raises MeasurementError when the sequences are longer than the model's context, have nothing
+    to predict, or hold a token that the model has no row for.
     """
-    context = model.config.max_sequence_length
+    context, rows = model.config.max_sequence_length, model.config.embedding_size
+    rows = rows or model.config.vocab_size
+    if input_ids.ndim != 2 or input_ids.shape[0] < 1 or input_ids.shape[1] < 2:
+        raise MeasurementError(
+            f"evaluation tokens have the shape {input_ids.shape}; (sequences, positions) with at "
+            "least 1 sequence of 2 positions are needed"
+        )
     if input_ids.shape[1] > context:
         raise MeasurementError(
             f"evaluation sequences have {input_ids.shape[1]} tokens, the model's context is "
             f"{context}; evaluate shorter sequences"
         )
-    model = model.to(device).eval()
-    tokens = torch.from_numpy(input_ids).to(device)
-    with writing(out, run=run, measurement=measurement) as file:
+    low, high = int(input_ids.min()), int(input_ids.max())
+    if low < 0 or high >= rows:
+        raise MeasurementError(
+            f"evaluation tokens reach from {low} to {high}, the model's embedding has {rows} rows; "
+            "use the tokenizer that the model was trained with"
+        )
+    return torch.from_numpy(input_ids.astype(np.int64)).to(device)
+
+
+def of_weights(measure: Callable[..., None], model: OLMo, *arguments: Any) -> Measure:
+    """Load a checkpoint's weights into ``model``, then ``measure(model, *arguments, group)``."""
+
+    def measure_checkpoint(folder: Path, group: h5py.Group) -> None:
+        load_weights(folder, model)
+        measure(model, *arguments, group)
+
+    return measure_checkpoint
+
+
+def measure_checkpoints(
+    measurement: str,
+    measure: Measure,
+    checkpoints: dict[int, Path],
+    out: Path,
+    *,
+    run: str,
+    report: Callable[[int], None] = lambda done: None,
+    **attributes: int,
+) -> None:
+    """Write a measurement of ``checkpoints`` (folder by step) to the HDF5 file ``out``.
+
+    ``attributes`` are written to the file's root, beside the names of run and measurement. The
+    file is written whole or not at all. Raises MeasurementError when a checkpoint cannot be
+    measured, naming it.
+    """
+    with writing(out, run=run, measurement=measurement, **attributes) as file:
         for done, (step, folder) in enumerate(sorted(checkpoints.items()), start=1):
-            load_weights(folder, model)
             group = file.create_group(checkpoint_name(step))
             group.attrs["step"] = step
             try:
-                measure(model, tokens, micro_batch_size, group)
+                measure(folder, group)
             except MeasurementError as error:
                 raise MeasurementError(f"{folder}: {error}") from None
             report(done)

@@ -3,7 +3,8 @@
 ``step00004096/model.safetensors``  weights by OLMo's parameter names, float32
 ``step00004096/optim.safetensors``  ``<state>.<parameter>`` for each state of the optimizer,
                                     and ``rng``, the state of torch's CPU generator
-``step00004096/state.json``         step, data position, and what the model is
+``step00004096/state.json``         step and data position
+``step00004096/config.yaml``        the architecture, as OLMo writes it: its key ``model``
 """
 
 from __future__ import annotations
@@ -14,14 +15,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+import yaml
+from olmo.config import ModelConfig
 from olmo.model import OLMo
+from omegaconf import OmegaConf as om
+from omegaconf.errors import OmegaConfBaseException
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from zsl.errors import TrainingError
 from zsl.files import read_json, write_json
 
-FILES = ("model.safetensors", "optim.safetensors", "state.json")
+FILES = ("model.safetensors", "optim.safetensors", "state.json", "config.yaml")
 
 
 @dataclass(frozen=True)
@@ -46,12 +51,40 @@ def save_checkpoint(
     save_file(_contiguous(model.state_dict()), temporary / "model.safetensors")
     save_file(_optimizer_tensors(model, optimizer), temporary / "optim.safetensors")
     write_json(temporary / "state.json", asdict(state))
+    om.save({"model": om.structured(model.config)}, temporary / "config.yaml")
     for name in FILES:
         _sync(temporary / name)
     _sync(temporary)
     shutil.rmtree(folder, ignore_errors=True)
     temporary.rename(folder)
     _sync(folder.parent)
+
+
+def load_model(folder: Path) -> OLMo:
+    """The model of a checkpoint folder, ours or another's that OLMo wrote, on CPU.
+
+    Reads ``config.yaml`` and ``model.safetensors``. Raises TrainingError naming the file when
+    one is missing, damaged, or no OLMo model.
+    """
+    path = folder / "config.yaml"
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        config = om.to_object(om.merge(om.structured(ModelConfig), values["model"]))
+    except OSError:
+        raise TrainingError(f"{path}: no such file; a folder that OLMo wrote has one") from None
+    except (
+        yaml.YAMLError,
+        UnicodeDecodeError,
+        OmegaConfBaseException,
+        TypeError,
+        KeyError,
+    ) as error:
+        raise TrainingError(f"{path}: not the configuration of an OLMo model: {error}") from None
+    assert isinstance(config, ModelConfig)
+    config.init_device, config.flash_attention = "cpu", False
+    model = OLMo(config, init_params=False)
+    load_weights(folder, model)
+    return model
 
 
 def load_weights(folder: Path, model: OLMo) -> None:

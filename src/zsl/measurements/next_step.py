@@ -1,0 +1,141 @@
+"""The optimizer step that a run would make next from a checkpoint.
+
+It is the run's own step: its precision, clipping, decay and moments, and the schedule's rate
+of step t + 1. Its batch is one that no checkpoint has seen: the data positions after the run's
+last step, the same for every t.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+from olmo.model import OLMo
+from torch import Tensor
+
+from zsl.config.schema import Run
+from zsl.errors import MeasurementError
+from zsl.measurements.checkpoints import Measure
+from zsl.training.checkpoint import load_checkpoint, load_weights
+from zsl.training.model import learning_rate, make_optimizer, make_scheduler
+from zsl.training.order import batch_indices
+from zsl.training.parallel import Processes
+from zsl.training.step import train_step, wrap
+
+Weights = dict[str, Tensor]
+"""Tensors by the names of the weights, of their shapes."""
+
+
+def unseen_batches(order: np.ndarray, run: Run, n: int) -> np.ndarray:
+    """Indices of the sequences of the ``n`` batches after the run's last step, (batches, size).
+
+    Raises MeasurementError when the corpus ends before.
+    """
+    batches = [batch_indices(order, run.steps + 1 + i, run.batch_size) for i in range(n)]
+    if len(batches[-1]) < run.batch_size:
+        raise MeasurementError(
+            f"the corpus has {len(order):,} training sequences; {run.steps:,} steps and {n} "
+            f"batches that no checkpoint has seen need {(run.steps + n) * run.batch_size:,}; "
+            "lower steps or batch_size, or add text"
+        )
+    return np.stack(batches)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one optimizer step did; tensors are float32 or wider, on the model's device."""
+
+    update: Weights
+    """Change of the weights."""
+    gradient: Weights
+    """Direction of the gradient of the batch's loss, as clipped."""
+    grad_norm: float
+    """Norm of that gradient before clipping, nats per unit of the parameters' norm."""
+
+
+class NextStep:
+    """Makes steps from checkpoints of a run, in the memory of one model."""
+
+    def __init__(self, run: Run, model: OLMo, device: torch.device) -> None:
+        # A few steps would not repay compiling.
+        precision = run.precision.model_copy(update={"compile": False})
+        self.run = run.model_copy(update={"precision": precision})
+        self.model = model.to(device)
+        self.optimizer = make_optimizer(self.run, self.model)
+        self._group = Processes(rank=0, world_size=1, device=device)
+        self._module = wrap(self.model, self.run, self._group)
+        self._scheduler = make_scheduler(self.run)
+
+    def load(self, folder: Path) -> int:
+        """Load weights and optimizer of a checkpoint; returns its step t."""
+        return load_checkpoint(folder, self.model, self.optimizer).step
+
+    def step(self, t: int, input_ids: Tensor) -> Step:
+        """Make the update of step t + 1 on ``input_ids`` (sequences, positions).
+
+        Raises MeasurementError when it is not finite.
+        """
+        before = self._copy()
+        gradient: Weights = {}
+
+        def keep(*_: object) -> None:
+            for name, parameter in self.model.named_parameters():
+                if parameter.grad is not None:
+                    gradient[name] = parameter.grad.detach()
+
+        handle = self.optimizer.register_step_pre_hook(keep)
+        rate = learning_rate(self.run, self._scheduler, t + 1)
+        try:
+            made = train_step(
+                self._module,
+                self.optimizer,
+                input_ids,
+                self.run,
+                self._group,
+                learning_rate=rate,
+            )
+        finally:
+            handle.remove()
+        update = {name: weight - before[name] for name, weight in self._copy().items()}
+        if not all(change.isfinite().all() for change in update.values()):
+            raise MeasurementError(f"the update of step {t + 1} is not finite")
+        return Step(update, gradient, float(made.grad_norm))
+
+    def update(self, folder: Path, input_ids: Tensor) -> Weights:
+        """The update of the step after a checkpoint; leaves the model at the checkpoint."""
+        made = self.step(self.load(folder), input_ids)
+        load_weights(folder, self.model)
+        return made.update
+
+    def _copy(self) -> Weights:
+        return {name: p.detach().clone() for name, p in self.model.named_parameters()}
+
+
+def along_update(
+    measure: Callable[..., None], next_step: NextStep, batch: Tensor, *arguments: Any
+) -> Measure:
+    """Make the update that follows a checkpoint on ``batch`` (sequences, positions), then
+    ``measure(model, update, *arguments, group)`` with the model at the checkpoint."""
+
+    def measure_checkpoint(folder: Path, group: h5py.Group) -> None:
+        update = next_step.update(folder, batch)
+        measure(next_step.model, update, *arguments, group)
+
+    return measure_checkpoint
+
+
+def norm(weights: Weights) -> float:
+    """Euclidean norm over all coordinates, accumulated in float64."""
+    return sum(float(tensor.double().square().sum()) for tensor in weights.values()) ** 0.5
+
+
+def cosine(a: Weights, b: Weights) -> float:
+    """Cosine between two sets of weights; NaN when one is zero."""
+    product = sum(float((a[name].double() * b[name].double()).sum()) for name in b)
+    norms = norm(a) * norm(b)
+    return product / norms if norms > 0 else float("nan")
