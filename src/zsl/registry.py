@@ -126,6 +126,71 @@ TARGETS: tuple[Target, ...] = (
         ),
     ),
     Target(
+        id="fig07",
+        kind="figure",
+        number=7,
+        title="Decomposition of first-order interference",
+        section="3.4",
+        inputs=("token_gradients", "fits"),
+        published=False,
+        caption=(
+            "Interference of the first-order changes of evaluation tokens' losses, D = "
+            "1 - C_g C(u,G) / C(u,g) (Eq. 9): the part of gradient opposition, C_g, and that of "
+            "projecting gradients onto the update, on axes with powers of ten of one length. "
+            "Per-token gradients: {experiment.measurements.token_gradients.estimator}; bars, "
+            "where tokens are sampled: one standard error. Grey: range of t_d over the runs."
+        ),
+    ),
+    Target(
+        id="fig09",
+        kind="figure",
+        number=9,
+        title="First-order training dynamics",
+        section="3.4",
+        inputs=("cross_section", "fits"),
+        published=False,
+        caption=(
+            "Pearson correlation over evaluation tokens between the change of loss by the next "
+            "update and its first-order approximation, from exact directional derivatives; "
+            "dotted, where it visibly differs: from the paper's forward difference, "
+            "{experiment.measurements.cross_section.epsilon} of the update. Grey: range of t_d "
+            "over the runs."
+        ),
+    ),
+    Target(
+        id="fig10",
+        kind="figure",
+        number=10,
+        title="Sharpness along the update",
+        section="3.4",
+        inputs=("cross_section", "fits"),
+        published=False,
+        caption=(
+            "Sharpness of the mean evaluation loss along the next update: second-order "
+            "coefficient of a quadratic fit over |α| ≤ "
+            "{experiment.measurements.cross_section.sharpness_window:g}, α in Euclidean norm of "
+            "the parameters. Logarithmic, and linear around zero if some values are negative. "
+            "Grey: range of t_d over the runs."
+        ),
+    ),
+    Target(
+        id="fig11",
+        kind="figure",
+        number=11,
+        title="Terms of the first-order loss improvement",
+        section="4",
+        inputs=("single_step", "fits"),
+        published=False,
+        caption=(
+            "First-order change of loss by one update and the terms that it is the product of "
+            "(Eq. 11), means over {experiment.measurements.single_step.batches} training batches, "
+            "on axes with powers of ten of one length; gradient: "
+            "{experiment.figures.fig11_gradient} tokens. Signs are changed so that improvement "
+            "is positive; open circles: sizes of values of the other sign, where the update "
+            "degrades the loss. Grey: range of t_d over the runs."
+        ),
+    ),
+    Target(
         id="fig12",
         kind="figure",
         number=12,
@@ -149,6 +214,35 @@ TARGETS: tuple[Target, ...] = (
         caption=(
             "Train loss of single batches (grey, subsampled) and smoothed by LSMA with "
             "k = {experiment.curves.k} (coloured)."
+        ),
+    ),
+    Target(
+        id="fig14",
+        kind="figure",
+        number=14,
+        title="True gradient destructive interference",
+        section="A.3",
+        inputs=("token_gradients", "gradient_opposition", "fits"),
+        published=False,
+        caption=(
+            "Gradient destructive interference (Eq. 4) of true per-token gradients (solid) and "
+            "by proxy (dotted; A.3) on evaluation tokens, mean over the coordinates of all but "
+            "embedding weights. Grey: range of t_d over the runs."
+        ),
+    ),
+    Target(
+        id="fig16",
+        kind="figure",
+        number=16,
+        title="Destructive interference after one step",
+        section="B.2",
+        inputs=("single_step", "fits"),
+        published=False,
+        caption=(
+            "Destructive interference D (Eq. 3) in the changes of per-token losses by one "
+            "update, on its own training batch and on the evaluation tokens: mean over "
+            "{experiment.measurements.single_step.batches} training batches, and band from "
+            "their smallest to their largest. Grey: range of t_d over the runs."
         ),
     ),
     Target(

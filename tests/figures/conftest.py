@@ -66,13 +66,93 @@ def histograms(run, position):
     return pd.concat(frames)
 
 
+def token_gradients(run, position):
+    """Exact, but sampled for the third run."""
+    kept = np.array([0, *(1 << i for i in range(15))])
+    C_g, C_ug = 0.5 / (1 + kept / (300 + position)), 0.05 + 0.01 * np.sin(kept)
+    C_uG = C_ug * (0.7 + 0.1 * np.log10(kept + 1)) + 0.001 * position
+    exact, sampled = (1.0, np.nan) if position != 2 else (np.nan, 1.0)
+    D = exact * (0.99 - 0.01 / (1 + kept / 100) + 0.001 * position)
+    table = {"D_grad": D, "D_grad_with_embeddings": D / 2, "C_g": C_g, "C_uG": C_uG, "C_ug": C_ug}
+    errors = {"C_g_se": sampled * 0.2 * C_g, "C_ug_se": sampled * 0.1 * C_ug}
+    D_first_order = 1 - C_g * C_uG / C_ug
+    return pd.DataFrame(
+        {"run": run, "step": kept, **table, "D_first_order": D_first_order, **errors}
+    )
+
+
+def single_steps(run, position):
+    """Three batches a checkpoint; evaluation losses get worse at steps 1024 and 2048."""
+    frames = []
+    for step in (0, *(1 << i for i in range(15))):
+        batch = np.arange(3)
+        cos = -0.3 / (1 + step / 100) - 0.01 * batch - 0.01 * position
+        table = {
+            "D_train": 0.2 + 0.1 * batch + 0.05 * position, "M_train": 0.1, "mean_train": -0.05,
+            "D_eval": 0.95 - 0.1 * batch - 0.01 * position, "M_eval": 0.1, "mean_eval": 0.01,
+            "update_norm": 0.3 + 0.01 * batch + 0.1 * position,
+            "grad_norm_train": 2.0 + batch / (1 + step), "cos_train": cos,
+            "grad_norm_eval": 1.5 + batch / (2 + step) + 0.1 * position,
+            "cos_eval": cos * (-0.2 if step in (1024, 2048) else 0.5), "M_noop": 1e-7,
+        }  # fmt: skip
+        frames.append(pd.DataFrame({"run": run, "step": step, "batch": batch, **table}))
+    return pd.concat(frames)
+
+
+def cross_sections(run, position):
+    """Correlations that grow, the forward difference's below them; sharpness that peaks."""
+    kept = np.array([0, *(1 << i for i in range(15))])
+    r = 1 - 0.4 / (1 + kept / 30) - 0.005 * position
+    table = {"update_norm": 0.3, "r_jvp": r, "r_fd": r - 0.05 / (1 + kept), "D": 0.9}
+    sharpness = (1 + position) * 0.1 * kept / (300 + kept**1.5) + 1e-4
+    return pd.DataFrame(
+        {"run": run, "step": kept, **table, "D_first_order": 0.9, "sharpness": sharpness,
+         "window": 10.0}
+    )  # fmt: skip
+
+
+def landscapes(run, position):
+    """Mean change of a parabola along the update, on uneven alphas that hold the update."""
+    frames = []
+    for step in (0, *(1 << i for i in range(15))):
+        norm = 0.35 + 0.01 * position + 0.001 * np.log2(step + 1)
+        alpha = np.unique([-10, -5, -3, -1.5, -0.5, 0, norm, 0.5, 1.5, 3, 5, 10])
+        delta = 0.02 * alpha**2 - 0.05 / (1 + step / 500) * alpha + 0.001 * position * alpha
+        table = {"update_norm": norm, "alpha": alpha, "mean_loss": 4 + delta, "delta_loss": delta}
+        frames.append(pd.DataFrame({"run": run, "step": step, **table}))
+    return pd.concat(frames)
+
+
+def token_landscapes(run, position):
+    """Twelve tokens, half of which the update degrades."""
+    mean = landscapes(run, position)
+    token = pd.DataFrame({"token": [3, 5, 8, 20, 21, 22, 40, 41, 50, 51, 52, 60]})
+    slope = np.where(token.index % 2, 0.3, -0.4) * (1 + token.index / 10)
+    table = mean.drop(columns="mean_loss").merge(token.assign(slope=slope), how="cross")
+    table["delta_loss"] = table["delta_loss"] + table["slope"] * table["alpha"]
+    columns = ["run", "step", "update_norm", "token", "alpha", "delta_loss"]
+    return table[columns].sort_values(["step", "token", "alpha"])
+
+
+MEASURED = {
+    "delta_loss": changes,
+    "gradient_opposition": opposition,
+    "gradient_histograms": histograms,
+    "token_gradients": token_gradients,
+    "single_step": single_steps,
+    "cross_section": cross_sections,
+    "landscapes": landscapes,
+    "token_landscapes": token_landscapes,
+}
+"""The curves of runs that are not imported, by kind."""
+
+
 @pytest.fixture
 def make(tmp_path):
     """Build a study; ``imported`` runs have a smoothed train loss and a fit only."""
 
-    def build(labels=("14M", "37M", "78M"), imported=(), without_fit=()):
-        kinds = ("train_loss", "delta_loss", "gradient_opposition", "gradient_histograms", "fits")
-        files = {kind: [] for kind in kinds}
+    def build(labels=("14M", "37M", "78M"), imported=(), without_fit=(), **options):
+        files = {kind: [] for kind in ("train_loss", *MEASURED, "fits")}
         runs = []
         noise = np.random.default_rng(0)
 
@@ -89,14 +169,13 @@ def make(tmp_path):
             columns = {"step": STEPS, "train_loss": raw, "smoothed_train_loss": smoothed}
             keep("train_loss", run, pd.DataFrame({"run": run, **columns}))
             if known:
-                keep("delta_loss", run, changes(run, position))
-                keep("gradient_opposition", run, opposition(run, position))
-                keep("gradient_histograms", run, histograms(run, position))
+                for kind, curve in MEASURED.items():
+                    keep(kind, run, curve(run, position))
             if label not in without_fit:
                 path = tmp_path / f"fits/{run}.json"
                 write_json(path, fit(run, position, not known))
                 files["fits"].append(path)
         paths = {kind: tuple(reversed(found)) for kind, found in files.items()}
-        return Study("test", False, tuple(runs), paths)
+        return Study("test", False, tuple(runs), paths, options)
 
     return build

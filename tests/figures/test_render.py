@@ -13,8 +13,9 @@ from matplotlib.colors import to_hex, to_rgb
 
 from zsl.figures import style
 from zsl.figures.render import module, save, write
+from zsl.registry import TARGETS
 
-FIGURES = ("fig02", "fig03", "fig04", "fig05", "fig12", "fig13")
+FIGURES = tuple(target.id for target in TARGETS if target.kind == "figure")
 FORMATS = ("csv", "pdf", "svg")
 
 
@@ -107,7 +108,22 @@ def test_nothing_that_is_written_is_cut_off(figure, make):
     assert drawn.x0 >= 0 and drawn.x1 <= width and drawn.y0 >= 0 and drawn.y1 <= height
 
 
-@pytest.mark.parametrize(("figure", "part", "y"), [("fig02", "fit", "loss"), ("fig03", "D", "D")])
+@pytest.mark.parametrize(
+    ("figure", "part", "y"),
+    [
+        ("fig02", "fit", "loss"),
+        ("fig03", "D", "D"),
+        ("fig07", "curve", "C_g"),
+        ("fig07", "curve", "ratio"),
+        ("fig09", "curve", "r_jvp"),
+        ("fig09", "curve", "r_fd"),
+        ("fig10", "curve", "sharpness"),
+        ("fig11", "curve", "update_norm"),
+        ("fig11", "curve", "grad_norm"),
+        ("fig16", "curve", "D_train"),
+        ("fig16", "curve", "D_eval"),
+    ],
+)
 def test_lines_are_the_data_in_the_colour_of_their_run(figure, part, y, make):
     study = make()
     data, drawing = made(figure, study)
@@ -129,13 +145,14 @@ def test_a_changed_value_in_the_data_changes_the_drawing(make):
     assert any(0.123 in np.asarray(line.get_ydata()) for line in lines(drawing))
 
 
-@pytest.mark.parametrize("figure", ["fig02", "fig03"])
+@pytest.mark.parametrize("figure", ["fig02", "fig03", "fig07", "fig09", "fig10", "fig11", "fig16"])
 def test_the_grey_span_reaches_from_the_first_to_the_last_t_d(figure, make):
     _, drawing = made(figure, make())
-    grey = [p for p in drawing.axes[0].patches if to_hex(p.get_facecolor()) == "#dbdbdb"]
-    assert len(grey) == 1
-    assert grey[0].get_x() == pytest.approx(4600)
-    assert grey[0].get_x() + grey[0].get_width() == pytest.approx(5900)
+    for axes in drawing.axes:
+        grey = [p for p in axes.patches if to_hex(p.get_facecolor()) == "#dbdbdb"]
+        assert len(grey) == 1
+        assert grey[0].get_x() == pytest.approx(4600)
+        assert grey[0].get_x() + grey[0].get_width() == pytest.approx(5900)
 
 
 def test_without_any_fit_there_is_no_span(make):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from typing import Any
 
 import matplotlib
+import numpy as np
 import pandas as pd
 from matplotlib import colormaps
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import to_hex
@@ -23,6 +25,8 @@ SINGLE = 3.03
 """Width of a column of the paper, inches."""
 DOUBLE = 6.3
 """Width of its text, inches."""
+IMPROVES, DEGRADES = "#009e73", "#d55e00"
+"""Green and red of losses that an update improves and degrades, which the colour-blind can tell."""
 SPAN_COLOUR = "0.86"
 SPAN_LABEL = "deceleration"
 
@@ -122,7 +126,7 @@ def deceleration(study: Study, drawn: Iterable[str]) -> pd.DataFrame:
     return pd.DataFrame(found, columns=["part", "run", "label", "imported", "step"])
 
 
-def draw_deceleration(axes: Axes, data: pd.DataFrame) -> list[Patch]:
+def draw_deceleration(axes: Axes, data: pd.DataFrame) -> list[Artist]:
     """Fill from the first to the last t_d (rows with ``part`` t_d); return the legend's entry."""
     steps = data.loc[data["part"] == "t_d", "step"]
     if steps.empty:
@@ -145,6 +149,26 @@ def log_steps(axes: Axes, label: str = "step $t$") -> None:
     axes.xaxis.set_minor_locator(LogLocator(base=10, subs=tuple(range(2, 10)), numticks=120))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(label)
+
+
+def log_ticks(axis: Axis, low: float, high: float) -> None:
+    """Ticks of a logarithmic axis from ``low`` to ``high``: powers of ten if there are enough."""
+    if high < 300 * low:
+        log_plain(axis, low, high)
+
+
+def same_decades(panels: Sequence[Axes], values: Sequence[pd.Series]) -> None:
+    """Logarithmic y axes on which a power of ten has one length, around each panel's values.
+
+    Values that are not above zero have no place and do not count.
+    """
+    ends = [np.log10(v[v > 0].agg(["min", "max"]).to_numpy(float)) for v in values]
+    half = max([0.5, *(np.nanmax([0, high - low]) / 2 for low, high in ends)]) * 1.1
+    for axes, (low, high) in zip(panels, ends, strict=True):
+        middle = 0.0 if np.isnan(low) else (low + high) / 2
+        bottom, top = 10 ** (middle - half), 10 ** (middle + half)
+        axes.set(yscale="log", ylim=(bottom, top))
+        log_ticks(axes.yaxis, bottom, top)
 
 
 def log_plain(axis: Axis, low: float, high: float) -> None:

@@ -1,0 +1,55 @@
+"""Fig. 7: what gradient opposition and the update each contribute to interference (Eq. 9)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from zsl.figures import style
+from zsl.figures.by_step import by_step, draw_by_step
+from zsl.study import Study
+
+PANELS = {"C_g": r"$C_g$", "ratio": r"$C(u,G)\,/\,C(u,g)$"}
+COLUMNS = ["C_g", "C_uG", "C_ug", "ratio", "C_g_se", "ratio_se"]
+
+
+def data(study: Study) -> pd.DataFrame:
+    """Columns part, run, label, imported, step, C_g, C_uG, C_ug, ratio, C_g_se, ratio_se.
+
+    ``ratio`` is C_uG / C_ug. Its standard error comes from that of C_ug, as C_uG is exact;
+    standard errors are missing where all tokens were measured. Parts: see ``by_step``.
+    """
+    table = study.curve("token_gradients")
+    table["ratio"] = table["C_uG"] / table["C_ug"]
+    table["ratio_se"] = table["ratio"] * table["C_ug_se"] / table["C_ug"]
+    return by_step(study, table, COLUMNS)
+
+
+@style.styled
+def draw(data: pd.DataFrame, study: Study) -> Figure:
+    """Draw both factors of 1 - D on logarithmic axes with powers of ten of one length."""
+    figure = style.figure(style.SINGLE, 2.1)
+    panels = figure.subplots(1, 2)
+    for axes, (column, label) in zip(panels, PANELS.items(), strict=True):
+        key = style.draw_deceleration(axes, data)
+        drawn = draw_by_step(axes, data, study, column, markersize=2)
+        _draw_errors(axes, data, study, column)
+        axes.set_title(label)
+    style.same_decades(panels, [data[column] for column in PANELS])
+    entries = style.run_legend(study, drawn, marker="o", markersize=2)
+    figure.legend(handles=[*entries, *key], loc="outside upper center", ncols=4)
+    return figure
+
+
+def _draw_errors(axes: Axes, data: pd.DataFrame, study: Study, column: str) -> None:
+    """Bars of one standard error to either side, for the values that are estimated."""
+    estimated = data[data[f"{column}_se"].notna()]
+    for run, rows in estimated.groupby("run", sort=False):
+        y, error = rows[column].to_numpy(), rows[f"{column}_se"].to_numpy()
+        down = np.minimum(error, y * 0.999)  # a logarithmic axis has no zero
+        axes.errorbar(
+            rows["step"], y, (down, error), fmt="none", ecolor=style.colours(study)[str(run)],
+            elinewidth=0.7, capsize=1.2, capthick=0.7,
+        )  # fmt: skip

@@ -1,0 +1,57 @@
+"""Fig. 14: gradient destructive interference, true and by proxy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from zsl.errors import ZslError
+from zsl.figures import style
+from zsl.figures.by_step import by_step, draw_by_step
+from zsl.study import Study
+
+LOOK: dict[str, dict[str, Any]] = {
+    "D_grad": {},
+    "D_proxy": {"linestyle": (0, (1, 1)), "marker": ""},
+}
+LABELS = {"D_grad": "true", "D_proxy": "proxy"}
+ALL_WEIGHTS = ["D_grad_with_embeddings", "D_proxy_with_embeddings"]
+
+
+def data(study: Study) -> pd.DataFrame:
+    """Columns part, run, label, imported, step, D_grad, D_proxy, and both of all weights.
+
+    Parts: see ``by_step``. Raises ZslError if the true D was not measured: an estimate from a
+    sample of tokens has none.
+    """
+    true = study.curve("token_gradients").dropna(subset="D_grad")
+    if true.empty:
+        raise ZslError(
+            "fig14: curves/token_gradients/ has no D_grad, the true gradient destructive "
+            "interference, which is not estimated from a sample of tokens; measure with the "
+            "estimator 'exact'"
+        )
+    proxy = study.curve("gradient_opposition").drop(columns="label")
+    table = true.merge(proxy, on=["run", "step"], how="left", validate="1:1")
+    return by_step(study, table, [*LOOK, *ALL_WEIGHTS])
+
+
+@style.styled
+def draw(data: pd.DataFrame, study: Study) -> Figure:
+    """Draw both D of each checkpoint on a logarithmic axis of steps."""
+    figure = style.figure(style.SINGLE, 2.4)
+    axes = figure.subplots()
+    key = style.draw_deceleration(axes, data)
+    for column, look in LOOK.items():
+        drawn = draw_by_step(axes, data, study, column, **look)
+        line = {"color": "0.35", "marker": "o", **look}
+        key.append(Line2D([], [], label=LABELS[column], **line))
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axes.set_ylabel(r"$\bar{D}(\nabla_\theta\,\ell)$")
+    entries = style.run_legend(study, drawn, marker="o")
+    figure.legend(handles=[*entries, *key], loc="outside upper center", ncols=4)
+    return figure
