@@ -1,0 +1,101 @@
+import pytest
+import torch
+
+from zsl.errors import MeasurementError
+from zsl.measurements import first_order as module
+from zsl.measurements.first_order import first_order
+from zsl.training.model import build_model
+from zsl.training.step import token_losses
+
+TIED = {"d_model": 8, "n_layers": 2, "n_heads": 2}
+MODELS = [
+    TIED,
+    {**TIED, "weight_tying": False},
+    {**TIED, "n_layers": 1, "rope": False, "mlp_ratio": 4, "activation": "gelu"},
+]
+
+
+@pytest.fixture(params=MODELS, ids=["tied", "untied", "gpt2"])
+def model(request, make_run, tokenizer):
+    return build_model(make_run(model=request.param), tokenizer).eval()
+
+
+def along(model, update, steps, input_ids):
+    """Token losses of the model moved along ``update``."""
+    moved = {name: p + steps * update[name] for name, p in model.named_parameters()}
+    logits = torch.func.functional_call(model, moved, (input_ids,)).logits
+    return token_losses(logits, input_ids).detach()
+
+
+def relative(ours, truth):
+    return float((ours - truth).norm() / truth.norm())
+
+
+@pytest.fixture
+def input_ids(tokens):
+    return torch.from_numpy(tokens.array[:5].copy())
+
+
+def test_equals_central_differences_in_float64(model, input_ids, in_float64, random_update):
+    in_float32 = first_order(model, input_ids, random_update(model), 5)
+    double = in_float64(model)
+    update, h = random_update(double), 1e-3
+    f = {k: along(double, update, k * h, input_ids) for k in (-2, -1, 1, 2)}
+    truth = (f[-2] - 8 * f[-1] + 8 * f[1] - f[2]) / (12 * h)
+    assert relative(first_order(double, input_ids, update, 5), truth) < 1e-9
+    assert relative(in_float32, truth) < 1e-5
+
+
+def test_equals_the_sum_over_parameters_of_token_gradients(model, input_ids, random_update):
+    update = random_update(model)
+    parameters = dict(model.named_parameters())
+    losses = token_losses(model(input_ids).logits, input_ids)
+    truth = torch.zeros(losses.shape, dtype=torch.float64)
+    for index in torch.cartesian_prod(*map(torch.arange, losses.shape)):
+        loss = losses[tuple(index)]
+        gradients = torch.autograd.grad(
+            loss, list(parameters.values()), retain_graph=True, allow_unused=True
+        )
+        truth[tuple(index)] = sum(
+            (g.double() * update[name].double()).sum()
+            for name, g in zip(parameters, gradients, strict=True)
+            if g is not None
+        )
+    assert relative(first_order(model, input_ids, update, 5), truth) < 1e-5
+
+
+def test_sum_is_the_product_with_the_gradient(model, input_ids, in_float64, random_update):
+    model = in_float64(model)
+    update = random_update(model)
+    token_losses(model(input_ids).logits, input_ids).sum().backward()
+    truth = sum(float((p.grad * update[n]).sum()) for n, p in model.named_parameters())
+    total = float(first_order(model, input_ids, update, 5).sum())
+    assert total == pytest.approx(truth, rel=1e-10)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 10_000])
+@pytest.mark.parametrize("micro_batch_size", [1, 2, 5])
+def test_batches_and_blocks_of_rows_change_nothing(
+    model, input_ids, random_update, monkeypatch, rows, micro_batch_size
+):
+    update = random_update(model)
+    whole = first_order(model, input_ids, update, 5)
+    monkeypatch.setattr(module, "ROWS", rows)
+    assert relative(first_order(model, input_ids, update, micro_batch_size), whole) < 1e-6
+
+
+def test_is_linear_in_the_update_and_leaves_the_model(model, input_ids, random_update):
+    update = random_update(model)
+    weights = {name: p.detach().clone() for name, p in model.named_parameters()}
+    once = first_order(model, input_ids, update, 5)
+    double = {name: 2 * change for name, change in update.items()}
+    assert relative(first_order(model, input_ids, double, 5), 2 * once) < 1e-6
+    assert all(torch.equal(p, weights[name]) for name, p in model.named_parameters())
+
+
+def test_weights_that_are_not_finite_are_an_error(model, input_ids, random_update):
+    update = random_update(model)
+    with torch.no_grad():
+        model.transformer.wte.weight[0, 0] = float("nan")
+    with pytest.raises(MeasurementError, match="not finite"):
+        first_order(model, input_ids, update, 5)
