@@ -37,3 +37,24 @@ def random_update():
         }
 
     return make
+
+
+@pytest.fixture
+def gradients_by_token():
+    """A function that makes every token's gradient by a backward pass of its own.
+
+    By weight, (predictions, *shape of the weight), sequence by sequence.
+    """
+    from zsl.training.step import token_losses
+
+    def gradients(model, input_ids):
+        names, weights = zip(*model.named_parameters(), strict=True)
+        each = [
+            torch.autograd.grad(loss, weights, retain_graph=True, materialize_grads=True)
+            for loss in token_losses(model(input_ids).logits, input_ids).flatten()
+        ]
+        return {
+            name: torch.stack(g) for name, g in zip(names, zip(*each, strict=True), strict=True)
+        }
+
+    return gradients
