@@ -32,7 +32,7 @@ def update(model, random_update):
 def measured(model, update, input_ids, tmp_path, settings=SETTINGS, micro_batch_size=2):
     with writing(tmp_path / "out.h5") as file:
         group = file.create_group("x")
-        cross_section.measure(model, update, input_ids, settings, micro_batch_size, group)
+        cross_section.measure(model, input_ids, update, settings, micro_batch_size, group)
         return {name: dataset[()] for name, dataset in group.items()} | dict(group.attrs)
 
 

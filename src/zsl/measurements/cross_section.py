@@ -25,7 +25,7 @@ from zsl.measurements.checkpoints import Measure
 from zsl.measurements.first_order import first_order
 from zsl.measurements.hdf5 import write_dataset
 from zsl.measurements.interference import interference
-from zsl.measurements.next_step import NextStep, Weights, along_update, norm
+from zsl.measurements.next_step import NextStep, Weights, along_update, copy_of, norm
 from zsl.measurements.token_losses import evaluate
 
 FINE_STEPS = 3.0
@@ -45,8 +45,7 @@ class Line:
             raise MeasurementError("the next update is zero: there is no direction to move along")
 
     def __enter__(self) -> Line:
-        named = self.model.named_parameters()
-        self._start = {name: p.detach().clone() for name, p in named}
+        self._start = copy_of(self.model)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -134,8 +133,8 @@ def of_run(
 
 def measure(
     model: OLMo,
-    update: Weights,
     input_ids: Tensor,
+    update: Weights,
     settings: CrossSection,
     micro_batch_size: int,
     group: h5py.Group,

@@ -80,7 +80,7 @@ class NextStep:
 
         Raises MeasurementError when it is not finite.
         """
-        before = self._copy()
+        before = copy_of(self.model)
         gradient: Weights = {}
 
         def keep(*_: object) -> None:
@@ -101,7 +101,7 @@ class NextStep:
             )
         finally:
             handle.remove()
-        update = {name: weight - before[name] for name, weight in self._copy().items()}
+        update = difference(before, copy_of(self.model))
         if not all(change.isfinite().all() for change in update.values()):
             raise MeasurementError(f"the update of step {t + 1} is not finite")
         return Step(update, gradient, float(made.grad_norm))
@@ -112,21 +112,32 @@ class NextStep:
         load_weights(folder, self.model)
         return made.update
 
-    def _copy(self) -> Weights:
-        return {name: p.detach().clone() for name, p in self.model.named_parameters()}
-
 
 def along_update(
-    measure: Callable[..., None], next_step: NextStep, batch: Tensor, *arguments: Any
+    measure: Callable[..., None],
+    next_step: NextStep,
+    batch: Tensor,
+    input_ids: Tensor,
+    *arguments: Any,
 ) -> Measure:
     """Make the update that follows a checkpoint on ``batch`` (sequences, positions), then
-    ``measure(model, update, *arguments, group)`` with the model at the checkpoint."""
+    ``measure(model, input_ids, update, *arguments, group)`` with the model at the checkpoint."""
 
     def measure_checkpoint(folder: Path, group: h5py.Group) -> None:
         update = next_step.update(folder, batch)
-        measure(next_step.model, update, *arguments, group)
+        measure(next_step.model, input_ids, update, *arguments, group)
 
     return measure_checkpoint
+
+
+def copy_of(model: OLMo) -> Weights:
+    """The weights of ``model``, copied."""
+    return {name: p.detach().clone() for name, p in model.named_parameters()}
+
+
+def difference(before: Weights, after: Weights) -> Weights:
+    """Later minus earlier."""
+    return {name: after[name] - weight for name, weight in before.items()}
 
 
 def norm(weights: Weights) -> float:

@@ -20,7 +20,7 @@ from zsl.config.schema import Run, SingleStep
 from zsl.measurements.checkpoints import Measure
 from zsl.measurements.hdf5 import write_dataset
 from zsl.measurements.interference import Interference, interference
-from zsl.measurements.next_step import NextStep, Weights, cosine, norm
+from zsl.measurements.next_step import NextStep, Weights, copy_of, cosine, norm
 from zsl.measurements.token_losses import evaluate
 from zsl.training.checkpoint import load_checkpoint
 from zsl.training.step import token_losses
@@ -116,7 +116,7 @@ def measure(
 def _reload_optimizer(next_step: NextStep, folder: Path) -> None:
     """The optimizer as in the checkpoint, the weights as they are."""
     model = next_step.model
-    weights = {name: p.detach().clone() for name, p in model.named_parameters()}
+    weights = copy_of(model)
     load_checkpoint(folder, model, next_step.optimizer)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
