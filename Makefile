@@ -1,6 +1,7 @@
 # make all     make the environment if it is missing, then run the default experiment
 # make test    make it if it is missing, then run the tests
 # make check   formatting, lint, types
+# make bench   the quick benchmarks; writes benchmarks/results
 # CORES=n      cores to use; ARGS='…' is passed on to snakemake or pytest
 # PYTHON=…     a Python 3.11; without it the first of these that is one
 SHELL := /bin/bash
@@ -12,7 +13,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 UNFINISHED := .venv/.unfinished
 
-.PHONY: all test check format schema clean-environment
+.PHONY: all test check bench format schema clean-environment
 
 all: $(READY)
 	$(BIN)/snakemake --cores $(CORES) all $(ARGS)
@@ -26,6 +27,9 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
+
+bench: $(READY)
+	$(BIN)/python benchmarks/run.py $(ARGS)
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -78,17 +78,18 @@ def alternate(functions: Sequence[Callable[[], object]], rounds: int = ROUNDS) -
         function()
     for row in seconds:
         for column, function in enumerate(functions):
-            _synchronise()
-            started = time.perf_counter()
-            function()
-            _synchronise()
-            row[column] = time.perf_counter() - started
+            started = _now()
+            result = function()
+            row[column] = _now() - started
+            del result  # freed while no clock runs, and before the next one starts
     return seconds
 
 
-def _synchronise() -> None:
+def _now() -> float:
+    """Seconds on a clock that is read when a GPU has finished what it was given."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def spread(values: np.ndarray) -> dict[str, float]:
@@ -121,6 +122,8 @@ def main(measure: Callable[[torch.device], list[Result]]) -> None:
     wanted = dict.fromkeys((*THREAD_VARIABLES, "RAYON_NUM_THREADS"), str(options.threads))
     if any(os.environ.get(name) != value for name, value in wanted.items()):
         # Libraries read these when they are imported, which they have been.
+        # Cores are as many, for Python's own threads.
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
         os.execve(sys.executable, sys.orig_argv, {**os.environ, **wanted})
     results = measure(compute_device(options.threads))
     for result in results:

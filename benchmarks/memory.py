@@ -7,6 +7,7 @@ import gc
 import multiprocessing
 import re
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ def peak_memory(prepare: Callable[..., Callable[[], object]], *arguments: Any) -
 
     Linux only.
     """
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_peak_memory, (torch.get_num_threads(), prepare, arguments))
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_peak_memory, torch.get_num_threads(), prepare, arguments).result()
 
 
 def _peak_memory(threads: int, prepare: Callable[..., Callable[[], object]], arguments: Any) -> int:

@@ -21,13 +21,19 @@ MOST_JOBS = 2000
 
 
 def plan(command: list[str]) -> tuple[int, float]:
-    """Jobs that a dry run plans, and the seconds it took. Raises CalledProcessError."""
+    """Jobs that a dry run plans, and the seconds it took. Raises Disagreement if it fails."""
     started = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     seconds = time.perf_counter() - started
-    total = re.search(r"(?m)^total\s+(\d+)$", done.stdout + done.stderr)
+    if done.returncode:
+        raise Disagreement(f"{' '.join(command)} failed:\n{done.stdout}")
+    total = re.search(r"(?m)^total\s+(\d+)$", done.stdout)
     return int(total[1]) if total else 0, seconds
 
 

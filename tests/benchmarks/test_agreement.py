@@ -1,0 +1,117 @@
+"""What each script of benchmarks/ compares is equal, at a small size; nothing is timed here."""
+
+from __future__ import annotations
+
+import bnsl
+import lsma
+import numpy as np
+import plan
+import proxy
+import pytest
+import tokenising
+import torch
+from harness import Disagreement
+
+from zsl.config.schema import Corpus
+
+CPU = torch.device("cpu")
+
+
+def test_lsma():
+    result = lsma.measure(n_steps=300, rounds=1)
+    assert result.ratio > 0 and "300 steps" in result.note
+
+
+def test_lsma_that_is_wrong_stops_the_script(monkeypatch):
+    monkeypatch.setattr(lsma, "loop", lambda losses: np.asarray(losses))
+    with pytest.raises(Disagreement, match="largest relative difference"):
+        lsma.measure(n_steps=300, rounds=1)
+
+
+@pytest.mark.parametrize("ranges", bnsl.SETS)
+def test_bnsl(ranges):
+    assert "ours 0" in bnsl.measure(ranges, n_curves=3, rounds=1).note
+
+
+def test_the_listing_finds_the_curve_it_is_given():
+    """Code 1 as written here recovers the parameters of a curve without noise."""
+    steps = np.unique(np.geomspace(101, 262_144, 300).astype(int)).astype(float)
+    truth = (20.0, 0.2, -0.18, 8.6, 0.4)
+    losses = np.exp(bnsl.log_model(np.log(steps), *truth))
+    np.testing.assert_allclose(bnsl.listing(steps, losses), truth, rtol=1e-5)
+    assert bnsl.rsle(steps, losses, np.array(truth)) < 1e-12
+    assert bnsl.rsle(steps, 1.01 * losses, np.array(truth)) == pytest.approx(np.log(1.01))
+    assert bnsl.rsle(steps, losses, np.full(5, np.nan)) == np.inf
+
+
+def test_bnsl_that_is_worse_stops_the_script(monkeypatch):
+    class Worse:
+        parameters = np.array([18.0, 0.1, -0.05, 8.0, 0.5])
+
+    monkeypatch.setattr(bnsl, "fit_bnsl", lambda steps, losses: Worse())
+    with pytest.raises(Disagreement, match="above the peer's"):
+        bnsl.measure(bnsl.SETS[0], n_curves=2, rounds=1)
+
+
+def test_proxy():
+    sizes = {"d_model": 16, "n_layers": 1, "sequences": 2, "positions": 8}
+    assert proxy.measure(CPU, 40, 1.0, rounds=1, **sizes).agreement
+
+
+def test_the_listing_of_the_proxy_leaves_the_model_as_it_was():
+    model, input_ids = proxy.model_and_tokens(40, 16, 1, 2, 8)
+    sums = proxy.listing(model, input_ids)
+    assert all(p.grad is None and not hasattr(p, "sum_grads") for p in model.parameters())
+    proxy.forward_and_backward(model, input_ids)
+    for name, p in model.named_parameters():
+        torch.testing.assert_close(sums[name][0], p.grad)
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    text = "\n\n".join(
+        f"Passage {i}: {'ab cd ' * (i % 7)} and {i * i} more words." for i in range(90)
+    )
+    (tmp_path / "text.txt").write_text(text)
+    return Corpus.model_validate(
+        {
+            "train": [{"kind": "files", "paths": ["text.txt"]}],
+            "evaluation": {"sequences": 2, "sequence_length": 16, "window": 13},
+            "tokenizer": {"kind": "bpe", "vocab_size": 270},
+        }
+    )
+
+
+def test_tokenising(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(tokenising, "ROOT", tmp_path)
+    result = tokenising.measure(corpus, rounds=1)
+    assert result.agreement.startswith("equal ids in ")
+
+
+def test_a_token_that_differs_stops_the_script(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(tokenising, "ROOT", tmp_path)
+    prepared = tokenising.prepare(corpus, tmp_path)
+    assert tokenising.compare_tokens(prepared).startswith("equal ids")
+    write = tokenising.ours(prepared)
+
+    def change_one():
+        written = write()
+        stream = np.fromfile(tmp_path / "train.bin", "uint16")
+        stream[3] += 1
+        stream.tofile(tmp_path / "train.bin")
+        return written
+
+    monkeypatch.setattr(tokenising, "ours", lambda prepared: change_one)
+    with pytest.raises(Disagreement, match="differ"):
+        tokenising.compare_tokens(prepared)
+
+
+def test_plan():
+    dry_run = ["snakemake", "-n", "fig13", "--forceall", "--quiet", "rules"]
+    result = plan.measure(dry_run, rounds=1)
+    assert result.ratio > 0 and int(result.note.removesuffix(" jobs")) > 1
+
+
+def test_a_plan_that_fails_stops_the_script():
+    with pytest.raises(Disagreement, match="MissingRuleException"):
+        plan.measure(["snakemake", "-n", "fig00", "--quiet", "rules"], rounds=1)
