@@ -55,6 +55,8 @@ class Target:
     """The suite of runs that it shows."""
     runs: int = 1
     """How many runs it takes at least."""
+    claims: bool = False
+    """Whether its module says what the paper claims of it; then runs of suite seeds are read."""
 
     @property
     def module(self) -> str:
@@ -91,6 +93,7 @@ TARGETS: tuple[Target, ...] = (
         section="3.2",
         inputs=("delta_loss", "fits"),
         published=False,
+        claims=True,
         caption=(
             "Zero-sum learning throughout training: destructive interference D (Eq. 3) in the "
             "changes of the evaluation tokens' losses from step t to 2t, drawn at t. Grey: range "
@@ -105,6 +108,7 @@ TARGETS: tuple[Target, ...] = (
         section="3.2",
         inputs=("gradient_opposition", "fits"),
         published=False,
+        claims=True,
         caption=(
             "Proxy gradient destructive interference (Eq. 4, A.3) on evaluation tokens, mean over "
             "the coordinates of all but embedding weights. Grey: range of t_d over the runs."
@@ -126,6 +130,22 @@ TARGETS: tuple[Target, ...] = (
         ),
     ),
     Target(
+        id="fig06",
+        kind="figure",
+        number=6,
+        title="Gradient opposition and the direction of the update",
+        section="3.4",
+        inputs=(),
+        published=False,
+        caption=(
+            "Schematic: the first-order changes of two tokens' losses (crosses) are projections "
+            "of their gradients onto the update Δθ, so that it a) mitigates or b) exacerbates "
+            "the destructive interference of gradients, D in each coordinate (Eq. 4; grey), and "
+            "c) can induce it where there is none. Green: the token's loss improves; red: it "
+            "degrades. All numbers are those of the vectors drawn (Eqs. 4, 8)."
+        ),
+    ),
+    Target(
         id="fig07",
         kind="figure",
         number=7,
@@ -139,6 +159,22 @@ TARGETS: tuple[Target, ...] = (
             "projecting gradients onto the update, on axes with powers of ten of one length. "
             "Per-token gradients: {experiment.measurements.token_gradients.estimator}; bars, "
             "where tokens are sampled: one standard error. Grey: range of t_d over the runs."
+        ),
+    ),
+    Target(
+        id="fig08",
+        kind="figure",
+        number=8,
+        title="Per-token loss landscapes of the largest model",
+        section="3.4",
+        inputs=("token_landscapes", "fits"),
+        published=False,
+        caption=(
+            "Change of the losses of sampled evaluation tokens (at most "
+            "{experiment.figures.landscape_tokens}, the same in all panels) along the next update "
+            "of step t, before, around and after deceleration. Dashed: the update itself; green: "
+            "tokens that it improves, red: tokens that it degrades. The y axes hold 95 % of all "
+            "values drawn; lines beyond are cut off."
         ),
     ),
     Target(
@@ -246,6 +282,54 @@ TARGETS: tuple[Target, ...] = (
         ),
     ),
     Target(
+        id="fig18",
+        kind="figure",
+        number=18,
+        title="Per-token loss landscapes around and after deceleration",
+        section="B.4",
+        inputs=("token_landscapes", "fits"),
+        published=False,
+        caption=(
+            "As Fig. 8, for model sizes (columns) and steps t (rows) around and after "
+            "deceleration; of the sampled tokens, every panel shows the same, at most 100. The y "
+            "axes of a row hold 95 % of its values; lines beyond are cut off."
+        ),
+    ),
+    Target(
+        id="fig19",
+        kind="figure",
+        number=19,
+        title="Per-token loss landscapes at the start of training",
+        section="B.4",
+        inputs=("token_landscapes", "fits"),
+        published=False,
+        caption="As Fig. 18, for steps t before deceleration.",
+    ),
+    Target(
+        id="fig20",
+        kind="figure",
+        number=20,
+        title="Loss landscapes throughout training",
+        section="B.5",
+        inputs=("landscapes", "fits"),
+        published=False,
+        caption=(
+            "Change of the mean evaluation loss along the next update of each step t (red: "
+            "improvement, blue: degradation; linear around zero, logarithmic beyond), α in "
+            "Euclidean norm of the parameters. Bars: the update itself; dashed: t_d of the run."
+        ),
+    ),
+    Target(
+        id="fig21",
+        kind="figure",
+        number=21,
+        title="Loss landscapes throughout training, zoomed in",
+        section="B.5",
+        inputs=("landscapes", "fits"),
+        published=False,
+        caption="As Fig. 20, for |α| ≤ {experiment.figures.fig21_zoom:g}.",
+    ),
+    Target(
         id="table1",
         kind="table",
         number=1,
@@ -324,8 +408,8 @@ def caption(target: Target, experiment: Experiment) -> str:
     """The caption of a target, filled from the configuration; for figures, what is imported."""
     text = f"{target.heading}: {target.caption.format(experiment=experiment)}"
     _, imported = suite_runs(experiment, target.suite)
-    if target.kind == "table":
-        return text  # its notes say it
+    if target.kind == "table" or not target.inputs:
+        return text  # its notes say it; or it shows no run
     if imported and target.published:
         text += f" * imported, not trained here: {', '.join(imported)}."
     elif imported:

@@ -78,15 +78,30 @@ class Study:
     """Input files by kind: ``fits``, or the name of a folder of curves."""
     options: dict[str, Any] = field(default_factory=dict)
     """Settings of the table or figure from the configuration."""
+    seeds: dict[str, list[str]] = field(default_factory=dict)
+    """Run ids of the repetitions of a run with other seeds; their files are among ``files``."""
 
     def curve(self, kind: str) -> pd.DataFrame:
         """Rows of all runs of one kind of curve, in the order of ``runs``, with ``label``."""
-        frames = [pd.read_csv(path, float_precision="round_trip") for path in self.files[kind]]
-        table = pd.concat(frames, ignore_index=True)
+        table = self._rows(kind)
+        table = table[table["run"].isin([run.id for run in self.runs])].reset_index(drop=True)
         order = {run.id: position for position, run in enumerate(self.runs)}
         labels = {run.id: run.label for run in self.runs}
         table.insert(1, "label", table["run"].map(labels))
         return table.iloc[table["run"].map(order).argsort(kind="stable")].reset_index(drop=True)
+
+    def of_run(self, kind: str, run: str) -> pd.DataFrame:
+        """Rows of one run, which may be a repetition with another seed."""
+        table = self._rows(kind)
+        return table[table["run"] == run].reset_index(drop=True)
+
+    def _rows(self, kind: str) -> pd.DataFrame:
+        frames = [pd.read_csv(path, float_precision="round_trip") for path in self.files[kind]]
+        return pd.concat(frames, ignore_index=True)
+
+    def all_fits(self) -> list[dict[str, Any]]:
+        """The fits of all runs, repetitions with other seeds included."""
+        return [read_json(path) for path in self.files["fits"]]
 
     def fits(self) -> list[dict[str, Any]]:
         """The fits, in the order of ``runs``."""

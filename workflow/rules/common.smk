@@ -200,10 +200,10 @@ def run_info(run, settings=False):
 
 
 def evaluation_sequences(run, asked):
-    """The evaluation sequences of a measurement: the first ``asked`` of them, or all."""
+    """The evaluation sequences of a measurement: the first ``asked`` of them; None: all."""
     evaluation = PLAN.corpus(run).evaluation
     return {
-        "sequences": min(asked or evaluation.sequences, evaluation.sequences),
+        "sequences": asked or evaluation.sequences,
         "sequence_length": evaluation.sequence_length,
     }
 
@@ -223,9 +223,12 @@ def curve_options(curve):
 
 def study_inputs(target):
     """Files by kind that a figure or table reads."""
-    files = {"fits": expand("{f}/{run}.json", f=f"{RESULTS}/fits", run=MAIN)}
+    repeated = PLAN.seeds().values() if TARGETS[target].claims else []
+    seeds = [run for runs in repeated for run in runs]
+    fitted = [*MAIN, *seeds]
+    files = {"fits": expand("{f}/{run}.json", f=f"{RESULTS}/fits", run=fitted)}
     for kind in ["train_loss", *MEASURED]:
-        runs = TRAINED if kind in MEASURED else MAIN
+        runs = [*(TRAINED if kind in MEASURED else MAIN), *seeds]
         files[kind] = expand("{f}/{run}.csv", f=f"{RESULTS}/curves/{kind}", run=runs)
     return {kind: files[kind] for kind in TARGETS[target].inputs}
 
@@ -239,6 +242,7 @@ def study(target):
         "experiment": EXPERIMENT.experiment,
         "comparable": EXPERIMENT.comparable,
         "runs": [run_info(run, settings=from_settings) for run in MAIN],
+        "seeds": PLAN.seeds() if TARGETS[target].claims else {},
         "options": {key: value for key, value in options if key.startswith(target)},
     }
 
@@ -252,6 +256,16 @@ def printed_values(table):
 def caption(target):
     """Caption of a figure or table, filled from the configuration."""
     return registry.caption(TARGETS[target], EXPERIMENT)
+
+
+def shown_caption(target, path):
+    """The caption in the report: with the verdicts on its claims, which the figure's job made.
+
+    Elsewhere the plain one: a parameter that depends on an output would be recorded too early.
+    """
+    if "--report" in sys.argv and Path(path).exists():
+        return Path(path).read_text(encoding="utf-8")
+    return caption(target)
 
 
 def target_file(target, suffix):

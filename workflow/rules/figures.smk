@@ -14,6 +14,7 @@ rule figure:
             labels=lambda wildcards: {"figure": TARGETS[wildcards.figure].heading},
         ),
         csv=f"{RESULTS}/figures/{{figure}}.csv",
+        caption=f"{RESULTS}/figures/{{figure}}.md",
         lineage=f"{LINEAGE}/figures/{{figure}}.json",
     log:
         f"{LOGS}/figures/{{figure}}.log",
@@ -22,10 +23,11 @@ rule figure:
         code=lambda wildcards: code(
             "figure.py", modules=[TARGETS[wildcards.figure].module]
         ),
-        packages=packages("numpy", "pandas", "matplotlib"),
+        packages=packages("numpy", "pandas", "matplotlib", "scipy"),
         threads=THREADS,
         study=lambda wildcards: study(wildcards.figure),
         caption=lambda wildcards: caption(wildcards.figure),
+        shown=lambda wildcards, output: shown_caption(wildcards.figure, output.caption),
     message:
         "Making {wildcards.figure}"
     script:

@@ -30,6 +30,7 @@ rule table:
         printed=lambda wildcards: printed_values(wildcards.table),
         study=lambda wildcards: study(wildcards.table),
         caption=lambda wildcards: caption(wildcards.table),
+        shown=lambda wildcards: caption(wildcards.table),
     message:
         "Making {wildcards.table}"
     script:

@@ -1,11 +1,16 @@
-"""Draw one figure of the registry and write the data behind it."""
+"""Draw one figure of the registry; write the data behind it and its caption."""
 
 from zsl.job import job
 
 with job(snakemake, modules=[f"zsl.figures.{snakemake.wildcards.figure}"]):
+    from zsl.claims import sentences, verdicts
     from zsl.figures import render
+    from zsl.files import write_text
     from zsl.study import make_study
 
     figure, out = snakemake.wildcards.figure, snakemake.output
     study = make_study(snakemake.params.study, dict(snakemake.input.items()))
     render.write(figure, study, {kind: out[kind] for kind in ("csv", "pdf", "svg")})
+    claims = getattr(render.module(figure), "CLAIMS", ())
+    said = sentences(verdicts(figure, claims, study), study.experiment) if claims else []
+    write_text(out.caption, "\n\n".join([snakemake.params.caption, *said]) + "\n")

@@ -12,7 +12,7 @@ from zsl.config.schema import Experiment, Run
 def problems(experiment: Experiment, runs: dict[str, Run]) -> list[str]:
     """One line per mistake, each naming the key, the value and a way out."""
     found = [line for id, run in runs.items() for line in _run_problems(id, run, experiment)]
-    return [*found, *_table_problems(experiment, runs)]
+    return [*dict.fromkeys(found), *_table_problems(experiment, runs), *_seed_problems(runs)]
 
 
 def _run_problems(id: str, run: Run, experiment: Experiment) -> Iterator[str]:
@@ -28,13 +28,7 @@ def _run_problems(id: str, run: Run, experiment: Experiment) -> Iterator[str]:
                 f"corpora.{run.corpus}.evaluation.sequence_length = {evaluation}: longer than "
                 f"the context of {id}, {run.sequence_length} tokens; evaluate at most that many"
             )
-        asked = experiment.measurements.gradient_opposition.sequences
-        held = experiment.corpora[run.corpus].evaluation.sequences
-        if asked is not None and asked > held:
-            yield (
-                f"measurements.gradient_opposition.sequences = {asked}: the evaluation set of "
-                f"corpus {run.corpus} has {held}; choose at most that many"
-            )
+        yield from _measurement_problems(run, experiment)
     micro = run.precision.micro_batch_size
     if micro is not None and run.batch_size % micro:
         yield (
@@ -51,6 +45,26 @@ def _run_problems(id: str, run: Run, experiment: Experiment) -> Iterator[str]:
         yield (
             f"{key}.steps = {run.steps}: the fit leaves out steps <= fits.cut = "
             f"{experiment.fits.cut}; train longer or lower the cut"
+        )
+
+
+def _measurement_problems(run: Run, experiment: Experiment) -> Iterator[str]:
+    evaluation = experiment.corpora[run.corpus].evaluation
+    measurements = experiment.measurements
+    for name in ("gradient_opposition", "token_gradients", "cross_section"):
+        asked = getattr(measurements, name).sequences
+        if asked is not None and asked > evaluation.sequences:
+            yield (
+                f"measurements.{name}.sequences = {asked}: the evaluation set of corpus "
+                f"{run.corpus} has {evaluation.sequences}; choose at most that many"
+            )
+    sampled = measurements.token_gradients
+    predictions = sampled.sequences * (evaluation.sequence_length - 1)
+    if sampled.estimator == "sampled" and sampled.tokens > predictions:
+        yield (
+            f"measurements.token_gradients.tokens = {sampled.tokens}: {sampled.sequences} "
+            f"sequences of corpus {run.corpus} have {predictions} predictions; sample at most "
+            "that many, or choose estimator: exact"
         )
 
 
@@ -86,6 +100,27 @@ def _table_problems(experiment: Experiment, runs: dict[str, Run]) -> Iterator[st
                 f"{kept} or add to checkpoints.also"
             )
             return
+
+
+def _seed_problems(runs: dict[str, Run]) -> Iterator[str]:
+    for id, run in runs.items():
+        if id.startswith("seeds-") and repeated(run, runs) is None:
+            yield (
+                f"suites.seeds.runs.{id.split('-', 1)[1]}: no run of suite main differs from it in "
+                "its seed alone; a run of suite seeds repeats one of main with another seed"
+            )
+
+
+def repeated(run: Run, runs: dict[str, Run]) -> str | None:
+    """The run of suite main that ``run`` repeats with another seed, if there is one."""
+
+    def but_seed(each: Run) -> dict[str, object]:
+        return each.model_dump(exclude={"seed", "checkpoints"})
+
+    for id, other in runs.items():
+        if id.startswith("main-") and other.seed != run.seed and but_seed(other) == but_seed(run):
+            return id
+    return None
 
 
 def _divisors(number: int) -> str:

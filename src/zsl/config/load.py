@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from zsl.config.checks import problems
+from zsl.config.checks import problems, repeated
 from zsl.config.grids import Layout, Segment
 from zsl.config.schema import Corpus, Experiment, ImportedCurves, Run
 from zsl.errors import ConfigError
@@ -44,6 +44,15 @@ class Plan:
     def corpus(self, id: str) -> Corpus:
         """The corpus a run is trained on."""
         return self.experiment.corpora[self.runs[id].corpus]
+
+    def seeds(self) -> dict[str, list[str]]:
+        """Runs of suite main that suite seeds repeats with other seeds, and the repetitions."""
+        groups: dict[str, list[str]] = {}
+        for id in self.run_ids("seeds"):
+            main = repeated(self.runs[id], self.runs)
+            if main is not None:
+                groups.setdefault(main, []).append(id)
+        return groups
 
     def segment_settings(self, id: str, segment: Segment) -> Run:
         """The run's settings as far as they matter for a segment.

@@ -6,8 +6,26 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from zsl.claims import Claim
 from zsl.figures import style
 from zsl.study import Study
+
+
+def _maximum_after(study: Study, run: str, t_d: float) -> float:
+    rows = study.of_run("gradient_opposition", run)
+    after = rows.loc[rows["step"] >= t_d, "D_proxy"]
+    before = rows.loc[(rows["step"] > 0) & (rows["step"] < t_d), "D_proxy"]
+    return float(after.max() - before.max())
+
+
+CLAIMS = (
+    Claim(
+        statement="gradient destructive interference reaches its maximum with deceleration",
+        measure="the largest proxy D at t >= t_d less the largest before",
+        bound=0.0,
+        value=_maximum_after,
+    ),
+)
 
 
 def data(study: Study) -> pd.DataFrame:

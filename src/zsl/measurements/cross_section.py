@@ -3,8 +3,8 @@
 The weights move on a line, theta(alpha) = theta + alpha u / norm(u), where u is the update of
 the step after the checkpoint and alpha is in the Euclidean norm of the parameters, so that
 alpha = norm(u) is the step itself. Alphas are evenly spaced over the whole span, and denser
-near 0, where they are Chebyshev points: between them the section is interpolated if the
-estimated error allows, else evaluated.
+near 0, where they are Chebyshev points: between them the mean is interpolated if the estimated
+error allows, else evaluated.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from zsl.measurements.token_losses import evaluate
 FINE_STEPS = 3.0
 """The fine grid reaches so many update norms to either side of 0, at most the span."""
 FINE_TOLERANCE = 2e-4
-"""Largest estimated error, in nats and over all tokens, at which the fine grid is interpolated."""
+"""Largest estimated error of the mean loss, in nats, at which the fine grid is interpolated."""
 
 
 class Line:
@@ -68,19 +68,19 @@ class Line:
 
 @dataclass(frozen=True)
 class Fine:
-    """Dense cross-section near 0."""
+    """Mean loss at evenly spaced places near 0."""
 
     alpha: np.ndarray
-    """Evenly spaced, (alphas,)."""
-    losses: np.ndarray
-    """Token losses there, (alphas, sequences, positions - 1) float32 nats."""
+    """Places, (alphas,)."""
+    mean: np.ndarray
+    """Mean loss there, (alphas,) float64 nats."""
     error: float
-    """Estimated error of interpolating, largest over the tokens, nats."""
+    """Estimated error of interpolating it, nats."""
     method: str
     """``interpolated`` or, where the error would exceed the tolerance, ``evaluated``."""
 
 
-def fine_section(
+def fine_mean(
     line: Line,
     nodes: np.ndarray,
     at_nodes: np.ndarray,
@@ -88,17 +88,17 @@ def fine_section(
     input_ids: Tensor,
     micro_batch_size: int,
 ) -> Fine:
-    """The section at ``n`` points over the range of the Chebyshev ``nodes``.
+    """The mean loss at ``n`` places over the range of the Chebyshev ``nodes``.
 
     ``at_nodes`` (nodes, sequences, positions - 1) are the token losses there.
     """
     alpha = np.linspace(nodes[0], nodes[-1], n)
-    error = float(error_estimate(at_nodes.astype(np.float64)).max())
+    mean = at_nodes.mean(axis=(1, 2), dtype=np.float64)
+    error = float(error_estimate(mean))
     if error <= FINE_TOLERANCE:
-        matrix = interpolation_matrix(nodes, alpha)
-        losses = np.tensordot(matrix, at_nodes, axes=1).astype(np.float32)
-        return Fine(alpha, losses, error, "interpolated")
-    return Fine(alpha, line.section(alpha, input_ids, micro_batch_size), error, "evaluated")
+        return Fine(alpha, interpolation_matrix(nodes, alpha) @ mean, error, "interpolated")
+    losses = line.section(alpha, input_ids, micro_batch_size)
+    return Fine(alpha, losses.mean(axis=(1, 2), dtype=np.float64), error, "evaluated")
 
 
 def sharpness(alpha: np.ndarray, losses: np.ndarray, window: float) -> float:
@@ -156,9 +156,7 @@ def measure(
         epsilon = settings.epsilon * line.norm
         nudged = line.losses(epsilon, input_ids, micro_batch_size)
         at_nodes = losses[np.searchsorted(alpha, nodes)]
-        fine = fine_section(
-            line, nodes, at_nodes, settings.fine_points, input_ids, micro_batch_size
-        )
+        fine = fine_mean(line, nodes, at_nodes, settings.fine_points, input_ids, micro_batch_size)
     at_start = losses[np.searchsorted(alpha, 0.0)]
     change = np.subtract(losses[np.searchsorted(alpha, line.norm)], at_start, dtype=np.float64)
     forward = np.subtract(nudged, at_start, dtype=np.float64) / settings.epsilon
@@ -177,7 +175,7 @@ def measure(
             "first_order_delta_loss": tilde,
             "finite_difference_delta_loss": forward,
             "fine_alpha": fine.alpha,
-            "fine_mean_cross_section": fine.losses.mean(axis=(1, 2), dtype=np.float64),
+            "fine_mean_cross_section": fine.mean,
             "fine_error": fine.error,
             "update_norm": line.norm,
             "epsilon": epsilon,
@@ -215,7 +213,7 @@ DATASETS: dict[str, tuple[str, tuple[str, ...], str]] = {
         ("fine_alphas",),
         "mean loss at fine_alpha, from values made as the group's attribute fine_method says",
     ),
-    "fine_error": ("nats", (), "estimated largest error of a token loss if interpolated"),
+    "fine_error": ("nats", (), "estimated error of fine_mean_cross_section if interpolated"),
     "update_norm": ("parameter norm", (), "norm of the update u: alpha of the step itself"),
     "epsilon": ("parameter norm", (), "alpha of the forward difference"),
     "r_jvp": ("1", (), "Pearson correlation over tokens of delta_loss of the step with Eq. 7"),
