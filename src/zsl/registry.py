@@ -56,7 +56,7 @@ class Target:
     runs: int = 1
     """How many runs it takes at least."""
     claims: bool = False
-    """Whether its module says what the paper claims of it; then runs of suite seeds are read."""
+    """Whether its module says what the paper claims of it; then repeated runs are read, too."""
 
     @property
     def module(self) -> str:

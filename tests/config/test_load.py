@@ -49,6 +49,17 @@ MISTAKES = [
     (f"{RUN}.optimizer.betas", [0.9, 1.0], "betas.1 = 1.0: choose a value in [0, 1)"),
     (f"{RUN}.sequence_length", 32, "longer than the context of main-44k, 32 tokens"),
     ("measurements.gradient_opposition", {"sequences": 500}, "the evaluation set of corpus"),
+    ("measurements.token_gradients", {"sequences": 500}, "token_gradients.sequences = 500: the"),
+    (
+        "measurements.token_gradients",
+        {"estimator": "sampled", "tokens": 600},
+        "token_gradients.tokens = 600: 8 sequences of corpus bundled have 504 predictions",
+    ),
+    ("measurements.cross_section", {"sequences": 500}, "cross_section.sequences = 500: the"),
+    ("measurements.cross_section", {"points": 20}, "points: 20 leaves out alpha = 0"),
+    ("suites.main.repeat", {"45k": [1]}, "repeat.45k: there is no such run; did you mean '44k'"),
+    ("suites.main.repeat", {"44k": [1, 1]}, "must differ; the same seed gives the same run"),
+    ("suites.main.repeat", {"44k": [6198]}, "the run's own 6198 among them, must differ"),
     ("tables.table2_steps", [48], "keeps no checkpoint there; choose from"),
     ("suites.main.runs.a/b", {}, "suites.main.runs"),
     ("suites.ma-in", {}, "suites.ma-in"),
@@ -136,13 +147,27 @@ def test_paper_has_the_sizes_and_settings_of_the_paper():
 def test_names_of_runs_are_their_sizes():
     for name in ("config", "single_gpu"):
         plan = load([ROOT / f"config/{name}.yaml"])
-        for id, run in plan.runs.items():
+        for id in plan.run_ids("main"):
+            run = plan.runs[id]
             rows = plan.corpus(id).tokenizer.rows
             size = n_parameters(run.model, rows, run.sequence_length)
             unit = {"k": 1e3, "M": 1e6}[id[-1]]
             assert (
                 id == f"main-{size / unit:.0f}{id[-1]}" or abs(float(id[5:-1]) - size / unit) < 1
             ), (id, size)
+
+
+def test_a_repetition_differs_in_its_seed_alone(values):
+    plan = resolve(spoil(values, "suites.main.repeat", {"19k": [7], "44k": [1, 2]}), environ={})
+    assert plan.seeds == {
+        "main-19k": ["main-19k_seed7"],
+        "main-44k": ["main-44k_seed1", "main-44k_seed2"],
+    }
+    for main, again in plan.seeds.items():
+        for id in again:
+            seed = int(id.rsplit("seed")[-1])
+            assert plan.runs[id] == plan.runs[main].model_copy(update={"seed": seed})
+            assert id not in plan.run_ids("main")
 
 
 def test_a_segment_does_not_know_how_long_its_run_is(values):

@@ -223,7 +223,7 @@ def curve_options(curve):
 
 def study_inputs(target):
     """Files by kind that a figure or table reads."""
-    repeated = PLAN.seeds().values() if TARGETS[target].claims else []
+    repeated = PLAN.seeds.values() if TARGETS[target].claims else []
     seeds = [run for runs in repeated for run in runs]
     fitted = [*MAIN, *seeds]
     files = {"fits": expand("{f}/{run}.json", f=f"{RESULTS}/fits", run=fitted)}
@@ -242,7 +242,7 @@ def study(target):
         "experiment": EXPERIMENT.experiment,
         "comparable": EXPERIMENT.comparable,
         "runs": [run_info(run, settings=from_settings) for run in MAIN],
-        "seeds": PLAN.seeds() if TARGETS[target].claims else {},
+        "seeds": PLAN.seeds if TARGETS[target].claims else {},
         "options": {key: value for key, value in options if key.startswith(target)},
     }
 

@@ -12,7 +12,7 @@ from zsl.config.schema import Experiment, Run
 def problems(experiment: Experiment, runs: dict[str, Run]) -> list[str]:
     """One line per mistake, each naming the key, the value and a way out."""
     found = [line for id, run in runs.items() for line in _run_problems(id, run, experiment)]
-    return [*dict.fromkeys(found), *_table_problems(experiment, runs), *_seed_problems(runs)]
+    return [*dict.fromkeys(found), *_table_problems(experiment, runs)]
 
 
 def _run_problems(id: str, run: Run, experiment: Experiment) -> Iterator[str]:
@@ -100,27 +100,6 @@ def _table_problems(experiment: Experiment, runs: dict[str, Run]) -> Iterator[st
                 f"{kept} or add to checkpoints.also"
             )
             return
-
-
-def _seed_problems(runs: dict[str, Run]) -> Iterator[str]:
-    for id, run in runs.items():
-        if id.startswith("seeds-") and repeated(run, runs) is None:
-            yield (
-                f"suites.seeds.runs.{id.split('-', 1)[1]}: no run of suite main differs from it in "
-                "its seed alone; a run of suite seeds repeats one of main with another seed"
-            )
-
-
-def repeated(run: Run, runs: dict[str, Run]) -> str | None:
-    """The run of suite main that ``run`` repeats with another seed, if there is one."""
-
-    def but_seed(each: Run) -> dict[str, object]:
-        return each.model_dump(exclude={"seed", "checkpoints"})
-
-    for id, other in runs.items():
-        if id.startswith("main-") and other.seed != run.seed and but_seed(other) == but_seed(run):
-            return id
-    return None
 
 
 def _divisors(number: int) -> str:

@@ -7,7 +7,7 @@ the value and a way out.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from zsl.config.checks import problems, repeated
+from zsl.config.base import nearest
+from zsl.config.checks import problems
 from zsl.config.grids import Layout, Segment
 from zsl.config.schema import Corpus, Experiment, ImportedCurves, Run
 from zsl.errors import ConfigError
@@ -34,6 +35,8 @@ class Plan:
     """Runs trained here, by run id (``<suite>-<name>``), in the order of the configuration."""
     imported: dict[str, ImportedCurves]
     """Where the curves of runs not trained here come from, by run id."""
+    seeds: dict[str, list[str]]
+    """Run ids of the repetitions of a run with other seeds, by its run id."""
 
     def layout(self, id: str) -> Layout:
         """Segments, checkpoints and measurement files of a run."""
@@ -44,15 +47,6 @@ class Plan:
     def corpus(self, id: str) -> Corpus:
         """The corpus a run is trained on."""
         return self.experiment.corpora[self.runs[id].corpus]
-
-    def seeds(self) -> dict[str, list[str]]:
-        """Runs of suite main that suite seeds repeats with other seeds, and the repetitions."""
-        groups: dict[str, list[str]] = {}
-        for id in self.run_ids("seeds"):
-            main = repeated(self.runs[id], self.runs)
-            if main is not None:
-                groups.setdefault(main, []).append(id)
-        return groups
 
     def segment_settings(self, id: str, segment: Segment) -> Run:
         """The run's settings as far as they matter for a segment.
@@ -67,8 +61,13 @@ class Plan:
         return run.model_copy(update={"steps": steps, "checkpoints": kept})
 
     def run_ids(self, suite: str) -> list[str]:
-        """Run ids of a suite, trained ones first, each in the order of the configuration."""
-        return [id for id in (*self.runs, *self.imported) if id.split("-", 1)[0] == suite]
+        """Run ids of a suite, trained ones first, each in the order of the configuration.
+
+        Repetitions with other seeds are left out.
+        """
+        again = {id for ids in self.seeds.values() for id in ids}
+        ids = [id for id in (*self.runs, *self.imported) if id not in again]
+        return [id for id in ids if id.split("-", 1)[0] == suite]
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -117,11 +116,14 @@ def resolve(values: Mapping[str, Any], environ: Mapping[str, str] = os.environ) 
     experiment = _validated(Experiment, values, ())
     runs: dict[str, Run] = {}
     imported: dict[str, ImportedCurves] = {}
+    seeds: dict[str, list[str]] = {}
     for suite_name, suite in experiment.suites.items():
         for name, settings in suite.runs.items():
             where = ("suites", suite_name, "runs", name)
             merged = merge(suite.defaults, settings)
             runs[f"{suite_name}-{name}"] = _validated(Run, merged, where)
+        for name, repeats in suite.repeat.items():
+            seeds |= _repeated(suite_name, name, repeats, runs)
         if suite.imported is not None:
             source = _local_copy(suite.imported, environ)
             for name in source.names:
@@ -132,10 +134,31 @@ def resolve(values: Mapping[str, Any], environ: Mapping[str, str] = os.environ) 
                         "leave it out of runs or of names"
                     )
                 imported[id] = source
-    found = problems(experiment, runs)
+    again = {id for ids in seeds.values() for id in ids}  # with the mistakes of what they repeat
+    found = problems(experiment, {id: run for id, run in runs.items() if id not in again})
     if found:
         raise ConfigError("\n".join(found))
-    return Plan(experiment, runs, imported)
+    return Plan(experiment, runs, imported, seeds)
+
+
+def _repeated(
+    suite: str, name: str, seeds: Sequence[int], runs: dict[str, Run]
+) -> dict[str, list[str]]:
+    """Add a run's repetitions with other seeds to ``runs``; their ids by that of the run."""
+    id = f"{suite}-{name}"
+    if id not in runs:
+        known = nearest(name, [run.split("-", 1)[1] for run in runs])
+        raise ConfigError(f"suites.{suite}.repeat.{name}: there is no such run; {known}")
+    used = [runs[id].seed, *seeds]
+    if len(set(used)) < len(used):
+        raise ConfigError(
+            f"suites.{suite}.repeat.{name} = {list(seeds)}: seeds, the run's own {used[0]} among "
+            "them, must differ; the same seed gives the same run"
+        )
+    again = {f"{id}_seed{seed}": seed for seed in seeds}
+    for repetition, seed in again.items():
+        runs[repetition] = runs[id].model_copy(update={"seed": seed})
+    return {id: list(again)}
 
 
 def _local_copy(curves: ImportedCurves, environ: Mapping[str, str]) -> ImportedCurves:

@@ -198,6 +198,9 @@ class Suite(Settings):
     """Settings that all runs of the suite share (keys of a run)."""
     runs: dict[Name, dict[str, Any]] = {}
     """Runs by name, smallest model first; each gives what differs from ``defaults``."""
+    repeat: dict[Name, list[int]] = {}
+    """Further seeds by name of a run: it is trained again from other initial weights, and what
+    the paper claims of a figure is judged on the interval over the seeds."""
     imported: ImportedCurves | None = None
     """Runs whose curves are imported, marked so wherever they appear."""
 
