@@ -88,20 +88,28 @@ def test_tokenising(corpus, tmp_path, monkeypatch):
     assert result.agreement.startswith("equal ids in ")
 
 
-def test_a_token_that_differs_stops_the_script(corpus, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda stream, first: np.where(np.arange(len(stream)) == 3, 7, stream),  # a token
+        lambda stream, first: stream[len(first) :],  # a document that is missing
+        lambda stream, first: np.concatenate([stream, first]),  # one too many
+    ],
+)
+def test_tokens_that_differ_stop_the_script(corpus, tmp_path, monkeypatch, change):
     monkeypatch.setattr(tokenising, "ROOT", tmp_path)
     prepared = tokenising.prepare(corpus, tmp_path)
     assert tokenising.compare_tokens(prepared).startswith("equal ids")
     write = tokenising.ours(prepared)
 
-    def change_one():
+    def write_and_change():
         written = write()
         stream = np.fromfile(tmp_path / "train.bin", "uint16")
-        stream[3] += 1
-        stream.tofile(tmp_path / "train.bin")
+        first = stream[: np.argmax(stream == 0) + 1]
+        change(stream, first).astype("uint16").tofile(tmp_path / "train.bin")
         return written
 
-    monkeypatch.setattr(tokenising, "ours", lambda prepared: change_one)
+    monkeypatch.setattr(tokenising, "ours", lambda prepared: write_and_change)
     with pytest.raises(Disagreement, match="differ"):
         tokenising.compare_tokens(prepared)
 

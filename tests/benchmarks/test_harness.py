@@ -48,9 +48,10 @@ def test_peak_memory_is_of_the_work_alone(tmp_path, monkeypatch):
     (tmp_path / "allocating.py").write_text(
         "import numpy as np\n"
         "def allocate(before, during):\n"
+        "    dropped = [bytearray(1 << 16) for _ in range(before >> 16)]\n"
         "    held = np.ones(before, np.uint8)\n"
-        "    dropped = np.ones(before, np.uint8)\n"
-        "    return lambda: len(held) + np.ones(during, np.uint8).sum()\n"
+        "    pins = [bytearray(1 << 16) for _ in range(9)]\n"
+        "    return lambda: len(held) + len(pins) + np.ones(during, np.uint8).sum()\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     from allocating import allocate
