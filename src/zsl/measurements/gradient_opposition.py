@@ -9,7 +9,7 @@ pass. The model is left as it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
@@ -141,31 +141,38 @@ def measure(model: OLMo, input_ids: Tensor, micro_batch_size: int, group: h5py.G
         if not (sums.total.isfinite().all() and sums.absolute.isfinite().all()):
             raise MeasurementError(f"the gradient of {name} is not finite")
     group.attrs["sequences"] = len(input_ids)
-    _write(group, measured)
+    write_opposition(
+        group,
+        measured,
+        name="D_proxy",
+        meaning="proxy gradient destructive interference (Eq. 4, A.3), mean over coordinates",
+    )
 
 
-def _write(group: h5py.Group, measured: dict[str, Opposition]) -> None:
+def write_opposition(
+    group: h5py.Group, measured: Mapping[str, Opposition], *, name: str, meaning: str
+) -> None:
+    """Write D of the sums ``measured`` by weight: means as ``name``..., and a histogram."""
     by_weight = {name: sums.D() for name, sums in measured.items()}
     inner = np.concatenate([D for name, D in by_weight.items() if name not in EMBEDDINGS])
     sizes = {name: sums.total.numel() for name, sums in measured.items()}
     counts, edges = np.histogram(np.clip(inner, 0, 1), bins=BINS, range=(0, 1))
     group.attrs["weights"] = ", ".join(by_weight)
-    proxy = "proxy gradient destructive interference (Eq. 4, A.3), mean over coordinates"
-    for name, value, units, axes, description in (
-        ("D_proxy", inner.mean(), "1", (), f"{proxy} of all but embedding weights"),
+    for dataset, value, units, axes, description in (
+        (name, inner.mean(), "1", (), f"{meaning} of all but embedding weights"),
         (
-            "D_proxy_with_embeddings",
+            f"{name}_with_embeddings",
             np.concatenate([*by_weight.values()]).mean(),
             "1",
             (),
-            f"{proxy} of all weights",
+            f"{meaning} of all weights",
         ),
         (
-            "D_proxy_by_weight",
+            f"{name}_by_weight",
             np.array([D.mean() for D in by_weight.values()]),
             "1",
             ("weights",),
-            f"{proxy} of each weight, in the order of the group's attribute 'weights'",
+            f"{meaning} of each weight, in the order of the group's attribute 'weights'",
         ),
         (
             "n_untouched",
@@ -184,5 +191,5 @@ def _write(group: h5py.Group, measured: dict[str, Opposition]) -> None:
         ),
     ):
         write_dataset(
-            group, name, np.asarray(value), units=units, axes=axes, description=description
+            group, dataset, np.asarray(value), units=units, axes=axes, description=description
         )

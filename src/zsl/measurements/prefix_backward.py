@@ -70,7 +70,8 @@ class Walk:
     positions: Tensor
     """The positions i whose predictions are meant, ascending, (tokens,)."""
     chunks: list[tuple[slice, int]]
-    """Tokens that are taken together, counted from 0, and the positions that they see."""
+    """Tokens that are taken together, counted from 0, and how many positions they see. Tokens of
+    no chunk give nothing but outer products."""
     first: int
     """What the reduction counts from."""
     reduction: Reduction
@@ -111,8 +112,9 @@ class Walk:
         W = self.weights[OUTPUT if OUTPUT in self.weights else INPUT]
         h, targets = self.saved.final.y[self.positions], self.saved.targets[self.positions]
         distinct, _, counts = self._vocabulary
-        n_read = [counts[prefix - 1] for chunk, prefix in self.chunks for _ in h[chunk]]
-        read = (torch.arange(len(distinct)) < torch.tensor(n_read).unsqueeze(1)).to(h.device)
+        read = torch.zeros(len(h), len(distinct), dtype=torch.bool, device=h.device)
+        for chunk, prefix in self.chunks:
+            read[chunk, : counts[prefix - 1]] = True
         dh, errors = torch.empty_like(h), h.new_empty(read.shape)
         step = max(1, LOGIT_BYTES // (len(W) * W.element_size()))
         for start in range(0, len(h), step):

@@ -1,0 +1,260 @@
+"""``token_gradients``: gradient opposition between tokens, and what it does to the loss.
+
+With g_i the gradient of token i's loss, G their sum (the paper's mean times the number of
+tokens, which cancels) and u an update of the weights: how far the g_i cancel at each coordinate
+(Eqs. 16-18, Fig. 14), and what makes the first-order changes u . g_i of the losses cancel
+(Eqs. 9, 10, 19-30, Fig. 7),
+
+    D_first_order = 1 - C_g C_uG / C_ug
+
+The changes come from forward mode, G from a backward pass of the summed loss and sum_i abs(g_i)
+from single tokens, so that this equation is a check and no identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+import torch.nn.functional as F
+from olmo.model import OLMo
+from torch import Tensor
+
+from zsl.config.schema import Run, TokenGradients
+from zsl.errors import MeasurementError
+from zsl.measurements.checkpoints import Measure
+from zsl.measurements.first_order import first_order
+from zsl.measurements.gradient_opposition import Opposition, write_opposition
+from zsl.measurements.gradient_sums import (
+    absolute_sums,
+    every_token,
+    outer_shares,
+    token_sums,
+)
+from zsl.measurements.hdf5 import write_dataset
+from zsl.measurements.interference import interference
+from zsl.measurements.next_step import NextStep, along_update
+from zsl.measurements.prefix_backward import INPUT, OUTPUT
+from zsl.measurements.sampling import Estimate, sample, total_of
+from zsl.measurements.saved_forward import check_architecture
+from zsl.training.step import token_losses
+
+C_G = "lack of gradient opposition, weighted by the update (Eqs. 10, 28)"
+C_UG = "alignment of the update with the gradients of tokens (Eq. 29)"
+C_UG_SUM = "alignment of the update with the sum of the gradients (Eq. 30)"
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What is known of p_ij = u_j g_ij, coordinate j of token i, without single tokens; nats."""
+
+    of_tokens: float
+    """sum_j abs(sum_i p_ij)."""
+    of_coordinates: float
+    """sum_i abs(sum_j p_ij)."""
+    C_uG: float
+    """Alignment of the update with the gradient (Eq. 30)."""
+    D_first_order: float
+    """Destructive interference of the first-order changes sum_j p_ij (Eq. 22)."""
+
+    def C_g(self, absolute: float) -> float:
+        """Lack of gradient opposition (Eq. 28); ``absolute`` is sum_ij abs(p_ij)."""
+        return ratio(self.of_tokens, absolute)
+
+    def C_ug(self, absolute: float) -> float:
+        """Alignment of the update with the gradients of tokens (Eq. 29)."""
+        return ratio(self.of_coordinates, absolute)
+
+
+def sums(update: Mapping[str, Tensor], totals: Mapping[str, Tensor], changes: Tensor) -> Sums:
+    """From sum_i g_i by weight, and u . g_i (sequences, positions - 1)."""
+    q = [(update[name].double() * total.double()).flatten() for name, total in totals.items()]
+    total = float(sum(part.sum() for part in q))
+    of_tokens = float(sum(part.abs().sum() for part in q))
+    of_changes = interference(changes.cpu().numpy())
+    return Sums(
+        of_tokens=of_tokens,
+        of_coordinates=of_changes.M * changes.numel(),
+        C_uG=ratio(abs(total), of_tokens),
+        D_first_order=of_changes.D,
+    )
+
+
+def ratio(part: float, whole: float) -> float:
+    """NaN when ``whole`` is zero, as nothing has interfered then."""
+    return part / whole if whole else float("nan")
+
+
+def weighted(update: Mapping[str, Tensor], absolute: Mapping[str, Tensor]) -> float:
+    """sum_ij abs(p_ij) of sum_i abs(g_i) by weight, accumulated in float64."""
+    return float(sum((update[n].double().abs() * a.double()).sum() for n, a in absolute.items()))
+
+
+def total_gradient(
+    model: OLMo, input_ids: Tensor, micro_batch_size: int, *, untied: bool
+) -> dict[str, Tensor]:
+    """sum_i g_i by weight over all predictions of ``input_ids`` (sequences, positions).
+
+    When ``untied``, the output use of a tied embedding is ``transformer.ff_out.weight``.
+    """
+    weights = dict(model.named_parameters())
+    # A second leaf takes the gradient of the embedding's input use.
+    leaves = {**weights, "input use": weights[INPUT].detach().requires_grad_()}
+    totals = {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
+    for micro_batch in input_ids.split(micro_batch_size):
+        embedded = F.embedding(micro_batch, leaves["input use"])
+        logits = model(micro_batch, input_embeddings=embedded).logits
+        loss = token_losses(logits, micro_batch).sum()
+        gradients = torch.autograd.grad(loss, list(leaves.values()), materialize_grads=True)
+        for total, gradient in zip(totals.values(), gradients, strict=True):
+            total += gradient
+    of_inputs = totals.pop("input use")
+    if untied and model.config.weight_tying:
+        return {**totals, INPUT: of_inputs, OUTPUT: totals[INPUT]}
+    return {**totals, INPUT: totals[INPUT] + of_inputs}
+
+
+def of_run(
+    run: Run,
+    model: OLMo,
+    batches: Tensor,
+    input_ids: Tensor,
+    settings: dict[str, Any],
+    micro_batch_size: int,
+) -> Measure:
+    """What measures the checkpoints of ``run``, with the update on the first of ``batches``.
+
+    ``batches`` (batches, sequences, positions) are training tokens, ``input_ids`` (sequences,
+    positions) evaluation tokens, both on the device to compute on.
+    """
+    chosen = TokenGradients.model_validate(settings)
+    step = NextStep(run, model, input_ids.device)
+    return along_update(measure, step, batches[0], input_ids, chosen, micro_batch_size)
+
+
+def measure(
+    model: OLMo,
+    input_ids: Tensor,
+    update: Mapping[str, Tensor],
+    settings: TokenGradients,
+    micro_batch_size: int,
+    group: h5py.Group,
+) -> None:
+    """Write the token gradients of ``model`` on the first ``settings.sequences`` of ``input_ids``
+    (sequences, positions), and what ``update`` by weight makes of them, to ``group``.
+
+    Raises MeasurementError when a gradient is not finite, naming its weight, and for
+    architectures other than :func:`check_architecture` knows.
+    """
+    check_architecture(model)
+    input_ids = input_ids[: settings.sequences]
+    changes = first_order(model, input_ids, update, micro_batch_size)
+    totals = total_gradient(model, input_ids, micro_batch_size, untied=settings.untied)
+    _check_finite(totals)
+    update = {OUTPUT: update[INPUT], **update}  # used when untied
+    known = sums(update, totals, changes)
+    group.attrs["sequences"] = len(input_ids)
+    group.attrs["estimator"] = settings.estimator
+    group.attrs["untied"] = settings.untied
+    if settings.estimator == "exact":
+        _measure_exact(model, input_ids, update, settings, totals, known, group)
+    else:
+        _measure_sampled(model, input_ids, update, settings, known, group)
+    _write(group, "C_uG", known.C_uG, C_UG_SUM)
+    description = "destructive interference of the first-order changes of the losses (Eq. 22)"
+    _write(group, "D_first_order", known.D_first_order, description)
+    write_dataset(
+        group,
+        "first_order_delta_loss",
+        changes.cpu().numpy(),
+        units="nats",
+        axes=("sequences", "positions"),
+        description="update times gradient of each token's loss (Eq. 19); improvement is negative",
+    )
+
+
+def _check_finite(gradients: Mapping[str, Tensor]) -> None:
+    for name, gradient in gradients.items():
+        if not gradient.isfinite().all():
+            raise MeasurementError(f"the gradient of {name} is not finite")
+
+
+def _measure_exact(
+    model: OLMo,
+    input_ids: Tensor,
+    update: Mapping[str, Tensor],
+    settings: TokenGradients,
+    totals: Mapping[str, Tensor],
+    known: Sums,
+    group: h5py.Group,
+) -> None:
+    absolute = absolute_sums(
+        model,
+        input_ids,
+        chunk=settings.chunk,
+        tile_bytes=tile_bytes(settings),
+        untied=settings.untied,
+    )
+    _check_finite(absolute)
+    measured = {name: Opposition(total, absolute[name]) for name, total in totals.items()}
+    meaning = "destructive interference of token gradients (Eq. 18), mean over coordinates"
+    write_opposition(group, measured, name="D_grad", meaning=meaning)
+    # Rounding of coordinates that hardly change can exceed 1.
+    max_C = min(1.0, max(float(1 - D.min()) for o in measured.values() if (D := o.D()).size))
+    _write(group, "max_C", max_C, "largest 1 - D of any coordinate, not less than C_g")
+    S = weighted(update, absolute)
+    _write(group, "C_g", known.C_g(S), C_G)
+    _write(group, "C_ug", known.C_ug(S), C_UG)
+
+
+def _measure_sampled(
+    model: OLMo,
+    input_ids: Tensor,
+    update: Mapping[str, Tensor],
+    settings: TokenGradients,
+    known: Sums,
+    group: h5py.Group,
+) -> None:
+    S = sampled_total(model, input_ids, update, settings)
+    group.attrs["tokens"] = settings.tokens
+    group.attrs["seed"] = settings.seed
+    for name, part, description in (
+        ("C_g", known.of_tokens, C_G),
+        ("C_ug", known.of_coordinates, C_UG),
+    ):
+        C = S.ratio_of(part)
+        _write(group, name, C.value, f"{description}, estimated from a sample of tokens")
+        _write(group, f"{name}_se", C.se, f"standard error of {name}")
+
+
+def sampled_total(
+    model: OLMo, input_ids: Tensor, update: Mapping[str, Tensor], settings: TokenGradients
+) -> Estimate:
+    """sum_ij abs(p_ij) over all predictions of ``input_ids`` (sequences, positions), in nats,
+    from ``settings.tokens`` of them."""
+    tokens = every_token(input_ids)
+    chosen = sample(len(tokens), settings.tokens, settings.seed)
+    s = token_sums(
+        model,
+        input_ids,
+        tokens[chosen],
+        update,
+        chunk=settings.chunk,
+        tile_bytes=tile_bytes(settings),
+        untied=settings.untied,
+    )
+    shares = outer_shares(model, input_ids, update, untied=settings.untied)
+    return total_of(s.cpu().numpy(), chosen, shares.cpu().numpy())
+
+
+def tile_bytes(settings: TokenGradients) -> int:
+    """Bytes of gradients held at once."""
+    return int(settings.tile_mib * 2**20)
+
+
+def _write(group: h5py.Group, name: str, value: float, description: str) -> None:
+    write_dataset(group, name, np.array(value), units="1", axes=(), description=description)
