@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -28,27 +26,19 @@ def data(study: Study) -> pd.DataFrame:
 def draw(data: pd.DataFrame, study: Study) -> Figure:
     """Draw a panel for each run, all with the same axes."""
     runs = list(data["run"].unique())
-    lines = math.ceil(len(runs) / 3)
-    columns = math.ceil(len(runs) / lines)
-    width = style.SINGLE if columns == 1 else style.DOUBLE
-    figure = style.figure(width, 0.5 + 1.5 * lines)
-    panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    figure, panels = style.panels(len(runs), height=1.5)
     colour = style.colours(study)
-    for axes, run in zip(panels, runs, strict=False):
+    for axes, run in zip(panels, runs, strict=True):
         rows = data[data["run"] == run]
         axes.plot(rows["step"], rows["train_loss"], color="0.7", linewidth=0.6, label="batch loss")
         smoothed = rows["smoothed_train_loss"]
         axes.plot(rows["step"], smoothed, color=colour[run], label="smoothed")
         axes.set_title(rows["label"].iloc[0])
         axes.set_yscale("log")
-        style.log_steps(axes)
+        style.log_steps(axes, label="")
     panels[0].legend(loc="upper right")
-    for position, axes in enumerate(panels):
-        below_is_empty = position + columns >= len(runs)
-        axes.tick_params(labelbottom=below_is_empty, labelleft=position % columns == 0)
-        axes.set_xlabel(axes.get_xlabel() if below_is_empty else "")
-        axes.set_visible(position < len(runs))
     values = data[["train_loss", "smoothed_train_loss"]]
     style.log_plain(panels[0].yaxis, values.min().min(), values.max().max())
+    figure.supxlabel("step $t$", fontsize=7.5)
     figure.supylabel("train loss (nats)", fontsize=7.5)
     return figure

@@ -54,4 +54,4 @@ def save(drawing: Figure, path: str | Path, format: str) -> None:
     with matplotlib.rc_context(), replacing(path) as temporary:
         matplotlib.rcdefaults()  # not what the user has set: bytes depend on the data alone
         matplotlib.rcParams.update(SAVE_RC)
-        drawing.savefig(temporary, format=format, metadata=METADATA[format], dpi=300)
+        drawing.savefig(temporary, format=format, metadata=METADATA[format], dpi="figure")

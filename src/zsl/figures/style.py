@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from typing import Any
@@ -51,7 +52,6 @@ RC: Any = {
     "ytick.minor.width": 0.4,
     "lines.linewidth": 1.1,
     "lines.markersize": 2.8,
-    "figure.dpi": 100,
 }
 
 
@@ -70,9 +70,28 @@ def styled(
     return inner
 
 
-def figure(width: float, height: float) -> Figure:
-    """An empty figure, known to no window system: it is gone when it is out of scope."""
-    return Figure(figsize=(width, height), layout="constrained")
+def figure(width: float, height: float, dots: int = 300) -> Figure:
+    """An empty figure, known to no window system: it is gone when it is out of scope.
+
+    ``dots`` per inch count for PNG and for what is rasterised in the other formats.
+    """
+    return Figure(figsize=(width, height), dpi=dots, layout="constrained")
+
+
+def panels(number: int, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure with equal panels of a height (inches), at most three on a line, on common axes.
+
+    The lowest of each column and the first of each line have labels at their ticks.
+    """
+    lines = math.ceil(number / 3)
+    columns = math.ceil(number / lines)
+    made = figure(SINGLE if columns == 1 else DOUBLE, 0.5 + height * lines)
+    grid = made.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for position, axes in enumerate(grid):
+        lowest = position + columns >= number
+        axes.tick_params(labelbottom=lowest, labelleft=position % columns == 0)
+        axes.set_visible(position < number)
+    return made, list(grid[:number])
 
 
 def colours(study: Study) -> dict[str, str]:

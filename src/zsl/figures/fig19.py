@@ -1,0 +1,27 @@
+"""Fig. 19: loss landscapes of single tokens across models, at the start of training."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from zsl.figures import style
+from zsl.figures.token_grid import draw_grid, grid_data
+from zsl.figures.token_panels import split_at_deceleration
+from zsl.study import Study
+
+
+def data(study: Study) -> pd.DataFrame:
+    """Columns run, label, step, update_norm, token, alpha, delta_loss, improves.
+
+    See ``grid_data``; at powers of two before deceleration.
+    """
+    table = study.curve("token_landscapes")
+    steps, _ = split_at_deceleration(table, study)
+    return grid_data(table, steps)
+
+
+@style.styled
+def draw(data: pd.DataFrame, study: Study) -> Figure:
+    """Columns of models, rows of checkpoints."""
+    return draw_grid(data, study)
