@@ -7,9 +7,9 @@ the interval over the seeds; else on every run of the suite.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -134,7 +134,7 @@ def _together(verdicts: list[str]) -> str:
     return verdicts[0] if len(set(verdicts)) == 1 else "unclear"
 
 
-def _printed(row: dict[str, object]) -> str:
+def _printed(row: Mapping[Any, Any]) -> str:
     value = f"{row['value']:.2g} for {row['label']}"
     if row["seeds"] == 1:
         return value

@@ -1,4 +1,4 @@
-"""The ``zsl`` command: looks at an experiment without running anything.
+"""The ``zsl`` command: looks at an experiment, or measures one checkpoint.
 
 Exit code 0: done; 1: an error that the message tells how to mend; 2: wrong use.
 """
@@ -9,6 +9,8 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -18,6 +20,13 @@ from zsl.config.parameters import n_parameters, tokens_per_step
 from zsl.errors import ZslError
 
 DEFAULT_CONFIG = "config/config.yaml"
+MEASUREMENTS = (
+    "token_losses",
+    "gradient_opposition",
+    "token_gradients",
+    "single_step",
+    "cross_section",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,7 +60,38 @@ def _parser() -> argparse.ArgumentParser:
                 metavar="FILE",
                 help=f"configuration files, later ones merged over earlier ones ({DEFAULT_CONFIG})",
             )
+    _add_measure(commands)
     return parser
+
+
+def _add_measure(commands: Any) -> None:
+    added = commands.add_parser(
+        "measure",
+        help="measure one checkpoint, ours or another's that OLMo wrote",
+        description="Write one measurement of one checkpoint to HDF5; see docs/measurements.md.",
+    )
+    added.set_defaults(command=_measure)
+    added.add_argument("measurement", choices=MEASUREMENTS)
+    for name, text in (
+        ("checkpoint", "folder with config.yaml and model.safetensors"),
+        ("tokens", "NumPy file of token ids (sequences, positions) to measure on"),
+        ("out", "HDF5 file to write"),
+    ):
+        added.add_argument(f"--{name}", type=Path, required=True, metavar="PATH", help=text)
+    for name, text in (
+        ("batches", "NumPy file of token ids (batches, sequences, positions) to train on"),
+        ("next", "checkpoint that follows: its difference is the update"),
+    ):
+        added.add_argument(f"--{name}", type=Path, metavar="PATH", help=text)
+    added.add_argument("--run", help="run of the configuration, whose optimizer makes the step")
+    added.add_argument("--configfile", nargs="+", metavar="FILE", help="settings and runs")
+    added.add_argument("--threads", type=int, default=1, help="threads on a CPU (1)")
+
+
+def _measure(options: argparse.Namespace) -> str:
+    from zsl.measure import measure  # imports torch
+
+    return measure(options)
 
 
 def _runs(options: argparse.Namespace) -> str:

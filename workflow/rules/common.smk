@@ -42,6 +42,7 @@ MEASURED = {
     "delta_loss": "delta_loss",
     "gradient_opposition": "gradient_opposition",
     "gradient_histograms": "gradient_opposition",
+    "token_gradients": "token_gradients",
     "single_step": "single_step",
     "cross_section": "cross_section",
     "landscapes": "cross_section",

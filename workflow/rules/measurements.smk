@@ -93,6 +93,42 @@ rule delta_loss:
         "../scripts/delta_loss.py"
 
 
+rule token_gradients:
+    """Opposition of true per-token gradients (Eqs. 10, 16-30) at a block's checkpoints."""
+    input:
+        unpack(block_checkpoints),
+        tokens=lambda wildcards: token_manifest(wildcards.run),
+        token_files=lambda wildcards: ancient(token_folder(wildcards.run)),
+    output:
+        h5=f"{RESULTS}/measurements/token_gradients/{{run}}/{{block}}.h5",
+        lineage=f"{LINEAGE}/measurements/token_gradients/{{run}}/{{block}}.json",
+    log:
+        f"{LOGS}/measurements/token_gradients/{{run}}/{{block}}.log",
+    threads: THREADS
+    params:
+        code=code("measure_step.py", modules=["zsl.measurements.token_gradients"]),
+        packages=packages("torch", "ai2-olmo", "numpy", "h5py", "safetensors"),
+        threads=THREADS,
+        steps=lambda wildcards: list(PLAN.layout(wildcards.run).blocks[wildcards.block]),
+        run=lambda wildcards: stepped_run(wildcards.run),
+        data_order={"data_seed": EXPERIMENT.data_seed},
+        tokenizer=lambda wildcards: PLAN.corpus(wildcards.run).tokenizer.model_dump(
+            mode="json"
+        ),
+        evaluation=lambda wildcards: evaluation_sequences(
+            wildcards.run, EXPERIMENT.measurements.token_gradients.sequences
+        ),
+        settings=EXPERIMENT.measurements.token_gradients.model_dump(mode="json"),
+        batch={
+            "micro_batch_size": EXPERIMENT.measurements.micro_batch_size,
+            "batches": 1,
+        },
+    message:
+        "Token gradients of {wildcards.run}, {wildcards.block}"
+    script:
+        "../scripts/measure_step.py"
+
+
 rule single_step:
     """Single optimizer steps from a block's checkpoints (Eq. 11, B.2)."""
     input:

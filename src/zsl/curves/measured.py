@@ -41,8 +41,9 @@ def token_gradients_curve(run: str, paths: Sequence[Path]) -> pd.DataFrame:
 
     What an estimator does not give is empty: D when sampled, standard errors when exact.
     """
-    names = ("D_grad", "D_grad_with_embeddings", "C_g", "C_uG", "C_ug", "D_first_order")
-    return _scalars(run, paths, (*names, "C_g_se", "C_ug_se"))
+    of_gradients = ("D_grad", "D_grad_with_embeddings", "D_proxy")
+    of_changes = ("C_g", "C_uG", "C_ug", "D_first_order", "C_g_se", "C_ug_se")
+    return _scalars(run, paths, (*of_gradients, *of_changes))
 
 
 def single_step_curve(run: str, paths: Sequence[Path]) -> pd.DataFrame:

@@ -24,7 +24,7 @@ def _rise(study: Study, run: str, t_d: float) -> float:
 
 def _share_of_rise(study: Study, run: str, t_d: float) -> float:
     rows = one_run(study, run)
-    rows = rows[rows["step"] >= rows["step"][rows["D"].idxmin()]]
+    rows = rows.iloc[int(rows["D"].to_numpy().argmin()) :]
     at = np.log([max(t_d / SPREAD, rows["step"].min()), t_d * SPREAD])
     low, high = np.interp(at, np.log(rows["step"]), rows["D"])
     return float((high - low) / (rows["D"].max() - rows["D"].min()))

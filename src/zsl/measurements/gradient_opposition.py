@@ -149,12 +149,21 @@ def measure(model: OLMo, input_ids: Tensor, micro_batch_size: int, group: h5py.G
     )
 
 
+def mean_D(measured: Mapping[str, Opposition]) -> float:
+    """Mean D over the coordinates of all but embedding weights."""
+    return float(_inner({name: sums.D() for name, sums in measured.items()}).mean())
+
+
+def _inner(by_weight: Mapping[str, np.ndarray]) -> np.ndarray:
+    return np.concatenate([D for name, D in by_weight.items() if name not in EMBEDDINGS])
+
+
 def write_opposition(
     group: h5py.Group, measured: Mapping[str, Opposition], *, name: str, meaning: str
 ) -> None:
     """Write D of the sums ``measured`` by weight: means as ``name``..., and a histogram."""
     by_weight = {name: sums.D() for name, sums in measured.items()}
-    inner = np.concatenate([D for name, D in by_weight.items() if name not in EMBEDDINGS])
+    inner = _inner(by_weight)
     sizes = {name: sums.total.numel() for name, sums in measured.items()}
     counts, edges = np.histogram(np.clip(inner, 0, 1), bins=BINS, range=(0, 1))
     group.attrs["weights"] = ", ".join(by_weight)

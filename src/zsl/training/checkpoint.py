@@ -90,11 +90,19 @@ def load_model(folder: Path) -> OLMo:
 def load_weights(folder: Path, model: OLMo) -> None:
     """Load a checkpoint's weights into ``model``; every tensor must fit by name and shape.
 
-    Raises TrainingError naming the file when it is damaged or of another architecture.
+    Raises TrainingError naming the file when it is damaged, of another architecture, or not
+    finite.
     """
     path = folder / "model.safetensors"
+    tensors = _read(path)
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise TrainingError(
+                f"{path}: {name} is not finite; the run diverged before this checkpoint, use an "
+                "earlier one"
+            )
     try:
-        model.load_state_dict(_read(path))
+        model.load_state_dict(tensors)
     except RuntimeError as error:
         raise TrainingError(f"{path}: not weights of this architecture: {error}") from None
 
