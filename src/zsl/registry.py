@@ -153,6 +153,7 @@ TARGETS: tuple[Target, ...] = (
         section="3.4",
         inputs=("token_gradients", "fits"),
         published=False,
+        claims=True,
         caption=(
             "Interference of the first-order changes of evaluation tokens' losses, D = "
             "1 - C_g C(u,G) / C(u,g) (Eq. 9): the part of gradient opposition, C_g, and that of "
@@ -185,6 +186,7 @@ TARGETS: tuple[Target, ...] = (
         section="3.4",
         inputs=("cross_section", "fits"),
         published=False,
+        claims=True,
         caption=(
             "Pearson correlation over evaluation tokens between the change of loss by the next "
             "update and its first-order approximation, from exact directional derivatives; "
@@ -201,6 +203,7 @@ TARGETS: tuple[Target, ...] = (
         section="3.4",
         inputs=("cross_section", "fits"),
         published=False,
+        claims=True,
         caption=(
             "Sharpness of the mean evaluation loss along the next update: second-order "
             "coefficient of a quadratic fit over |α| ≤ "
@@ -258,12 +261,13 @@ TARGETS: tuple[Target, ...] = (
         number=14,
         title="True gradient destructive interference",
         section="A.3",
-        inputs=("token_gradients", "gradient_opposition", "fits"),
+        inputs=("token_gradients", "fits"),
         published=False,
+        claims=True,
         caption=(
             "Gradient destructive interference (Eq. 4) of true per-token gradients (solid) and "
-            "by proxy (dotted; A.3) on evaluation tokens, mean over the coordinates of all but "
-            "embedding weights. Grey: range of t_d over the runs."
+            "by proxy (dotted; A.3) on the same evaluation tokens, fewer than in Fig. 4, mean "
+            "over the coordinates of all but embedding weights. Grey: range of t_d over the runs."
         ),
     ),
     Target(

@@ -73,7 +73,9 @@ def token_gradients(run, position):
     C_uG = C_ug * (0.7 + 0.1 * np.log10(kept + 1)) + 0.001 * position
     exact, sampled = (1.0, np.nan) if position != 2 else (np.nan, 1.0)
     D = exact * (0.99 - 0.01 / (1 + kept / 100) + 0.001 * position)
-    table = {"D_grad": D, "D_grad_with_embeddings": D / 2, "C_g": C_g, "C_uG": C_uG, "C_ug": C_ug}
+    proxy = 0.97 - 0.02 / (1 + kept / 100) + 0.001 * position
+    of_gradients = {"D_grad": D, "D_grad_with_embeddings": D / 2, "D_proxy": proxy}
+    table = {**of_gradients, "C_g": C_g, "C_uG": C_uG, "C_ug": C_ug}
     errors = {"C_g_se": sampled * 0.2 * C_g, "C_ug_se": sampled * 0.1 * C_ug}
     D_first_order = 1 - C_g * C_uG / C_ug
     return pd.DataFrame(
@@ -88,7 +90,7 @@ def single_steps(run, position):
         batch = np.arange(3)
         cos = -0.3 / (1 + step / 100) - 0.01 * batch - 0.01 * position
         table = {
-            "D_train": 0.2 + 0.1 * batch + 0.05 * position, "M_train": 0.1, "mean_train": -0.05,
+            "D_train": 0.2 + 0.1 * batch**2 + 0.05 * position, "M_train": 0.1, "mean_train": -0.05,
             "D_eval": 0.95 - 0.1 * batch - 0.01 * position, "M_eval": 0.1, "mean_eval": 0.01,
             "update_norm": 0.3 + 0.01 * batch + 0.1 * position,
             "grad_norm_train": 2.0 + batch / (1 + step), "cos_train": cos,
@@ -124,10 +126,10 @@ def landscapes(run, position):
 
 
 def token_landscapes(run, position):
-    """Twelve tokens, half of which the update degrades."""
+    """Twelve tokens, half of which the update degrades; some that it improves get worse later."""
     mean = landscapes(run, position)
     token = pd.DataFrame({"token": [3, 5, 8, 20, 21, 22, 40, 41, 50, 51, 52, 60]})
-    slope = np.where(token.index % 2, 0.3, -0.4) * (1 + token.index / 10)
+    slope = np.where(token.index % 2, 0.3, -0.1) * (1 + token.index / 2)
     table = mean.drop(columns="mean_loss").merge(token.assign(slope=slope), how="cross")
     table["delta_loss"] = table["delta_loss"] + table["slope"] * table["alpha"]
     columns = ["run", "step", "update_norm", "token", "alpha", "delta_loss"]

@@ -34,3 +34,8 @@ def draw_by_step(
         axes.plot(rows["step"], rows[column], **{"color": colour[str(run)], "marker": "o", **look})
     style.log_steps(axes)
     return list(curves["run"].unique())
+
+
+def around(rows: pd.DataFrame, t_d: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The checkpoints before deceleration, after step 0, and those from it on."""
+    return rows[(rows["step"] > 0) & (rows["step"] < t_d)], rows[rows["step"] >= t_d]

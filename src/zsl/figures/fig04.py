@@ -8,14 +8,13 @@ from matplotlib.ticker import MaxNLocator
 
 from zsl.claims import Claim
 from zsl.figures import style
+from zsl.figures.by_step import around
 from zsl.study import Study
 
 
 def _maximum_after(study: Study, run: str, t_d: float) -> float:
-    rows = study.of_run("gradient_opposition", run)
-    after = rows.loc[rows["step"] >= t_d, "D_proxy"]
-    before = rows.loc[(rows["step"] > 0) & (rows["step"] < t_d), "D_proxy"]
-    return float(after.max() - before.max())
+    before, after = around(study.of_run("gradient_opposition", run), t_d)
+    return float(after["D_proxy"].max() - before["D_proxy"].max())
 
 
 CLAIMS = (

@@ -7,12 +7,50 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from zsl.claims import Claim
 from zsl.figures import style
-from zsl.figures.by_step import by_step, draw_by_step
+from zsl.figures.by_step import around, by_step, draw_by_step
 from zsl.study import Study
 
 PANELS = {"C_g": r"$C_g$", "ratio": r"$C(u,G)\,/\,C(u,g)$"}
 COLUMNS = ["C_g", "C_uG", "C_ug", "ratio", "C_g_se", "ratio_se"]
+EARLY = 4
+"""Checkpoints before t_d over this are before the transition."""
+
+
+def _fall_of_C_g(study: Study, run: str, t_d: float) -> float:
+    before, after = around(study.of_run("token_gradients", run), t_d)
+    return float(1 - after["C_g"].mean() / before["C_g"].max())
+
+
+def _share_of_C_g(study: Study, run: str, t_d: float) -> float:
+    rows = study.of_run("token_gradients", run)
+    early, _ = around(rows, t_d / EARLY)
+    _, late = around(rows, t_d)
+    logs = [
+        np.log([part["C_g"], part["C_uG"] / part["C_ug"]]).mean(axis=1) for part in (early, late)
+    ]
+    falls = logs[0] - logs[1]
+    return float(falls[0] / falls.sum()) if falls.sum() > 0 else float("nan")
+
+
+CLAIMS = (
+    Claim(
+        statement="C_g falls towards 0 with deceleration",
+        measure="the part of its largest value before t_d that the mean of C_g at t >= t_d lost",
+        bound=0.5,
+        value=_fall_of_C_g,
+    ),
+    Claim(
+        statement="it is C_g, more than alignment, that makes first-order changes interfere",
+        measure=(
+            "the share of C_g in the fall of log(1 - D) (Eq. 9), from the mean over "
+            f"t < t_d / {EARLY} to that over t >= t_d,"
+        ),
+        bound=0.5,
+        value=_share_of_C_g,
+    ),
+)
 
 
 def data(study: Study) -> pd.DataFrame:

@@ -8,8 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from zsl.claims import Claim
 from zsl.figures import style
-from zsl.figures.by_step import by_step, draw_by_step
+from zsl.figures.by_step import around, by_step, draw_by_step
 from zsl.study import Study
 
 FLOORS = (0.9, 0.8, 0.5, 0.0, -1.0)
@@ -17,6 +18,21 @@ FLOORS = (0.9, 0.8, 0.5, 0.0, -1.0)
 VISIBLE = 0.01
 """Part of the axis by which two lines differ visibly."""
 DOTTED: dict[str, Any] = {"linewidth": 0.8, "linestyle": (0, (1, 1)), "marker": ""}
+
+
+def _lowest_after(study: Study, run: str, t_d: float) -> float:
+    _, after = around(study.of_run("cross_section", run), t_d)
+    return float(after["r_jvp"].min())
+
+
+CLAIMS = (
+    Claim(
+        statement="after deceleration, first-order changes predict the changes of token losses",
+        measure="the lowest Pearson r at t >= t_d",
+        bound=0.9,
+        value=_lowest_after,
+    ),
+)
 
 
 def data(study: Study) -> pd.DataFrame:

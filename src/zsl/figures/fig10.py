@@ -7,9 +7,25 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from zsl.claims import Claim
 from zsl.figures import style
-from zsl.figures.by_step import by_step, draw_by_step
+from zsl.figures.by_step import around, by_step, draw_by_step
 from zsl.study import Study
+
+
+def _fall(study: Study, run: str, t_d: float) -> float:
+    before, after = around(study.of_run("cross_section", run), t_d)
+    return float(1 - after["sharpness"].mean() / before["sharpness"].max())
+
+
+CLAIMS = (
+    Claim(
+        statement="sharpness decreases with deceleration",
+        measure="the part of its largest value before t_d that mean sharpness at t >= t_d lost",
+        bound=0.0,
+        value=_fall,
+    ),
+)
 
 
 def data(study: Study) -> pd.DataFrame:

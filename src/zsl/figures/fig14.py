@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from zsl.claims import Claim
 from zsl.errors import ZslError
 from zsl.figures import style
 from zsl.figures.by_step import by_step, draw_by_step
@@ -19,14 +20,40 @@ LOOK: dict[str, dict[str, Any]] = {
     "D_proxy": {"linestyle": (0, (1, 1)), "marker": ""},
 }
 LABELS = {"D_grad": "true", "D_proxy": "proxy"}
-ALL_WEIGHTS = ["D_grad_with_embeddings", "D_proxy_with_embeddings"]
+
+
+def _likeness(study: Study, run: str, t_d: float) -> float:
+    rows = study.of_run("token_gradients", run)
+    rows = rows[rows["step"] > 0]
+    return float(rows["D_grad"].rank().corr(rows["D_proxy"].rank()))
+
+
+def _excess(study: Study, run: str, t_d: float) -> float:
+    rows = study.of_run("token_gradients", run)
+    return float((rows["D_grad"] - rows["D_proxy"])[rows["step"] > 0].mean())
+
+
+CLAIMS = (
+    Claim(
+        statement="true gradient destructive interference behaves as the proxy does",
+        measure="Spearman's rank correlation of both over checkpoints",
+        bound=0.5,
+        value=_likeness,
+    ),
+    Claim(
+        statement="the proxy underestimates it",
+        measure="the mean over checkpoints of true less proxy D",
+        bound=0.0,
+        value=_excess,
+    ),
+)
 
 
 def data(study: Study) -> pd.DataFrame:
-    """Columns part, run, label, imported, step, D_grad, D_proxy, and both of all weights.
+    """Columns part, run, label, imported, step, D_grad, D_proxy, D_grad_with_embeddings.
 
-    Parts: see ``by_step``. Raises ZslError if the true D was not measured: an estimate from a
-    sample of tokens has none.
+    Both are of the same tokens: D grows with their number. Parts: see ``by_step``. Raises
+    ZslError if the true D was not measured: an estimate from a sample of tokens has none.
     """
     true = study.curve("token_gradients").dropna(subset="D_grad")
     if true.empty:
@@ -35,9 +62,7 @@ def data(study: Study) -> pd.DataFrame:
             "interference, which is not estimated from a sample of tokens; measure with the "
             "estimator 'exact'"
         )
-    proxy = study.curve("gradient_opposition").drop(columns="label")
-    table = true.merge(proxy, on=["run", "step"], how="left", validate="1:1")
-    return by_step(study, table, [*LOOK, *ALL_WEIGHTS])
+    return by_step(study, true, [*LOOK, "D_grad_with_embeddings"])
 
 
 @style.styled
