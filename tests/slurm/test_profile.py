@@ -12,16 +12,19 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "profiles/slurm/config.yaml"
-GPU_RULES = {"train", "token_losses", "gradient_opposition"}
+MEASUREMENTS = {
+    "token_losses": "60",
+    "gradient_opposition": "60",
+    "token_gradients": "480",
+    "single_step": "120",
+    "cross_section": "120",
+}
+"""Minutes of the measurements that need a GPU."""
+GPU_RULES = {"train", *MEASUREMENTS}
 RULES = GPU_RULES | {"tokens", "delta_loss", "train_loss", "measured", "fit", "table", "figure"}
 IMPORTING = {"published_curves", "imported_loss"}
-MEMORY = {
-    "train": "64000",
-    "token_losses": "32000",
-    "gradient_opposition": "32000",
-    "tokens": "32000",
-}
-MINUTES = {"train": "1440", "token_losses": "60", "gradient_opposition": "60", "tokens": "2880"}
+MEMORY = {"train": "64000", "tokens": "32000", **dict.fromkeys(MEASUREMENTS, "32000")}
+MINUTES = {"train": "1440", "tokens": "2880", **MEASUREMENTS}
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,11 @@ import shutil
 
 import pytest
 
+from zsl import registry
+
 FIRST, LAST = "00000000-00000032", "00000032-00000064"
 FROM_DELTA_LOSS = {"curves/delta_loss/main-small", "figures/fig03", "figures/fig05"}
-FROM_FIT = {f"figures/fig{number}" for number in ("02", "03", "04", "05", "12")} | {
-    "tables/table1",
-    "tables/table4",
-}
+FROM_FIT = {f"{target.kind}s/{target.id}" for target in registry.TARGETS if "fits" in target.inputs}
 FROM_TOKEN_LOSSES = {
     f"measurements/delta_loss/main-small/{FIRST}",
     f"measurements/delta_loss/main-small/{LAST}",
@@ -30,10 +29,18 @@ FROM_CHECKPOINTS = {
     f"training/main-small/{LAST}",
     f"measurements/token_losses/main-small/{FIRST}",
     f"measurements/token_losses/main-small/{LAST}",
-    f"measurements/gradient_opposition/main-small/{FIRST}",
-    f"measurements/gradient_opposition/main-small/{LAST}",
-    "curves/gradient_opposition/main-small",
-    "curves/gradient_histograms/main-small",
+    *(
+        f"measurements/{kind}/main-small/{segment}"
+        for kind in ("gradient_opposition", "token_gradients", "single_step", "cross_section")
+        for segment in (FIRST, LAST)
+    ),
+    *(
+        f"curves/{kind}/main-small"
+        for kind in (
+            *("gradient_opposition", "gradient_histograms", "token_gradients", "single_step"),
+            *("cross_section", "landscapes", "token_landscapes"),
+        )
+    ),
     "curves/train_loss/main-small",
     *FROM_TOKEN_LOSSES,
     *FROM_TRAIN_LOSS,

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
+
+import h5py
 
 from zsl.files import read_json, sha256
 from zsl.lineage.digests import sha256_of_folder
 from zsl.registry import TARGETS
 
+ROOT = Path(__file__).parents[2]
 CHECKING = {"tokens": {"zsl.config.grids"}}
 """Library code by rule that only refuses what cannot be run: the size of a corpus."""
-SUFFIXES = {"figure": ("pdf", "svg", "csv"), "table": ("csv", "tex", "md", "html")}
+SUFFIXES = {"figure": ("pdf", "svg", "csv", "md"), "table": ("csv", "tex", "md", "html")}
 
 
 def test_every_target_is_made(finished):
@@ -88,3 +93,30 @@ def test_one_and_two_cores_make_the_same_bytes(finished, one_core):
     expected, made = finished.artifacts(), project.artifacts()
     assert made.keys() == expected.keys()
     assert [path for path in expected if made[path] != expected[path]] == []
+
+
+def test_the_page_on_measurements_names_every_dataset_and_attribute(finished):
+    page = (ROOT / "docs/measurements.md").read_text()
+    found: set[str] = set()
+
+    def note(name, item):
+        found.update([name] if isinstance(item, h5py.Dataset) else [])
+
+    for path in (finished.results / "measurements").rglob("*.h5"):
+        with h5py.File(path) as file:
+            found |= set(file.attrs)
+            for group in file.values():
+                found |= set(group.attrs)
+                group.visititems(note)
+    assert {"token_losses", "C_g", "D_hist/edges", "fine_method"} <= found
+    assert found <= set(re.findall(r"`([\w/]+)`", page))
+
+
+def test_captions_say_whether_the_claims_hold(finished):
+    for target in TARGETS:
+        if target.kind == "figure":
+            text = (finished.results / f"figures/{target.id}.md").read_text()
+            assert text.startswith(target.heading)
+            assert ("Claim: " in text) == target.claims
+            if target.claims:
+                assert "interval over 2 seeds" in text

@@ -7,25 +7,52 @@ import re
 
 import pytest
 
+from zsl import registry
+
 FIRST, LAST, NEW = "00000000-00000032", "00000032-00000064", "00000064-00000128"
 SEGMENTS = (FIRST, LAST)
-FIGURES = {f"figures/fig{number}" for number in ("02", "03", "04", "05", "12", "13")}
 SETTINGS = {"tables/table3"}
 """The one target that is made from the configuration alone."""
-TARGETS = {"tables/table1", "tables/table2", "tables/table4"} | FIGURES
+SKETCH = {"figures/fig06"}
+"""The one that is made from nothing."""
+
+
+def targets(*kinds: str) -> set[str]:
+    """The targets that read one of these kinds of files."""
+    found = [target for target in registry.TARGETS if set(target.inputs) & set(kinds)]
+    return {f"{target.kind}s/{target.id}" for target in found}
+
+
+STEPPED = ("token_gradients", "single_step", "cross_section")
+"""Measurements of the next step, whose training batches come after the last step of a run."""
+OF_CROSS_SECTION = ("cross_section", "landscapes", "token_landscapes")
+OF_GRADIENTS = ("gradient_opposition", "gradient_histograms", "token_gradients")
+CLAIMED = ("delta_loss", "gradient_opposition", "token_gradients", "cross_section")
+"""Kinds that are also needed of a run that is repeated with another seed."""
+KINDS = (
+    *("train_loss", "eval_loss", "delta_loss", *OF_GRADIENTS, "single_step", *OF_CROSS_SECTION),
+)
+MEASUREMENTS = ("token_losses", "delta_loss", "gradient_opposition", *STEPPED)
+TARGETS = targets(*KINDS, "fits")
 """Targets that are made from the runs."""
+FIGURES = {target for target in TARGETS if target.startswith("figures/")}
+FITTED = targets("fits")
+AGAIN = "small_seed7"
+"""The run that is repeated with another seed."""
 
 
 def curves(run: str) -> set[str]:
     """A run's curves and its fit."""
-    kinds = ("train_loss", "eval_loss", "delta_loss", "gradient_opposition", "gradient_histograms")
+    kinds = ("train_loss", *CLAIMED) if run == AGAIN else KINDS
     return {f"fits/main-{run}", *(f"curves/{kind}/main-{run}" for kind in kinds)}
 
 
-def measured(run: str, segments: tuple[str, ...] = SEGMENTS) -> set[str]:
+def measured(
+    run: str, segments: tuple[str, ...] = SEGMENTS, kinds: tuple[str, ...] = MEASUREMENTS
+) -> set[str]:
     """A run's measurements."""
-    kinds = ("token_losses", "delta_loss", "gradient_opposition")
-    return {f"measurements/{kind}/main-{run}/{name}" for kind in kinds for name in segments}
+    kept = [kind for kind in kinds if not (run == AGAIN and kind == "single_step")]
+    return {f"measurements/{kind}/main-{run}/{name}" for kind in kept for name in segments}
 
 
 def trained(run: str, segments: tuple[str, ...] = SEGMENTS) -> set[str]:
@@ -38,14 +65,33 @@ def chain(run: str, segments: tuple[str, ...] = SEGMENTS) -> set[str]:
     return trained(run, segments) | measured(run, segments) | curves(run)
 
 
-BOTH = chain("small") | chain("large")
-DELTA_LOSS = {job for job in BOTH if "delta_loss" in job} | {"figures/fig03", "figures/fig05"}
-OPPOSITION = {job for job in BOTH if "gradient_" in job} | {"figures/fig04", "figures/fig12"}
-EXTENDED = chain("small", (NEW,)) | chain("large", (NEW,)) | TARGETS | SETTINGS
+RUNS = ("small", "large", AGAIN)
+BOTH = set.union(*map(chain, RUNS))
+
+
+def following(*kinds: str) -> set[str]:
+    """Curves of these kinds that there are, and the targets that read them."""
+    made = {f"curves/{kind}/main-{run}" for kind in kinds for run in RUNS}
+    return made & BOTH | targets(*kinds)
+
+
+def measuring(*kinds: str) -> set[str]:
+    """These measurements of all runs."""
+    return set.union(*(measured(run, SEGMENTS, kinds) for run in RUNS))
+
+
+FITS = {f"fits/main-{run}" for run in RUNS}
+DELTA_LOSS = measuring("delta_loss") | following("delta_loss")
+OPPOSITION = measuring("gradient_opposition") | following(
+    "gradient_opposition", "gradient_histograms"
+)
+STEPS_AGAIN = measuring(*STEPPED)
+EXTENDED = set.union(*(chain(run, (NEW,)) for run in RUNS)) | STEPS_AGAIN | TARGETS | SETTINGS
 
 
 def test_the_jobs_of_the_matrix_are_those_of_the_experiment(finished):
-    assert set(finished.records()) == BOTH | TARGETS | SETTINGS | {"data/invented/manifest"}
+    expected = BOTH | TARGETS | SETTINGS | SKETCH | {"data/invented/manifest"}
+    assert set(finished.records()) == expected
 
 
 def constant(project, module):
@@ -54,7 +100,7 @@ def constant(project, module):
     path.write_text(path.read_text() + "\nADDED = 1\n")
 
 
-@pytest.mark.parametrize("figure", ["fig02", "fig03", "fig04", "fig13"])
+@pytest.mark.parametrize("figure", ["fig02", "fig03", "fig06", "fig13", "fig20"])
 def test_a_figures_module_makes_that_figure_again(project, figure):
     constant(project, f"figures.{figure}")
     assert project.planned() == {f"figures/{figure}"}
@@ -65,14 +111,16 @@ def test_a_figures_module_makes_that_figure_again(project, figure):
     [
         ("tables.table4", {"tables/table4"}),
         ("figures.doublings", {"figures/fig03", "figures/fig05"}),
-        ("figures.style", FIGURES),
-        ("fits.bnsl", {"fits/main-small", "fits/main-large", "tables/table1", "tables/table4"}
-         | FIGURES - {"figures/fig13"}),
-        ("measurements.token_losses", {f"measurements/token_losses/main-{run}/{segment}"
-         for run in ("small", "large") for segment in SEGMENTS}
-         | DELTA_LOSS | {"curves/eval_loss/main-small", "curves/eval_loss/main-large",
-         "tables/table2"}),
-        ("measurements.gradient_opposition", OPPOSITION),
+        ("figures.style", FIGURES | SKETCH),
+        ("fits.bnsl", FITS | FITTED),
+        ("measurements.token_losses", measuring("token_losses", "single_step", "cross_section")
+         | DELTA_LOSS | following("eval_loss", "single_step", *OF_CROSS_SECTION)),
+        ("measurements.gradient_opposition", OPPOSITION | measuring("token_gradients")
+         | following("token_gradients")),
+        ("measurements.prefix_backward", measuring("token_gradients")
+         | following("token_gradients")),
+        ("measurements.chebyshev", measuring("cross_section") | following(*OF_CROSS_SECTION)),
+        ("measurements.next_step", STEPS_AGAIN | following(*STEPPED, *OF_CROSS_SECTION)),
         ("training.segment", BOTH | TARGETS),
         ("data.packing", BOTH | TARGETS | {"data/invented/manifest"}),
         ("lineage.record", set()),
@@ -120,16 +168,20 @@ def steps(config):
 @pytest.mark.parametrize(
     ("change", "again"),
     [
-        (one_rate, chain("small") | TARGETS | SETTINGS),
+        (one_rate, chain("small") | chain(AGAIN) | TARGETS | SETTINGS),
         (common_rate, BOTH | TARGETS | SETTINGS),
         (steps, EXTENDED),
         (lambda c: c["tables"].update(table2_steps=[8, 32]), {"tables/table2"}),
-        (lambda c: c["fits"].update(cut=8), {"fits/main-small", "fits/main-large", "tables/table1",
-         "tables/table4"} | FIGURES - {"figures/fig13"}),
+        (lambda c: c["fits"].update(cut=8), FITS | FITTED),
+        (lambda c: c["measurements"]["cross_section"].update(epsilon=0.1),
+         measuring("cross_section") | following(*OF_CROSS_SECTION)),
+        (lambda c: c["figures"].update(fig21_zoom=1.0), {"figures/fig21"}),
+        (lambda c: c["figures"].update(landscape_seed=1), following("token_landscapes")),
         (lambda c: c.update(data_seed=1), BOTH | TARGETS),  # 1 is also the number of threads
         (lambda c: c.update(description="Other words."), set()),
     ],
-    ids=["rate of a run", "rate of a suite", "steps", "table2_steps", "cut", "data_seed", "words"],
+    ids=["rate of a run", "rate of a suite", "steps", "table2_steps", "cut", "epsilon", "zoom",
+         "landscape_seed", "data_seed", "words"],
 )  # fmt: skip
 def test_a_setting_makes_again_what_depends_on_it(project, change, again):
     project.configure(change)
@@ -139,7 +191,7 @@ def test_a_setting_makes_again_what_depends_on_it(project, change, again):
 @pytest.mark.parametrize(
     ("package", "again"),
     [
-        ("matplotlib", FIGURES),
+        ("matplotlib", FIGURES | SKETCH),
         ("torch", BOTH | TARGETS),
         ("tokenizers", BOTH | TARGETS | {"data/invented/manifest"}),
         ("ruff", set()),
@@ -170,6 +222,9 @@ def test_a_figure_is_drawn_again_by_the_changed_code(project):
     assert project.planned() == set()
 
 
+NOT_NEEDED = ("gradient", "landscapes", "cross_section", "single_step")
+
+
 def test_twice_the_steps_train_and_measure_only_what_is_new(project):
     def kept():
         return {
@@ -181,7 +236,8 @@ def test_twice_the_steps_train_and_measure_only_what_is_new(project):
 
     project.configure(steps)
     before = kept()
-    needed = {job for job in EXTENDED - TARGETS - SETTINGS if "gradient_" not in job}
+    needed = {job for run in ("small", "large") for job in chain(run, (NEW,))}
+    needed = {job for job in needed if not any(kind in job for kind in NOT_NEEDED)}
     assert project.made("fig05", "table2") == needed | {"figures/fig05", "tables/table2"}
     after = kept()
     assert {path: after[path] for path in before} == before

@@ -236,7 +236,7 @@ def study_inputs(target):
 
 def study(target):
     """What a figure or table reads besides files, as plain values: only what it depends on."""
-    from_settings = not TARGETS[target].inputs
+    from_settings = target.startswith("table") and not TARGETS[target].inputs
     settings = EXPERIMENT.tables if target.startswith("table") else EXPERIMENT.figures
     options = settings.model_dump(mode="json").items()
     return {
