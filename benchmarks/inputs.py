@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from olmo.model import OLMo
 from torch import Tensor
@@ -14,23 +16,29 @@ SMALL, LARGE = 2048, 50304
 """Sizes of the vocabulary: a trial's, and the paper's."""
 
 
-def model_and_tokens(
-    vocab_size: int, d_model: int = 128, n_layers: int = 4, sequences: int = 4, positions: int = 128
-) -> tuple[OLMo, Tensor]:
-    """An untrained model of the paper's kind on the CPU, and random ``input_ids`` (sequences,
-    positions) for it."""
-    settings = {
+def run_settings(
+    sequences: int, positions: int, *, d_model: int = 128, n_layers: int = 4, n_heads: int = 4
+) -> Run:
+    """A run of the paper's kind, of batches of ``sequences`` of ``positions`` tokens."""
+    settings: dict[str, Any] = {
         "corpus": "none",
-        "model": {"d_model": d_model, "n_layers": n_layers, "n_heads": 4},
+        "model": {"d_model": d_model, "n_layers": n_layers, "n_heads": n_heads},
         "sequence_length": positions,
         "batch_size": sequences,
-        "steps": 1,
-        "optimizer": {"learning_rate": 1e-3},
-        "schedule": {"warmup_steps": 1},
-        "checkpoints": {"first_segment": 1},
+        "steps": 1024,
+        "optimizer": {"learning_rate": 7e-3},
+        "schedule": {"warmup_steps": 32},
+        "checkpoints": {"first_segment": 1024},
         "seed": 0,
     }
+    return Run.model_validate(settings)
+
+
+def model_and_tokens(
+    vocab_size: int, *, sequences: int = 4, positions: int = 128, **model: int
+) -> tuple[OLMo, Tensor]:
+    """An untrained model on the CPU, and random ``input_ids`` (sequences, positions) for it."""
     tokenizer = TrainedTokenizer(kind="bpe", vocab_size=vocab_size)
-    model = build_model(Run.model_validate(settings), tokenizer).eval()
+    network = build_model(run_settings(sequences, positions, **model), tokenizer).eval()
     generator = torch.Generator().manual_seed(0)
-    return model, torch.randint(vocab_size, (sequences, positions), generator=generator)
+    return network, torch.randint(vocab_size, (sequences, positions), generator=generator)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import bnsl
+import cross_section
+import jvp
 import lsma
 import numpy as np
 import plan
@@ -15,6 +17,7 @@ from harness import Disagreement
 from zsl.config.schema import Corpus
 
 CPU = torch.device("cpu")
+SIZES = {"d_model": 16, "n_layers": 1, "sequences": 2, "positions": 8}
 
 
 def test_lsma():
@@ -54,17 +57,55 @@ def test_bnsl_that_is_worse_stops_the_script(monkeypatch):
 
 
 def test_proxy():
-    sizes = {"d_model": 16, "n_layers": 1, "sequences": 2, "positions": 8}
-    assert proxy.measure(CPU, 40, 1.0, rounds=1, **sizes).agreement
+    assert proxy.measure(CPU, 40, 1.0, rounds=1, **SIZES).agreement
 
 
 def test_the_listing_of_the_proxy_leaves_the_model_as_it_was():
-    model, input_ids = proxy.model_and_tokens(40, 16, 1, 2, 8)
+    model, input_ids = proxy.model_and_tokens(40, **SIZES)
     sums = proxy.listing(model, input_ids)
     assert all(p.grad is None and not hasattr(p, "sum_grads") for p in model.parameters())
     proxy.forward_and_backward(model, input_ids)
     for name, p in model.named_parameters():
         torch.testing.assert_close(sums[name][0], p.grad)
+
+
+def test_jvp():
+    result = jvp.measure(CPU, 40, 1, tokens=6, rounds=1, **SIZES)
+    assert "extrapolated from 6" in result.peer and result.ratio > 0
+
+
+def test_forward_passes_are_extrapolated_once():
+    """3 s of forward passes and 2 s for each of 4 backward passes: 3 s and 2 s for each of 10."""
+    assert jvp.extrapolated(np.array([3.0]), np.array([11.0]), 10 / 4) == [23.0]
+
+
+def test_a_product_that_differs_stops_the_script(monkeypatch):
+    right = jvp.first_order
+    monkeypatch.setattr(jvp, "first_order", lambda *arguments: 1.001 * right(*arguments))
+    with pytest.raises(Disagreement, match="largest difference"):
+        jvp.measure(CPU, 40, 1, tokens=6, rounds=1, **SIZES)
+
+
+TINY = {"d_model": 16, "n_layers": 1, "n_heads": 2}
+
+
+def test_cross_section():
+    result = cross_section.measure(CPU, steps=2, rounds=1, places=9, nodes=7, **TINY)
+    assert "7 Chebyshev points" in result.ours and "estimated error" in result.note
+
+
+def test_the_update_of_the_cross_section_is_the_next_step():
+    """One step more ends where the weights and the update lead."""
+    once, twice = (cross_section.trained(CPU, steps, **TINY) for steps in (2, 3))
+    start = dict(twice.model.named_parameters())
+    for name, weight in once.model.named_parameters():
+        torch.testing.assert_close(weight + once.update[name], start[name])
+
+
+def test_a_section_that_cannot_be_interpolated_stops_the_script(monkeypatch):
+    monkeypatch.setattr(cross_section, "STEPS_TO_EITHER_SIDE", 3000.0)
+    with pytest.raises(Disagreement, match="not interpolated"):
+        cross_section.measure(CPU, steps=2, rounds=1, places=9, nodes=5, **TINY)
 
 
 @pytest.fixture
