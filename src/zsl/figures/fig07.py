@@ -74,6 +74,7 @@ def draw(data: pd.DataFrame, study: Study) -> Figure:
         key = style.draw_deceleration(axes, data)
         drawn = draw_by_step(axes, data, study, column, markersize=2)
         _draw_errors(axes, data, study, column)
+        style.log_steps(axes, numbers=4)
         axes.set_title(label)
     style.same_decades(panels, [data[column] for column in PANELS])
     entries = style.run_legend(study, drawn, marker="o", markersize=2)

@@ -58,6 +58,7 @@ def draw(data: pd.DataFrame, study: Study) -> Figure:
         right = sizes.assign(**{column: sizes[column].where(sizes[column] > 0)})
         drawn = draw_by_step(axes, right, study, column)
         key = _draw_wrong(axes, sizes[sizes[column] < 0], study, column) or key
+        style.log_steps(axes, numbers=4)
         axes.set_title(title)
         axes.grid(axis="y", color="0.9", linewidth=0.5)
     style.same_decades(panels, [sizes[column].abs() for column in PANELS])

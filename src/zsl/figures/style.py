@@ -161,11 +161,11 @@ def draw_deceleration(axes: Axes, data: pd.DataFrame) -> list[Artist]:
     return [Patch(facecolor=SPAN_COLOUR, label=SPAN_LABEL)]
 
 
-def log_steps(axes: Axes, label: str = "step $t$") -> None:
-    """A logarithmic x axis in steps: a label for each power of ten."""
+def log_steps(axes: Axes, label: str = "step $t$", numbers: int = 12) -> None:
+    """A logarithmic x axis in steps: at most so many numbers, at powers of ten."""
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(base=10, numticks=12))
-    axes.xaxis.set_minor_locator(LogLocator(base=10, subs=tuple(range(2, 10)), numticks=120))
+    axes.xaxis.set_major_locator(LogLocator(base=10, numticks=numbers))
+    axes.xaxis.set_minor_locator(LogLocator(base=10, subs=tuple(range(1, 10)), numticks=120))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(label)
 

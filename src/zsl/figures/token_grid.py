@@ -27,7 +27,7 @@ def draw_grid(data: pd.DataFrame, study: Study) -> Figure:
     """A column per model and a row per checkpoint; the panels of a row share their y axis."""
     runs = [run for run in study.runs if run.id in set(data["run"])]
     steps = sorted(data["step"].unique())
-    figure = style.figure(style.DOUBLE, 0.7 + 1.05 * len(steps), dots=200)
+    figure = style.figure(style.DOUBLE, 0.7 + 1.05 * len(steps), dots=180)
     grid = figure.subplots(len(steps), len(runs), sharex=True, sharey="row", squeeze=False)
     for step, line in zip(steps, grid, strict=True):
         row = data[data["step"] == step]
