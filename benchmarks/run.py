@@ -22,16 +22,16 @@ COLUMNS = ("what", "ratio", "quartiles", "unit", "target", "met", "agreement", "
 
 
 def run(script: str, threads: int) -> list[dict[str, Any]]:
-    """Results of one script, in a process of its own. Raises CalledProcessError."""
+    """Results of one script, in a process of its own; none if it stops."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "results.json"
         options = [f"--threads={threads}", f"--json={out}"]
-        subprocess.run([sys.executable, str(HERE / f"{script}.py"), *options], check=True)
-        return json.loads(out.read_text())
+        done = subprocess.run([sys.executable, str(HERE / f"{script}.py"), *options])
+        return [] if done.returncode else json.loads(out.read_text())
 
 
-def table(results: list[dict[str, Any]]) -> str:
-    """Results as a page of Markdown."""
+def table(results: list[dict[str, Any]], failed: list[str]) -> str:
+    """Results as a page of Markdown, with the names of the scripts that have ``failed``."""
     devices = ", ".join(dict.fromkeys(result["device"] for result in results))
     lines = [
         f"Measured on: {devices}. Made by `benchmarks/run.py`.",
@@ -51,6 +51,8 @@ def table(results: list[dict[str, Any]]) -> str:
             result["note"],
         )
         lines.append(f"| {' | '.join(cells)} |")
+    if failed:
+        lines += ["", f"Stopped without a result: {', '.join(failed)}."]
     return "\n".join(lines) + "\n"
 
 
@@ -60,13 +62,18 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--results", type=Path, default=HERE / "results")
     options = parser.parse_args()
-    results = [result for name in options.scripts for result in run(name, options.threads)]
+    by_script = {name: run(name, options.threads) for name in options.scripts}
+    failed = [name for name, results in by_script.items() if not results]
+    results = [result for results in by_script.values() for result in results]
+    if not results:
+        sys.exit("no script has given a result")
     devices = sorted({result["device"] for result in results})
     # With a GPU the scripts that do not use it name the CPU; the file is the GPU's.
     device = next((name for name in devices if "threads" not in name), devices[0])
     path = options.results / re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-")
     write_json(path.with_suffix(".json"), results)
-    write_text(path.with_suffix(".md"), table(results))
+    write_text(path.with_suffix(".md"), table(results, failed))
+    sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import torch
 from harness import Disagreement
 
 from zsl.config.schema import Corpus
+from zsl.measurements.next_step import copy_of
 
 CPU = torch.device("cpu")
 SIZES = {"d_model": 16, "n_layers": 1, "sequences": 2, "positions": 8}
@@ -90,22 +91,27 @@ TINY = {"d_model": 16, "n_layers": 1, "n_heads": 2}
 
 
 def test_cross_section():
-    result = cross_section.measure(CPU, steps=2, rounds=1, places=9, nodes=7, **TINY)
-    assert "7 Chebyshev points" in result.ours and "estimated error" in result.note
+    (given,) = cross_section.trained(CPU, [2], **TINY)
+    result = cross_section.measure(given, rounds=1, places=9, nodes=7)
+    assert "7 Chebyshev points" in result.ours and "interpolated, estimated error" in result.note
 
 
 def test_the_update_of_the_cross_section_is_the_next_step():
-    """One step more ends where the weights and the update lead."""
-    once, twice = (cross_section.trained(CPU, steps, **TINY) for steps in (2, 3))
-    start = dict(twice.model.named_parameters())
-    for name, weight in once.model.named_parameters():
-        torch.testing.assert_close(weight + once.update[name], start[name])
+    states = [
+        (copy_of(given.model), given.update) for given in cross_section.trained(CPU, [2, 3], **TINY)
+    ]
+    (before, update), (after, _) = states
+    for name, weight in before.items():
+        torch.testing.assert_close(weight + update[name], after[name])
 
 
-def test_a_section_that_cannot_be_interpolated_stops_the_script(monkeypatch):
+def test_an_estimate_that_is_too_small_stops_the_script(monkeypatch):
+    """Too few points for three thousand steps, whatever is estimated."""
+    (given,) = cross_section.trained(CPU, [2], **TINY)
     monkeypatch.setattr(cross_section, "STEPS_TO_EITHER_SIDE", 3000.0)
-    with pytest.raises(Disagreement, match="not interpolated"):
-        cross_section.measure(CPU, steps=2, rounds=1, places=9, nodes=5, **TINY)
+    monkeypatch.setattr("zsl.measurements.cross_section.error_estimate", lambda values: 0.0)
+    with pytest.raises(Disagreement, match="largest error of the mean"):
+        cross_section.measure(given, rounds=1, places=9, nodes=5)
 
 
 @pytest.fixture

@@ -77,9 +77,15 @@ def test_a_script_runs_alone_and_its_table_is_made_of_what_it_writes(tmp_path):
     assert said.startswith("tiny: 9 x (quartiles 8 to 10; target >= 3: met)")
     (result,) = json.loads(out.read_text())
     assert (result["ratio"], result["met"]) == (9.0, True)
-    assert run.table([result]).splitlines()[-1] == (
-        "| **tiny**: `o` against p | 9 | 8 to 10 | x | ≥ 3 | yes | equal | n |"
-    )
+    *_, row, _, stopped = run.table([result], ["other"]).splitlines()
+    assert row == "| **tiny**: `o` against p | 9 | 8 to 10 | x | ≥ 3 | yes | equal | n |"
+    assert stopped == "Stopped without a result: other."
+
+
+def test_a_script_that_stops_has_no_result(tmp_path, monkeypatch):
+    (tmp_path / "wrong.py").write_text("raise SystemExit('they do not agree')")
+    monkeypatch.setattr(run, "HERE", tmp_path)
+    assert run.run("wrong", 1) == []
 
 
 def test_every_quick_script_is_there():
