@@ -12,6 +12,7 @@ from zsl import registry
 from zsl.errors import ZslError
 from zsl.figures import fig08, fig18, fig19, fig20, fig21, heat_maps, style, token_grid
 from zsl.figures import token_panels as panels
+from zsl.figures.render import save
 from zsl.study import write_csv
 
 T_D = {"14M": 5900, "37M": 5300, "78M": 4600}
@@ -249,3 +250,15 @@ def test_the_scale_of_colours_stays_readable_with_tiny_and_with_no_changes():
     spread = pd.Series([-1e-9, 1e-9, 2e-9, 3.0])
     assert heat_maps.scale(spread).linthresh >= 3e-5
     assert heat_maps.scale(pd.Series([0.0, 0.0])).vmax == 1
+
+
+@pytest.mark.parametrize("module", [fig08, fig18, fig19, fig20, fig21])
+def test_what_is_drawn_from_thousands_of_values_is_one_image_per_panel(module, make, tmp_path):
+    study = make()
+    data = module.data(study)
+    drawing = module.draw(data, study)
+    save(drawing, tmp_path / "f.svg", "svg")
+    heat = module in (fig20, fig21)
+    panels_drawn = 3 if heat else len(drawing.axes)
+    bar = 1 if heat else 0
+    assert (tmp_path / "f.svg").read_text().count("<image ") == panels_drawn + bar
