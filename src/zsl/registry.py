@@ -55,6 +55,8 @@ class Target:
     """The suite of runs that it shows."""
     runs: int = 1
     """How many runs it takes at least."""
+    exact: bool = False
+    """Whether it needs token gradients of all tokens, not of a sample."""
     claims: bool = False
     """Whether its module says what the paper claims of it; then repeated runs are read, too."""
 
@@ -263,6 +265,7 @@ TARGETS: tuple[Target, ...] = (
         section="A.3",
         inputs=("token_gradients", "fits"),
         published=False,
+        exact=True,
         claims=True,
         caption=(
             "Gradient destructive interference (Eq. 4) of true per-token gradients (solid) and "
@@ -389,13 +392,14 @@ def available(experiment: Experiment) -> tuple[Target, ...]:
     """The figures and tables that an experiment can make, in the order of ``TARGETS``.
 
     A suite of imported curves alone makes those that such curves suffice for: Fig. 2 and
-    Tables 1 and 4.
+    Tables 1 and 4. Token gradients of a sample do not suffice for Fig. 14.
     """
 
     def possible(target: Target) -> bool:
         trained, imported = suite_runs(experiment, target.suite)
         usable = [*trained, *imported] if target.published else trained
-        return len(usable) >= target.runs
+        sampled = experiment.measurements.token_gradients.estimator == "sampled"
+        return len(usable) >= target.runs and not (target.exact and sampled)
 
     return tuple(target for target in TARGETS if possible(target))
 

@@ -61,6 +61,20 @@ def test_one_run_has_nothing_to_be_compared_with():
     assert "table2" not in ids(runs=("a",), imported=IMPORTED)
 
 
+def test_a_sample_of_token_gradients_has_no_d_per_coordinate():
+    measured = {"token_gradients": {"estimator": "sampled"}}
+    values = experiment(runs=("a", "b")).model_dump() | {"measurements": measured}
+    made = {target.id for target in registry.available(Experiment.model_validate(values))}
+    assert set(ids(runs=("a", "b"))) - made == {"fig14"}
+
+
+@pytest.mark.parametrize("target", registry.TARGETS, ids=lambda target: target.id)
+def test_a_target_with_claims_has_a_module_that_lists_them(target):
+    claims = getattr(importlib.import_module(target.module), "CLAIMS", ())
+    assert bool(claims) == target.claims
+    assert len({claim.statement for claim in claims}) == len(claims)
+
+
 def test_another_suite_makes_nothing_of_the_main_experiment():
     assert ids(runs=("a", "b"), suite="other") == []
 
