@@ -23,6 +23,8 @@ class AbsoluteSums:
     """Adds gradients up over tokens: sum_i abs(g_i), by weight and of its shape."""
 
     sums: dict[str, Tensor]
+    ones: Tensor
+    """As many as tokens are taken together."""
 
     def outer(self, name: str, rows: slice, tokens: slice, y: Tensor, x: Tensor) -> None:
         """See Reduction."""
@@ -30,9 +32,9 @@ class AbsoluteSums:
 
     def tile(self, name: str, rows: slice, tokens: slice, gradients: Tensor) -> None:
         """See Reduction."""
-        flat = gradients.view(len(gradients), -1)
         # A product with ones reads the tile at twice the speed of a sum over its first axis.
-        self.sums[name][rows].view(-1).addmv_(flat.T, flat.new_ones(len(flat)))
+        ones = self.ones[: gradients.shape[0]]
+        self.sums[name][rows].view(-1).addmv_(gradients.flatten(1).T, ones)
 
     def scattered(self, name: str, rows: Tensor, tokens: slice, gradients: Tensor) -> None:
         """See Reduction."""
@@ -55,7 +57,7 @@ class TokenSums:
     def tile(self, name: str, rows: slice, tokens: slice, gradients: Tensor) -> None:
         """See Reduction."""
         size = self.sizes[name][rows].reshape(-1)
-        self.sums[name][tokens] += gradients.view(len(gradients), -1) @ size
+        self.sums[name][tokens] += gradients.flatten(1) @ size
 
     def scattered(self, name: str, rows: Tensor, tokens: slice, gradients: Tensor) -> None:
         """See Reduction."""
@@ -81,10 +83,11 @@ def absolute_sums(
     ``transformer.ff_out.weight``. Raises MeasurementError for other architectures.
     """
     weights = _weights(model, untied)
-    reduction = AbsoluteSums({name: torch.zeros_like(weight) for name, weight in weights.items()})
+    sums = {name: torch.zeros_like(weight) for name, weight in weights.items()}
+    reduction = AbsoluteSums(sums, weights[INPUT].new_ones(chunk))
     chosen = every_token(input_ids) if tokens is None else tokens
     _walk(model, weights, input_ids, chosen, reduction, chunk, tile_bytes)
-    return reduction.sums
+    return sums
 
 
 def token_sums(

@@ -154,7 +154,7 @@ class Walk:
         )
         A = block.probabilities[:, at]
         dscores = (do @ block.v.mT - (do * output).sum(-1, keepdim=True)) * A
-        dq = unrotate((dscores @ block.k).transpose(0, 1), self._rotation(at)).flatten(1)
+        dq = unrotate(dscores @ block.k, self._rotation(at)).transpose(0, 1).flatten(1)
         width = dq.shape[1]
         self._outer(name, dq, block.attn_norm.y[at], rows=slice(0, width))
         averaged = A @ block.attn_norm.y
@@ -168,13 +168,12 @@ class Walk:
         """dL/dx at the input of the topmost block, (prefix, tokens, width)."""
         at, name = self.positions[chunk], f"{block.name}.att_proj.weight"
         W = self.weights[name]
-        scores, A = (
-            x[:, :, :prefix].permute(2, 1, 0).unsqueeze(-1)
-            for x in (seeds.dscores[:, chunk], block.probabilities[:, at])
-        )
-        dk = scores * block.q[:, at].transpose(0, 1)
-        dk = unrotate(dk, self._rotation(slice(0, prefix))).flatten(2)
-        dv = (A * seeds.dattention[:, chunk].transpose(0, 1)).flatten(2)
+        rotation = self._rotation(slice(0, prefix))
+        # (heads, tokens, positions, head width), then (positions, tokens, width).
+        dk = seeds.dscores[:, chunk, :prefix].unsqueeze(-1) * block.q[:, at].unsqueeze(2)
+        A = block.probabilities[:, at, :prefix].unsqueeze(-1)
+        dv = A * seeds.dattention[:, chunk].unsqueeze(2)
+        dk, dv = (x.permute(2, 1, 0, 3).flatten(2) for x in (unrotate(dk, rotation), dv))
         width = dk.shape[-1]
         self._dense(name, dk, block.attn_norm.y, chunk, rows=slice(width, 2 * width))
         dnorm = dk @ W[width : 2 * width] + dv @ W[2 * width :]
@@ -186,7 +185,7 @@ class Walk:
 
     def _mlp(self, block: BlockForward, dx: Tensor, chunk: slice) -> Tensor:
         """From dL/dx behind a block's MLP, (positions, tokens, width), to before it."""
-        prefix = slice(0, len(dx))
+        prefix = slice(0, dx.shape[0])
         self._dense(f"{block.name}.ff_out.weight", dx, block.act, chunk)
         dact = dx @ self.weights[f"{block.name}.ff_out.weight"]
         dff = (dact.unsqueeze(2) * block.slope[prefix].unsqueeze(1)).flatten(2)
@@ -196,7 +195,7 @@ class Walk:
 
     def _attention(self, block: BlockForward, dx: Tensor, chunk: slice) -> Tensor:
         """From dL/dx behind a block's attention, (positions, tokens, width), to before it."""
-        prefix = slice(0, len(dx))
+        prefix = slice(0, dx.shape[0])
         self._dense(f"{block.name}.attn_out.weight", dx, block.attention, chunk)
         doutput = dx @ self.weights[f"{block.name}.attn_out.weight"]
         dqkv = attention_backward(block, doutput, self._rotation(prefix))
@@ -206,7 +205,7 @@ class Walk:
 
     def _embeddings(self, dx: Tensor, errors: Tensor, chunk: slice) -> None:
         """dL/dx at the blocks' input goes to the rows of the tokens and places that were read."""
-        tokens, prefix = self._numbers(chunk), len(dx)
+        tokens, prefix = self._numbers(chunk), dx.shape[0]
         distinct, places, counts = self._vocabulary
         n_read = counts[prefix - 1]
         rows = dx.new_zeros(n_read, *dx.shape[1:]).index_add_(0, places[:prefix], dx)

@@ -81,7 +81,8 @@ class Norm:
         y, r = self.y[at], self.r[at]
         if dy.ndim == 3:
             y, r = y.unsqueeze(1), r.unsqueeze(1)
-        return (dy - y * (dy * y).mean(-1, keepdim=True)) * r
+        along = (dy * y).mean(-1, keepdim=True)
+        return torch.addcmul(dy, y, along, value=-1).mul_(r)
 
 
 @dataclass(frozen=True)
