@@ -92,7 +92,7 @@ def test_each_tokens_sum_is_that_of_its_gradient(
     chosen = np.random.default_rng(0).permutation(33)[:13]
     tokens = every_token(input_ids)[chosen]
     for ours, u, bound in ((wide, update, 1e-10), (model, narrow_update, 1e-5)):
-        s = token_sums(ours, input_ids, tokens, u, chunk=chunk, tile_bytes=tile_bytes)
+        s, _ = token_sums(ours, input_ids, tokens, u, chunk=chunk, tile_bytes=tile_bytes)
         assert s.dtype == torch.float64
         torch.testing.assert_close(s, truth[torch.from_numpy(chosen)], rtol=bound, atol=0)
 
@@ -119,7 +119,7 @@ def test_untied_uses_are_two_matrices(
     pieces = {"chunk": 4, "tile_bytes": 1000, "untied": True}
     assert distance(absolute_sums(wide, input_ids, **pieces), absolute(each)) <= 1e-10
     update = random_update(wide)
-    s = token_sums(wide, input_ids, every_token(input_ids), update, **pieces)
+    s, _ = token_sums(wide, input_ids, every_token(input_ids), update, **pieces)
     both = {**update, "transformer.ff_out.weight": update["transformer.wte.weight"]}
     torch.testing.assert_close(s, s_of(both, each), rtol=1e-10, atol=0)
 

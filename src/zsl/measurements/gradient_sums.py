@@ -6,7 +6,7 @@ predicts p + 1), at fixed weights.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,7 +86,7 @@ def absolute_sums(
     sums = {name: torch.zeros_like(weight) for name, weight in weights.items()}
     reduction = AbsoluteSums(sums, weights[INPUT].new_ones(chunk))
     chosen = every_token(input_ids) if tokens is None else tokens
-    _walk(model, weights, input_ids, chosen, reduction, chunk, tile_bytes)
+    _walk(model, weights, input_ids, [Task(chosen, reduction, chunk)], tile_bytes)
     return sums
 
 
@@ -99,48 +99,32 @@ def token_sums(
     chunk: int,
     tile_bytes: int,
     untied: bool = False,
-) -> Tensor:
-    """s_i = sum_j abs(u_j g_ij) of ``tokens`` (n, 2), pairs of sequence and position.
+) -> tuple[Tensor, Tensor]:
+    """s_i = sum_j abs(u_j g_ij) of ``tokens`` (n, 2), pairs of sequence and position; and what of
+    it is cheap, for all predictions of ``input_ids``.
 
-    ``update`` is u by weight. Returns (n,) float64, in nats. Otherwise as
-    :func:`absolute_sums`; when ``untied``, the update of a tied embedding holds for both uses.
+    ``update`` is u by weight. Returns (n,) and (predictions, 2) float64, in nats: s_i, and the
+    shares in it of the unembedding, as if its gradient were ``untied``, and of what is an outer
+    product in the topmost block. Otherwise as :func:`absolute_sums`; when ``untied``, the update
+    of a tied embedding holds for both uses.
     """
-    sums = _sums_by_weight(model, input_ids, tokens, update, chunk, tile_bytes, untied)
-    return torch.stack(list(sums.values())).sum(0)
-
-
-def outer_shares(
-    model: OLMo, input_ids: Tensor, update: Mapping[str, Tensor], *, untied: bool = False
-) -> Tensor:
-    """What is cheap of s_i for all predictions of ``input_ids``, (predictions, 2) float64.
-
-    The shares of the unembedding, as if the embedding were ``untied``, and of what the topmost
-    block has of outer products. Otherwise as :func:`token_sums`.
-    """
-    tokens = every_token(input_ids)
-    sums = _sums_by_weight(model, input_ids, tokens, update, None, 0, untied)
-    unembedding = sums.pop(INPUT) + sums.pop(OUTPUT, 0)
-    return torch.stack([unembedding, torch.stack(list(sums.values())).sum(0)], dim=1)
-
-
-def _sums_by_weight(
-    model: OLMo,
-    input_ids: Tensor,
-    tokens: np.ndarray,
-    update: Mapping[str, Tensor],
-    chunk: int | None,
-    tile_bytes: int,
-    untied: bool,
-) -> dict[str, Tensor]:
-    """Shares of the weights in s_i, each (n,) float64."""
     weights = _weights(model, untied)
     sizes = {name: u.abs() for name, u in {OUTPUT: update[INPUT], **update}.items()}
-    order = np.lexsort((tokens[:, 1], tokens[:, 0]))
-    zeros = torch.zeros(len(tokens), dtype=torch.float64, device=input_ids.device)
-    reduction = TokenSums(sizes, {name: zeros.clone() for name in weights})
-    _walk(model, weights, input_ids, tokens[order], reduction, chunk, tile_bytes)
-    back = torch.from_numpy(order.argsort()).to(input_ids.device)
-    return {name: sums[back] for name, sums in reduction.sums.items()}
+    order, every = np.lexsort((tokens[:, 1], tokens[:, 0])), every_token(input_ids)
+    of_tokens, of_all = (
+        TokenSums(sizes, {name: _zeros(len(some), input_ids) for name in weights})
+        for some in (tokens, every)
+    )
+    tasks = [Task(tokens[order], of_tokens, chunk), Task(every, of_all, None)]
+    _walk(model, weights, input_ids, tasks, tile_bytes)
+    s = torch.stack(list(of_tokens.sums.values())).sum(0)
+    unembedding = of_all.sums.pop(INPUT) + of_all.sums.pop(OUTPUT, 0)
+    shares = torch.stack([unembedding, torch.stack(list(of_all.sums.values())).sum(0)], dim=1)
+    return s[torch.from_numpy(order.argsort()).to(s.device)], shares
+
+
+def _zeros(n: int, beside: Tensor) -> Tensor:
+    return torch.zeros(n, dtype=torch.float64, device=beside.device)
 
 
 def _weights(model: OLMo, untied: bool) -> dict[str, Tensor]:
@@ -155,32 +139,44 @@ def every_token(input_ids: Tensor) -> np.ndarray:
     return np.argwhere(np.ones((sequences, positions - 1), dtype=bool))
 
 
+@dataclass(frozen=True)
+class Task:
+    """Gradients that are wanted."""
+
+    tokens: np.ndarray
+    """Of these predictions, sorted pairs of sequence and position, (n, 2)."""
+    reduction: Reduction
+    chunk: int | None
+    """Tokens that are taken together; None: what is an outer product is enough."""
+
+
 @torch.no_grad()
 def _walk(
     model: OLMo,
     weights: Mapping[str, Tensor],
     input_ids: Tensor,
-    tokens: np.ndarray,
-    reduction: Reduction,
-    chunk: int | None,
+    tasks: Sequence[Task],
     tile_bytes: int,
 ) -> None:
-    """Give the gradients of ``tokens`` (n, 2), sorted, to the reduction; when ``chunk`` is None,
-    those that are outer products."""
+    """Give the gradients of each task to its reduction; one forward pass for all of them."""
     check_architecture(model)
-    for sequence in np.unique(tokens[:, 0]).tolist():
-        first, last = np.searchsorted(tokens[:, 0], [sequence, sequence + 1]).tolist()
-        positions = tokens[first:last, 1]
-        Walk(
-            weights=weights,
-            saved=save_forward(model, input_ids[sequence]),
-            positions=torch.from_numpy(positions).to(input_ids.device),
-            chunks=_chunks(positions, chunk) if chunk else [],
-            first=first,
-            reduction=reduction,
-            tile_bytes=tile_bytes,
-            tied=OUTPUT not in weights,
-        ).run()
+    for sequence in np.unique(np.concatenate([task.tokens[:, 0] for task in tasks])).tolist():
+        saved = save_forward(model, input_ids[sequence])
+        for task in tasks:
+            ends = np.searchsorted(task.tokens[:, 0], [sequence, sequence + 1])
+            first, last = ends.tolist()
+            positions = task.tokens[first:last, 1]
+            if len(positions):
+                Walk(
+                    weights=weights,
+                    saved=saved,
+                    positions=torch.from_numpy(positions).to(input_ids.device),
+                    chunks=_chunks(positions, task.chunk) if task.chunk else [],
+                    first=first,
+                    reduction=task.reduction,
+                    tile_bytes=tile_bytes,
+                    tied=OUTPUT not in weights,
+                ).run()
 
 
 def _chunks(positions: np.ndarray, size: int) -> list[tuple[slice, int]]:

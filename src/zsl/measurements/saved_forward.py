@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from olmo.config import BlockType, LayerNormType, ModelConfig
@@ -72,9 +72,9 @@ class Norm:
     """1 / sqrt(mean(x^2) + eps), (positions, 1)."""
 
     @classmethod
-    def of(cls, x: Tensor, module: LayerNormBase) -> Norm:
-        """What ``module`` makes of ``x`` (positions, width)."""
-        return cls(module(x), (x.pow(2).mean(-1, keepdim=True) + module.eps).rsqrt())
+    def of(cls, x: Tensor, y: Tensor, eps: float) -> Norm:
+        """The norm that made y of x, both (positions, width)."""
+        return cls(y, (x.pow(2).mean(-1, keepdim=True) + eps).rsqrt())
 
     def backward(self, dy: Tensor, at: slice | Tensor) -> Tensor:
         """dL/dx of dL/dy, (positions, width) or (positions, tokens, width), at positions ``at``."""
@@ -131,12 +131,13 @@ def save_forward(model: OLMo, tokens: Tensor) -> SavedForward:
     blocks = cast("list[OLMoSequentialBlock]", list(cast(nn.ModuleList, model.transformer.blocks)))
     with torch.no_grad(), _recording(blocks) as (inputs, outputs):
         model(ids.unsqueeze(0), last_logits_only=True)
-        x = outputs[blocks[-1]]
+        x, _ = outputs[blocks[-1]]  # and its cache
+        ln_f = cast(LayerNormBase, model.transformer.ln_f)
         return SavedForward(
             ids=ids,
             targets=targets,
             blocks=[_block(block, inputs, outputs) for block in blocks],
-            final=Norm.of(x, cast(LayerNormBase, model.transformer.ln_f)),
+            final=Norm.of(x[0], ln_f(x)[0], ln_f.eps),
             rotation=_rotation(blocks[0], model.config, len(ids)),
         )
 
@@ -144,21 +145,16 @@ def save_forward(model: OLMo, tokens: Tensor) -> SavedForward:
 @contextmanager
 def _recording(
     blocks: list[OLMoSequentialBlock],
-) -> Iterator[tuple[dict[nn.Module, Tensor], dict[nn.Module, Tensor]]]:
-    """Inputs and outputs of the blocks and of their modules in a forward pass of one sequence."""
+) -> Iterator[tuple[dict[nn.Module, Tensor], dict[nn.Module, Any]]]:
+    """First inputs, and outputs, of the blocks and of their modules in a forward pass."""
     inputs: dict[nn.Module, Tensor] = {}
-    outputs: dict[nn.Module, Tensor] = {}
+    outputs: dict[nn.Module, Any] = {}
 
-    def record(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
-        inputs[module] = args[0][0]
-        # A block returns its cache, too.
-        outputs[module] = output[0][0] if isinstance(module, OLMoSequentialBlock) else output[0]
+    def record(module: nn.Module, args: tuple[Tensor, ...], output: Any) -> None:
+        inputs[module], outputs[module] = args[0], output
 
-    handles = [
-        module.register_forward_hook(record)
-        for b in blocks
-        for module in (b, b.attn_norm, b.att_proj, b.attn_out, b.ff_norm, b.act)
-    ]
+    modules = [module for block in blocks for module in (block, *block.children())]
+    handles = [module.register_forward_hook(record) for module in modules]
     try:
         yield inputs, outputs
     finally:
@@ -167,29 +163,30 @@ def _recording(
 
 
 def _block(
-    block: OLMoSequentialBlock, inputs: dict[nn.Module, Tensor], outputs: dict[nn.Module, Tensor]
+    block: OLMoSequentialBlock, inputs: dict[nn.Module, Tensor], outputs: dict[nn.Module, Any]
 ) -> BlockForward:
-    config = block.config
-    positions = len(outputs[block])
-    qkv = outputs[block.att_proj].view(positions, 3, config.n_heads, -1).permute(1, 2, 0, 3)
-    q, k, v = qkv.unsqueeze(1)
-    if config.rope:
-        q, k = block.rotary_emb(q, k)
+    def norm(module: LayerNormBase) -> Norm:
+        return Norm.of(inputs[module][0], outputs[module][0], module.eps)
+
+    heads = block.config.n_heads
+    q, k, v = outputs[block.att_proj][0].unflatten(-1, (3, heads, -1)).permute(1, 2, 0, 3)
+    if block.config.rope:
+        q, k = (x[0] for x in outputs[block.rotary_emb])
     scale = q.shape[-1] ** -0.5
-    future = torch.ones(positions, positions, dtype=torch.bool, device=q.device).triu(1)
-    scores = ((q * scale) @ k.mT).masked_fill_(future, -torch.inf)
-    act = outputs[block.act]
+    q = q * scale
+    future = q.new_ones(q.shape[1], q.shape[1], dtype=torch.bool).triu(1)
+    act = outputs[block.act][0]
     return BlockForward(
         name=f"transformer.blocks.{block.layer_id}",
-        attn_norm=Norm.of(inputs[block.attn_norm], block.attn_norm),
-        q=(q * scale)[0],
-        k=(k * scale)[0],
-        v=v[0].contiguous(),
-        probabilities=torch.softmax(scores, dim=-1)[0],
-        attention=inputs[block.attn_out],
-        ff_norm=Norm.of(inputs[block.ff_norm], block.ff_norm),
+        attn_norm=norm(block.attn_norm),
+        q=q,
+        k=k * scale,
+        v=v.contiguous(),
+        probabilities=torch.softmax((q @ k.mT).masked_fill_(future, -torch.inf), dim=-1),
+        attention=inputs[block.attn_out][0],
+        ff_norm=norm(block.ff_norm),
         act=act,
-        slope=_slope(block.act, inputs[block.act]).view(positions, -1, act.shape[-1]),
+        slope=_slope(block.act, inputs[block.act][0]).unflatten(-1, (-1, act.shape[-1])),
     )
 
 

@@ -29,12 +29,7 @@ from zsl.errors import MeasurementError
 from zsl.measurements.checkpoints import Measure
 from zsl.measurements.first_order import first_order
 from zsl.measurements.gradient_opposition import Opposition, write_opposition
-from zsl.measurements.gradient_sums import (
-    absolute_sums,
-    every_token,
-    outer_shares,
-    token_sums,
-)
+from zsl.measurements.gradient_sums import absolute_sums, every_token, token_sums
 from zsl.measurements.hdf5 import write_dataset
 from zsl.measurements.interference import interference
 from zsl.measurements.next_step import NextStep, along_update
@@ -238,7 +233,7 @@ def sampled_total(
     from ``settings.tokens`` of them."""
     tokens = every_token(input_ids)
     chosen = sample(len(tokens), settings.tokens, settings.seed)
-    s = token_sums(
+    s, shares = token_sums(
         model,
         input_ids,
         tokens[chosen],
@@ -247,7 +242,6 @@ def sampled_total(
         tile_bytes=tile_bytes(settings),
         untied=settings.untied,
     )
-    shares = outer_shares(model, input_ids, update, untied=settings.untied)
     return total_of(s.cpu().numpy(), chosen, shares.cpu().numpy())
 
 
