@@ -1,7 +1,6 @@
 # make all     make the environment if it is missing, then run the default experiment
 # make test    make it if it is missing, then run the tests
 # make check   formatting, lint, types
-# make bench   the quick benchmarks; writes benchmarks/results
 # CORES=n      cores to use; ARGS='…' is passed on to snakemake or pytest
 # PYTHON=…     a Python 3.11; without it the first of these that is one
 SHELL := /bin/bash
@@ -28,6 +27,7 @@ check: $(READY)
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 
+# The quick benchmarks, or those that ARGS names; writes benchmarks/results.
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
