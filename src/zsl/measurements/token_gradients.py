@@ -28,7 +28,12 @@ from zsl.config.schema import Run, TokenGradients
 from zsl.errors import MeasurementError
 from zsl.measurements.checkpoints import Measure
 from zsl.measurements.first_order import first_order
-from zsl.measurements.gradient_opposition import Opposition, write_opposition
+from zsl.measurements.gradient_opposition import (
+    Opposition,
+    mean_D,
+    opposition,
+    write_opposition,
+)
 from zsl.measurements.gradient_sums import absolute_sums, every_token, token_sums
 from zsl.measurements.hdf5 import write_dataset
 from zsl.measurements.interference import interference
@@ -159,6 +164,8 @@ def measure(
         _measure_exact(model, input_ids, update, settings, totals, known, group)
     else:
         _measure_sampled(model, input_ids, update, settings, known, group)
+    proxy = mean_D(opposition(model, input_ids, micro_batch_size))
+    _write(group, "D_proxy", proxy, "proxy (Eq. 4, A.3) of all but embedding weights, same tokens")
     _write(group, "C_uG", known.C_uG, C_UG_SUM)
     description = "destructive interference of the first-order changes of the losses (Eq. 22)"
     _write(group, "D_first_order", known.D_first_order, description)
