@@ -8,7 +8,7 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from zsl.cli import main
-from zsl.config.schema import CrossSection, SingleStep
+from zsl.config.measurements import CrossSection, SingleStep
 from zsl.measurements import gradient_opposition, single_step
 from zsl.measurements.token_losses import evaluate
 from zsl.training.checkpoint import load_model

@@ -23,7 +23,8 @@ from olmo.model import OLMo
 from torch import Tensor
 
 from zsl.config.load import load
-from zsl.config.schema import Measurements, Run
+from zsl.config.measurements import Measurements
+from zsl.config.schema import Run
 from zsl.errors import MeasurementError
 from zsl.files import read_json
 from zsl.measurements import (

@@ -163,10 +163,10 @@ def test_a_repetition_differs_in_its_seed_alone(values):
         "main-19k": ["main-19k_seed7"],
         "main-44k": ["main-44k_seed1", "main-44k_seed2"],
     }
-    for main, again in plan.seeds.items():
+    for id_of_main, again in plan.seeds.items():
         for id in again:
             seed = int(id.rsplit("seed")[-1])
-            assert plan.runs[id] == plan.runs[main].model_copy(update={"seed": seed})
+            assert plan.runs[id] == plan.runs[id_of_main].model_copy(update={"seed": seed})
             assert id not in plan.run_ids("main")
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from zsl import registry
 from zsl.config.schema import Experiment
+from zsl.registry.target import IMPORTED_KINDS
 
 RUN = {"model": {"d_model": 32}}
 IMPORTED = {"path": "published.json", "names": ["OLMo-1B", "OLMo-7B"]}
@@ -32,7 +33,7 @@ def test_a_target_has_a_module_with_its_contract(target):
     prefix = "fig" if target.kind == "figure" else "table"
     assert target.id in (f"{prefix}{target.number:02d}", f"{prefix}{target.number}")
     if target.published:
-        assert set(target.inputs) <= registry.IMPORTED_KINDS
+        assert set(target.inputs) <= IMPORTED_KINDS
 
 
 def test_reading_the_registry_imports_nothing_heavy():

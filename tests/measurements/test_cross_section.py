@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from zsl.config.schema import CrossSection
+from zsl.config.measurements import CrossSection
 from zsl.errors import MeasurementError
 from zsl.measurements import cross_section
 from zsl.measurements.chebyshev import chebyshev_points
@@ -133,10 +133,29 @@ def test_the_fine_grid_is_within_its_tolerance(model, random_update, input_ids, 
     nodes = chebyshev_points(11, 3 * line.norm)
     with line:
         at_nodes = line.section(nodes, input_ids, 5)
-        fine = fine_mean(line, nodes, at_nodes, 31, input_ids, 5)
+        fine = fine_mean(line, nodes, nodes, at_nodes, 31, input_ids, 5)
         direct = line.section(fine.alpha, input_ids, 5).mean(axis=(1, 2), dtype=np.float64)
     assert fine.method == ("interpolated" if scale == 1e-4 else "evaluated")
     np.testing.assert_allclose(fine.mean, direct, atol=cross_section.FINE_TOLERANCE)
+
+
+def test_structure_between_the_nodes_is_seen(model, random_update, input_ids, monkeypatch):
+    """A ripple that vanishes at every node shows at the places that are known besides."""
+    line = Line(model, random_update(model, scale=1e-4))
+    reach = 3 * line.norm
+    nodes = chebyshev_points(11, reach)
+    alpha = np.unique([*nodes, line.norm])
+
+    def losses(line, alpha, input_ids, size):
+        ripple = np.sin(10 * np.arccos(alpha / reach)) * 1e-3
+        return np.broadcast_to(ripple, (5, 11)).astype(np.float32)
+
+    monkeypatch.setattr(Line, "losses", losses)
+    known = line.section(alpha, input_ids, 5)
+    fine = fine_mean(line, nodes, alpha, known, 31, input_ids, 5)
+    assert fine.method == "evaluated"
+    truth = line.section(fine.alpha, input_ids, 5).mean(axis=(1, 2), dtype=np.float64)
+    np.testing.assert_array_equal(fine.mean, truth)
 
 
 @pytest.mark.parametrize("micro_batch_size", [1, 3, 5])

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from zsl.config.grids import Segment, checkpoint_name
-from zsl.config.schema import SingleStep
+from zsl.config.measurements import SingleStep
 from zsl.errors import MeasurementError
 from zsl.measurements import single_step
 from zsl.measurements.hdf5 import writing

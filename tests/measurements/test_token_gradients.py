@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from zsl.config.schema import TokenGradients
+from zsl.config.measurements import TokenGradients
 from zsl.errors import MeasurementError
 from zsl.measurements import token_gradients
 from zsl.measurements.gradient_opposition import EMBEDDINGS

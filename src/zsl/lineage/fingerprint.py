@@ -37,6 +37,7 @@ LEFT_OUT = {
 
 DECLARATIONS = {
     "zsl.config.base": "refuses unknown settings",
+    "zsl.config.measurements": "settings reach a job as parameters",
     "zsl.config.schema": "settings reach a job as parameters",
     "zsl.config.sources": "settings reach a job as parameters",
 }

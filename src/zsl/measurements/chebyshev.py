@@ -30,16 +30,22 @@ def interpolation_matrix(points: np.ndarray, at: np.ndarray) -> np.ndarray:
     return matrix
 
 
+LAST = 4
+"""Chebyshev coefficients whose absolute values are added up as the error."""
+
+
 def error_estimate(values: np.ndarray) -> np.ndarray:
     """Estimated error of the interpolant of ``values`` (points, ...) at Chebyshev points, (...).
 
-    The sum of the absolute values of its last two Chebyshev coefficients: for a function that
-    is smooth enough to be interpolated these exceed all that is left out.
+    The sum of the absolute values of its last coefficients: for a function that is smooth enough
+    to be interpolated these exceed all that is left out. Structure finer than the points may
+    hide from them, so values at other places, where there are some, say more.
     """
     n = len(values) - 1
     weights = np.ones(n + 1)
     weights[[0, -1]] = 0.5
     angles = np.pi * np.arange(n + 1) / n
-    last = np.stack([np.cos(k * angles) * weights for k in (n - 1, n)]) * 2 / n
-    last[1] /= 2
+    rows = [np.cos(k * angles) * weights for k in range(n + 1 - LAST, n + 1)]
+    last = np.stack(rows) * 2 / n
+    last[-1] /= 2
     return np.abs(np.tensordot(last, values[::-1], axes=1)).sum(axis=0)

@@ -18,7 +18,8 @@ import torch
 from olmo.model import OLMo
 from torch import Tensor
 
-from zsl.config.schema import CrossSection, Run
+from zsl.config.measurements import CrossSection
+from zsl.config.schema import Run
 from zsl.errors import MeasurementError
 from zsl.measurements.chebyshev import chebyshev_points, error_estimate, interpolation_matrix
 from zsl.measurements.checkpoints import Measure
@@ -83,22 +84,27 @@ class Fine:
 def fine_mean(
     line: Line,
     nodes: np.ndarray,
-    at_nodes: np.ndarray,
+    alpha: np.ndarray,
+    losses: np.ndarray,
     n: int,
     input_ids: Tensor,
     micro_batch_size: int,
 ) -> Fine:
     """The mean loss at ``n`` places over the range of the Chebyshev ``nodes``.
 
-    ``at_nodes`` (nodes, sequences, positions - 1) are the token losses there.
+    ``losses`` (alphas, sequences, positions - 1) are known at ``alpha``, the nodes among them;
+    what is known between the nodes shows how wrong the interpolant is.
     """
-    alpha = np.linspace(nodes[0], nodes[-1], n)
-    mean = at_nodes.mean(axis=(1, 2), dtype=np.float64)
-    error = float(error_estimate(mean))
+    at = np.linspace(nodes[0], nodes[-1], n)
+    mean = losses.mean(axis=(1, 2), dtype=np.float64)
+    known = mean[np.searchsorted(alpha, nodes)]
+    between = (alpha >= nodes[0]) & (alpha <= nodes[-1])
+    residual = interpolation_matrix(nodes, alpha[between]) @ known - mean[between]
+    error = max(float(error_estimate(known)), float(np.abs(residual).max()))
     if error <= FINE_TOLERANCE:
-        return Fine(alpha, interpolation_matrix(nodes, alpha) @ mean, error, "interpolated")
-    losses = line.section(alpha, input_ids, micro_batch_size)
-    return Fine(alpha, losses.mean(axis=(1, 2), dtype=np.float64), error, "evaluated")
+        return Fine(at, interpolation_matrix(nodes, at) @ known, error, "interpolated")
+    evaluated = line.section(at, input_ids, micro_batch_size)
+    return Fine(at, evaluated.mean(axis=(1, 2), dtype=np.float64), error, "evaluated")
 
 
 def sharpness(alpha: np.ndarray, losses: np.ndarray, window: float) -> float:
@@ -155,8 +161,9 @@ def measure(
         losses = line.section(alpha, input_ids, micro_batch_size)
         epsilon = settings.epsilon * line.norm
         nudged = line.losses(epsilon, input_ids, micro_batch_size)
-        at_nodes = losses[np.searchsorted(alpha, nodes)]
-        fine = fine_mean(line, nodes, at_nodes, settings.fine_points, input_ids, micro_batch_size)
+        fine = fine_mean(
+            line, nodes, alpha, losses, settings.fine_points, input_ids, micro_batch_size
+        )
     at_start = losses[np.searchsorted(alpha, 0.0)]
     change = np.subtract(losses[np.searchsorted(alpha, line.norm)], at_start, dtype=np.float64)
     forward = np.subtract(nudged, at_start, dtype=np.float64) / settings.epsilon

@@ -16,7 +16,8 @@ import torch
 from olmo.model import OLMo
 from torch import Tensor
 
-from zsl.config.schema import Run, SingleStep
+from zsl.config.measurements import SingleStep
+from zsl.config.schema import Run
 from zsl.measurements.checkpoints import Measure
 from zsl.measurements.hdf5 import write_dataset
 from zsl.measurements.interference import Interference, interference

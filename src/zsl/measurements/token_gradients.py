@@ -24,7 +24,8 @@ import torch.nn.functional as F
 from olmo.model import OLMo
 from torch import Tensor
 
-from zsl.config.schema import Run, TokenGradients
+from zsl.config.measurements import TokenGradients
+from zsl.config.schema import Run
 from zsl.errors import MeasurementError
 from zsl.measurements.checkpoints import Measure
 from zsl.measurements.first_order import first_order

@@ -1,0 +1,92 @@
+"""Settings of the measurements: what is measured on each checkpoint, and on how much text."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from zsl.config.base import Settings
+
+
+class GradientOpposition(Settings):
+    """Proxy gradient opposition (Eq. 4, A.3; Figs 4 and 12)."""
+
+    sequences: int | None = Field(default=None, ge=1)
+    """Measured on the first so many evaluation sequences; None: on all of them. Neither paper
+    nor code say on which text the authors measured it."""
+
+
+class TokenGradients(Settings):
+    """True per-token gradients (Eqs. 10, 16-30; Figs 7 and 14)."""
+
+    sequences: int = Field(default=8, ge=1)
+    """Measured on the first so many evaluation sequences."""
+    estimator: Literal["exact", "sampled"] = "exact"
+    """``sampled`` estimates C_g and C_ug from some tokens, with their error; D per coordinate is
+    biased in a sample and made in ``exact`` only."""
+    tokens: int = Field(default=256, ge=8)
+    """Tokens of a sample; unused when exact."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the sample; unused when exact."""
+    untied: bool = False
+    """Take input and output use of a tied embedding for two matrices, as the authors' Fig. 7."""
+    chunk: int = Field(default=16, ge=1)
+    """Tokens whose gradients are made together; changes speed and memory only."""
+    tile_mib: float = Field(default=1.0, gt=0)
+    """Largest piece of those gradients held at once; changes speed and memory only."""
+
+
+class SingleStep(Settings):
+    """One real optimizer step from each checkpoint (Figs 11 and 16)."""
+
+    batches: int = Field(default=5, ge=1)
+    """Training batches, one step from each: those at the data positions after the run's last
+    step, which no checkpoint has seen."""
+    variant: Literal["reloaded", "cumulative"] = "reloaded"
+    """``reloaded``: weights and optimizer are reloaded for every batch. ``cumulative``, as the
+    authors: the optimizer is, the weights go on; bfloat16 weights and moments, no clipping."""
+
+
+class CrossSection(Settings):
+    """Loss along the next update (Figs 8-10 and 18-21), on the first training batch that no
+    checkpoint has seen."""
+
+    sequences: int = Field(default=32, ge=1)
+    """Measured on the first so many evaluation sequences."""
+    span: float = Field(default=10.0, gt=0)
+    """Largest abs(alpha), in Euclidean norm of the parameters."""
+    points: int = Field(default=21, ge=5)
+    """Evenly spaced alphas over [-span, span]; odd, so that 0 is among them."""
+    nodes: int = Field(default=11, ge=5)
+    """Chebyshev points within three update norms of 0 (at most the span); odd."""
+    fine_points: int = Field(default=101, ge=3)
+    """Evenly spaced alphas between them for the mean loss, interpolated where that is accurate."""
+    epsilon: float = Field(default=1e-2, gt=0)
+    """Step of the forward difference, in update norms."""
+    sharpness_window: float = Field(default=10.0, gt=0)
+    """The quadratic is fitted for abs(alpha) up to this, at most the span."""
+
+    @model_validator(mode="after")
+    def _zero_is_a_point(self) -> CrossSection:
+        for name in ("points", "nodes"):
+            if getattr(self, name) % 2 == 0:
+                raise ValueError(f"{name}: {getattr(self, name)} leaves out alpha = 0; odd needed")
+        return self
+
+
+class Measurements(Settings):
+    """What is measured on each checkpoint, and how the files are cut."""
+
+    block: Literal["checkpoint", "segment"] = "checkpoint"
+    """One HDF5 file per checkpoint (cluster) or per segment (laptop)."""
+    micro_batch_size: int = Field(default=32, ge=1)
+    """Evaluation sequences per forward pass; changes speed and memory only."""
+    gradient_opposition: GradientOpposition = GradientOpposition()
+    """Proxy gradient opposition."""
+    token_gradients: TokenGradients = TokenGradients()
+    """True per-token gradients."""
+    single_step: SingleStep = SingleStep()
+    """One optimizer step."""
+    cross_section: CrossSection = CrossSection()
+    """Loss along the next update."""
