@@ -18,9 +18,10 @@ def lsma(steps: np.ndarray, losses: np.ndarray, k: float) -> np.ndarray:
         raise ValueError(f"steps {steps.shape} and losses {losses.shape} must be equal vectors")
     if steps[0] < 1 or (np.diff(steps) < 0).any():
         raise ValueError("steps must ascend from 1 or later")
-    start = np.maximum(1, np.floor(steps / k)).astype(np.int64)
-    first = np.searchsorted(steps, start, side="left")
-    after = np.searchsorted(steps, steps, side="right")
+    before_window = np.maximum(1, (steps / k).astype(np.int64)) - 1
+    # How many of the steps are at most 0, 1, 2...
+    up_to = np.bincount(steps).cumsum()
+    first, after = up_to[before_window], up_to[steps]
     # Subtracting the mean keeps the cumulative sum small, and so its rounding.
     mean = losses.mean()
     sums = np.concatenate([[0.0], np.cumsum(losses - mean)])
