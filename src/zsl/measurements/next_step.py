@@ -25,7 +25,7 @@ from zsl.training.checkpoint import load_checkpoint, load_weights
 from zsl.training.model import learning_rate, make_optimizer, make_scheduler
 from zsl.training.order import batch_indices
 from zsl.training.parallel import Processes
-from zsl.training.step import train_step, wrap
+from zsl.training.step import StepResult, train_step, wrap
 
 Weights = dict[str, Tensor]
 """Tensors by the names of the weights, of their shapes."""
@@ -89,22 +89,20 @@ class NextStep:
                     gradient[name] = parameter.grad.detach()
 
         handle = self.optimizer.register_step_pre_hook(keep)
-        rate = learning_rate(self.run, self._scheduler, t + 1)
         try:
-            made = train_step(
-                self._module,
-                self.optimizer,
-                input_ids,
-                self.run,
-                self._group,
-                learning_rate=rate,
-            )
+            made = self.train(input_ids, learning_rate(self.run, self._scheduler, t + 1))
         finally:
             handle.remove()
         update = difference(before, copy_of(self.model))
         if not all(change.isfinite().all() for change in update.values()):
             raise MeasurementError(f"the update of step {t + 1} is not finite")
         return Step(update, gradient, float(made.grad_norm))
+
+    def train(self, input_ids: Tensor, rate: float) -> StepResult:
+        """One training step at a rate of one's own."""
+        return train_step(
+            self._module, self.optimizer, input_ids, self.run, self._group, learning_rate=rate
+        )
 
     def update(self, folder: Path, input_ids: Tensor) -> Weights:
         """The update of the step after a checkpoint; leaves the model at the checkpoint."""
