@@ -8,7 +8,7 @@ from olmo.config import ActivationType, BlockType, LayerNormType
 from olmo.model import OLMo
 
 from zsl.errors import MeasurementError
-from zsl.measurements import prefix_backward
+from zsl.measurements import attention_backward, prefix_backward
 from zsl.measurements.gradient_sums import absolute_sums, every_token, token_sums
 from zsl.training.model import build_model, model_config
 
@@ -146,6 +146,13 @@ def test_neither_order_nor_threads_matter(wide, input_ids):
 def test_logits_may_come_in_several_pieces(wide, input_ids, monkeypatch):
     whole = absolute_sums(wide, input_ids, chunk=4, tile_bytes=1000)
     monkeypatch.setattr(prefix_backward, "LOGIT_BYTES", 3 * 24 * 8)
+    assert distance(absolute_sums(wide, input_ids, chunk=4, tile_bytes=1000), whole) <= 1e-10
+
+
+@pytest.mark.parametrize("keys", [1, 5])
+def test_keys_may_come_in_several_pieces(wide, input_ids, monkeypatch, keys):
+    whole = absolute_sums(wide, input_ids, chunk=4, tile_bytes=1000)
+    monkeypatch.setattr(attention_backward, "KEYS", keys)
     assert distance(absolute_sums(wide, input_ids, chunk=4, tile_bytes=1000), whole) <= 1e-10
 
 
