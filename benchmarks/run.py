@@ -17,7 +17,10 @@ from typing import Any
 from zsl.files import write_json, write_text
 
 HERE = Path(__file__).parent
-QUICK = ("lsma", "bnsl", "proxy", "tokenising", "jvp", "cross_section", "plan")
+QUICK = (
+    *("lsma", "bnsl", "proxy", "tokenising", "jvp", "cross_section"),
+    *("exact_gradients", "sampling", "plan"),
+)
 COLUMNS = ("what", "ratio", "quartiles", "unit", "target", "met", "agreement", "note")
 
 
