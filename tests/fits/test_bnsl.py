@@ -9,7 +9,7 @@ from scipy.optimize import curve_fit, minimize
 
 import zsl.tables
 from zsl.errors import FitError
-from zsl.fits.bnsl import NAMES, fit_bnsl
+from zsl.fits.bnsl import F_RANGE, NAMES, fit_bnsl
 from zsl.fits.result import fit_curve
 
 PAPER = Path(zsl.tables.__file__).parent / "paper"
@@ -80,6 +80,42 @@ def test_no_other_start_finds_a_better_fit():
             assert np.sqrt(other.fun) * (1 + 1e-6) >= fit.RSLE
 
 
+def least_error(t, y, log_d_1, f_1):
+    """Root mean squared error of the best (log b, c_0, c_1), by solving for them."""
+    x = np.log(t)
+    design = np.column_stack([np.ones_like(x), x, np.logaddexp(0, (x - log_d_1) / f_1)])
+    residuals = np.log(y) - design @ np.linalg.lstsq(design, np.log(y), rcond=None)[0]
+    return np.sqrt((residuals**2).mean())
+
+
+@pytest.mark.parametrize(
+    ("truth", "frequency", "phase"), [(TRUTHS[0], 3, 0), (TRUTHS[1], 2, 4.71), (TRUTHS[2], 3, 4.71)]
+)
+def test_a_misfit_that_is_no_noise_is_searched_to_its_minimum(truth, frequency, phase):
+    """Smoothed curves have one, and steps that ignore its curvature swing around the minimum."""
+    t = steps().astype(float)
+    misfit = 0.03 * np.sin(frequency * np.log(t) + phase)
+    y = equation_1(t, *truth) * np.exp(misfit)
+    fit = fit_bnsl(t, y)
+    best = minimize(
+        lambda p: least_error(t, y, *p),
+        [fit.log_d_1, fit.f_1],
+        method="Nelder-Mead",
+        options={"maxfev": 4000, "xatol": 1e-10, "fatol": 1e-16},
+    )
+    assert pytest.approx(best.fun, rel=1e-10) == fit.RSLE
+    np.testing.assert_allclose([fit.log_d_1, fit.f_1], best.x, rtol=1e-5)
+
+
+def test_at_the_edge_of_the_range_of_f_1_the_break_is_still_the_best():
+    t = steps().astype(float)
+    y = np.exp(np.log(t) ** 2 * -0.004 + 2)
+    fit = fit_bnsl(t, y)
+    assert fit.f_1 == pytest.approx(F_RANGE[1])
+    scan = [least_error(t, y, log_d, fit.f_1) for log_d in np.linspace(8, 10, 2001)]
+    assert pytest.approx(min(scan), rel=1e-6) == fit.RSLE
+
+
 def test_deceleration_measurements_follow_from_the_segments():
     """L_d, t_d: where the asymptotes of Eq. 1 meet; Eq. 2 is the second asymptote."""
     truth = TRUTHS[0]
@@ -114,6 +150,7 @@ def test_a_curve_without_a_break_is_said_to_have_none():
     ("t", "y", "message"),
     [
         ([1, 2, 3], [3.0, 2.0, 1.0], "3 points cannot be fitted"),
+        ([1, 2, 3, 4, 5, 5], [3.0, 2.0, 1.0, 1.0, 1.0, 1.0], "5 points cannot be fitted"),
         ([1, 2, 3, 4, 5, 6], [3.0, 2.0, 1.0, 1.0, 0.0, 1.0], "loss 0.0 at point 4"),
         ([0, 2, 3, 4, 5, 6], [3.0, 2.0, 1.0, 1.0, 1.0, 1.0], "step 0.0 at point 0"),
         ([1, 2, 3, 4, 5, 6], [3.0, np.nan, 1.0, 1.0, 1.0, 1.0], "loss nan at point 1"),

@@ -1,16 +1,18 @@
 """One-break broken neural scaling laws fitted to loss curves (Eqs. 1 and 2; A.2).
 
-With a = 0 and x = log t, Eq. 1 is log L = log b - c_0 x - c_1 f_1 log(1 + exp((x - log d_1) /
-f_1)). Given (log d_1, f_1) it is linear in (log b, c_0, c_1), so only those two are searched
-(variable projection), and the start comes from a grid instead of a guess.
+With a = 0 and x = log t, Eq. 1 is log L = log b - c_0 x - c_1 f_1 log(1 + exp(z)) with
+z = (x - log d_1) / f_1. Given (log d_1, f_1) it is linear in (log b, c_0, c_1), so only those
+two are searched (variable projection), and the start comes from a grid instead of a guess.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import least_squares
+from scipy.ndimage import minimum_filter
+from scipy.special import expit
 
 from zsl.errors import FitError
 
@@ -23,7 +25,14 @@ segments cannot be told apart and the parameters run away."""
 
 GRID_F = np.exp(np.linspace(np.log(0.03), np.log(1.5), 8))
 GRID_D = 24
+GRID_POINTS = 48
+"""At most as many means of neighbouring points are enough to find starts."""
 STARTS = 3
+OFFSET = 1e-8
+"""A search ends when the part of the residuals that (log d_1, f_1) could still take away is
+smaller than them by this factor: the parameters are then within about OFFSET sqrt(n) of their
+standard errors from the minimum."""
+UPPER = np.triu(np.ones((6, 6)))
 
 
 @dataclass(frozen=True)
@@ -82,8 +91,46 @@ class Bnsl:
 
     def log_loss(self, steps: np.ndarray) -> np.ndarray:
         """log L at ``steps``, of the same shape."""
-        design = _design(np.log(steps), self.log_d_1, self.f_1)
-        return design @ np.array([np.log(self.b), self.c_0, self.c_1])
+        one, x, broken, _, _ = _design(np.log(steps), self.log_d_1, self.f_1)
+        return np.log(self.b) * one + self.c_0 * x + self.c_1 * broken
+
+
+@dataclass(frozen=True)
+class _Point:
+    """The best curve of one (log d_1, f_1).
+
+    ``r`` (6, 6) is the triangular factor of a QR of the design's five columns and log L. An
+    orthogonal rotation keeps lengths, so it stands for all points: its first three rows solve
+    for the linear parameters, the others are what these leave of the derivatives and of log L.
+    """
+
+    log_d: float
+    f: float
+    r: np.ndarray
+
+    @property
+    def linear(self) -> np.ndarray:
+        """(log b, c_0, c_1)."""
+        return np.linalg.solve(self.r[:3, :3], self.r[:3, 5])
+
+    @property
+    def error(self) -> float:
+        """Sum of squared residuals."""
+        return float(self.r[3:, 5] @ self.r[3:, 5])
+
+    @property
+    def slopes(self) -> np.ndarray:
+        """Derivatives by (log d_1, log f_1) less what the linear parameters can follow, (2, 2).
+
+        Kaufman's approximation: that of the curve at fixed linear parameters.
+        """
+        c_1 = self.r[2, 5] / self.r[2, 2]
+        return c_1 * self.r[3:5, 3:5]
+
+    @property
+    def residual(self) -> np.ndarray:
+        """The part of the residuals along ``slopes``, (2,)."""
+        return self.r[3:5, 5]
 
 
 def fit_bnsl(steps: np.ndarray, losses: np.ndarray) -> Bnsl:
@@ -95,15 +142,26 @@ def fit_bnsl(steps: np.ndarray, losses: np.ndarray) -> Bnsl:
     losses = np.asarray(losses, dtype=np.float64)
     _check(steps, losses)
     x, y = np.log(steps), np.log(losses)
-    fits = [_refine(x, y, *start) for start in _starts(x, y)]
-    _, log_d, f = min(fits)
-    return _polish(x, y, log_d, f)
+    best = min((_descend(x, y, *start) for start in _starts(x, y)), key=lambda at: at.error)
+    log_b, c_0, c_1 = best.linear.tolist()
+    return Bnsl(
+        b=float(np.exp(log_b)),
+        c_0=c_0,
+        c_1=c_1,
+        log_d_1=best.log_d,
+        f_1=best.f,
+        covariance=_covariance(best, len(x)),
+        RSLE=float(np.sqrt(best.error / len(x))),
+        n_points=len(x),
+        break_inside=_inside(x, best.log_d, best.f),
+    )
 
 
 def _check(steps: np.ndarray, losses: np.ndarray) -> None:
-    if len(steps) <= len(NAMES):
+    distinct = len(np.unique(steps))
+    if distinct <= len(NAMES):
         raise FitError(
-            f"{len(steps)} points cannot be fitted with {len(NAMES)} parameters; lower the cut "
+            f"{distinct} points cannot be fitted with {len(NAMES)} parameters; lower the cut "
             "(fits.cut) or train longer"
         )
     for name, values in (("step", steps), ("loss", losses)):
@@ -112,117 +170,93 @@ def _check(steps: np.ndarray, losses: np.ndarray) -> None:
             raise FitError(f"{name} {values[bad][0]} at point {bad.argmax()} has no logarithm")
 
 
-def _design(x: np.ndarray, log_d: float, f: float) -> np.ndarray:
-    """Columns that multiply (log b, c_0, c_1), (n, 3)."""
-    return np.column_stack([np.ones_like(x), -x, -f * np.logaddexp(0.0, (x - log_d) / f)])
+def _softplus(z: np.ndarray) -> np.ndarray:
+    """log(1 + exp(z)) without overflow."""
+    return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
 
 
-def _project(x: np.ndarray, y: np.ndarray, log_d: float, f: float) -> tuple[np.ndarray, np.ndarray]:
-    """Best (log b, c_0, c_1) at (log d_1, f_1), and the residuals (n,)."""
-    design = _design(x, log_d, f)
-    linear = np.linalg.lstsq(design, y, rcond=None)[0]
-    return linear, y - design @ linear
+def _design(x: np.ndarray, log_d: float, f: float) -> list[np.ndarray]:
+    """What multiplies log b, c_0 and c_1, and the derivatives of the third of them by log d_1
+    and by log f_1, (n,) each."""
+    z = (x - log_d) / f
+    softplus, sigmoid = _softplus(z), expit(z)
+    return [np.ones_like(x), -x, -f * softplus, sigmoid, f * (z * sigmoid - softplus)]
 
 
 def _starts(x: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:
-    """The best few local minima of the projected error over a grid of (log d_1, f_1)."""
+    """The best few local minima of the error over a grid of (log d_1, f_1)."""
+    size = math.ceil(len(x) / GRID_POINTS)
+    groups = len(x) // size
+    x, y = (values[: groups * size].reshape(groups, size).mean(1) for values in (x, y))
     grid_d = np.linspace(x[0], x[-1], GRID_D + 2)[1:-1]
-    error = np.array([[(_project(x, y, d, f)[1] ** 2).sum() for f in GRID_F] for d in grid_d])
-    padded = np.pad(error, 1, constant_values=np.inf)
-    neighbours = [
-        padded[1 + i : 1 + i + len(grid_d), 1 + j : 1 + j + len(GRID_F)]
-        for i in (-1, 0, 1)
-        for j in (-1, 0, 1)
-        if (i, j) != (0, 0)
-    ]
-    minima = np.argwhere((error <= np.array(neighbours)).all(axis=0))
+    error = _grid_errors(x, y, grid_d)
+    minima = np.argwhere(error == minimum_filter(error, size=3, mode="nearest"))
     best = sorted(minima.tolist(), key=lambda at: error[tuple(at)])[:STARTS]
     return [(float(grid_d[i]), float(GRID_F[j])) for i, j in best]
 
 
-def _refine(x: np.ndarray, y: np.ndarray, log_d: float, f: float) -> tuple[float, float, float]:
-    """Levenberg-Marquardt over (log d_1, log f_1): (squared error, log d_1, f_1)."""
-
-    low = np.array([x[0], np.log(F_RANGE[0])])
-    high = np.array([x[-1], np.log(F_RANGE[1])])
-
-    def residuals(p: np.ndarray) -> np.ndarray:
-        d, log_f = np.clip(p, low, high)
-        return _project(x, y, d, np.exp(log_f))[1]
-
-    def jacobian(p: np.ndarray) -> np.ndarray:
-        # Kaufman's approximation: the change of the design at fixed linear parameters, less
-        # what the linear parameters can follow.
-        d, f = np.clip(p, low, high)[0], np.exp(np.clip(p, low, high)[1])
-        design = _design(x, d, f)
-        c_1 = np.linalg.lstsq(design, y, rcond=None)[0][2]
-        q = np.linalg.qr(design)[0]
-        change = c_1 * np.column_stack([_by_d(x, d, f), f * _by_f(x, d, f)])
-        return change - q @ (q.T @ change)
-
-    start = np.array([log_d, np.log(f)])
-    found = least_squares(residuals, start, jacobian, method="lm", max_nfev=200)
-    best = np.clip(found.x, low, high)
-    return 2 * float(found.cost), float(best[0]), float(np.exp(best[1]))
+def _grid_errors(x: np.ndarray, y: np.ndarray, grid_d: np.ndarray) -> np.ndarray:
+    """Squared error of the best line with a break, (GRID_D, len(GRID_F)), less a constant."""
+    z = (x - grid_d[:, None, None]) / GRID_F[:, None]
+    breaks = _softplus(z).reshape(-1, len(x))
+    line, _ = np.linalg.qr(np.column_stack([np.ones_like(x), x]))
+    # What a line leaves of the curve, and of each break: one more regressor.
+    y = y - line @ (line.T @ y)
+    breaks -= (breaks @ line) @ line.T
+    explained = (breaks @ y) ** 2 / np.einsum("ij,ij->i", breaks, breaks)
+    return -explained.reshape(len(grid_d), len(GRID_F))
 
 
-def _by_d(x: np.ndarray, log_d: float, f: float) -> np.ndarray:
-    """Derivative of f log(1 + exp(z)) by log d_1, z = (x - log d_1) / f: -sigmoid(z)."""
-    return -_sigmoid((x - log_d) / f)
+def _at(x: np.ndarray, y: np.ndarray, log_d: float, f: float) -> _Point:
+    columns = np.array([*_design(x, log_d, f), y]).T
+    # Below the diagonal "raw" leaves other things; mode "r" takes half its time to clear them.
+    raw, _ = np.linalg.qr(columns, mode="raw")
+    return _Point(log_d, f, UPPER * raw.T[:6])
 
 
-def _by_f(x: np.ndarray, log_d: float, f: float) -> np.ndarray:
-    """Derivative of f log(1 + exp(z)) by f: log(1 + exp(z)) - z sigmoid(z)."""
-    z = (x - log_d) / f
-    return np.logaddexp(0.0, z) - z * _sigmoid(z)
+def _descend(x: np.ndarray, y: np.ndarray, log_d: float, f: float) -> _Point:
+    """Levenberg-Marquardt over (log d_1, log f_1) from a start, damped by Nielsen's rule."""
+    low, high = np.array([[x[0], x[-1]], np.log(F_RANGE)]).T
 
+    def within(p: np.ndarray) -> np.ndarray:
+        return np.minimum(np.maximum(p, low), high)
 
-def _sigmoid(z: np.ndarray) -> np.ndarray:
-    return np.exp(-np.logaddexp(0.0, -z))
-
-
-def _polish(x: np.ndarray, y: np.ndarray, log_d: float, f: float) -> Bnsl:
-    """Gauss-Newton in all five parameters to rounding, and the covariance there."""
-    linear, _ = _project(x, y, log_d, f)
-    p = np.array([*linear, log_d, f])
-    for _ in range(50):
-        jacobian, residual = _full(x, y, p)
-        step = np.linalg.lstsq(jacobian, residual, rcond=None)[0]
-        moved = p + step
-        if not _inside(x, *moved[3:]) or (_full(x, y, moved)[1] ** 2).sum() > (residual**2).sum():
+    p, at = np.array([log_d, np.log(f)]), _at(x, y, log_d, f)
+    damping, growth = 1e-3, 2.0
+    for _ in range(100):
+        # What is at its bound and would go beyond stays there.
+        held = within(p + at.slopes.T @ at.residual) == p
+        slopes = at.slopes * ~held
+        downhill = slopes.T @ at.residual
+        normal = slopes.T @ slopes
+        # Not singular where a direction is held, or none changes the curve (c_1 = 0).
+        regular = damping * normal.diagonal() + held + 1e-300
+        step = np.linalg.solve(normal + np.diag(regular), downhill)
+        promised = downhill @ step
+        if promised <= OFFSET**2 * at.error:
             break
-        p = moved
-        if np.abs(step).max() < 1e-13 * np.abs(p).max():
-            break
-    jacobian, residual = _full(x, y, p)
-    b = float(np.exp(p[0]))
-    in_b = jacobian.copy()
-    in_b[:, 0] /= b
-    error = float((residual**2).sum())
-    _, s, vt = np.linalg.svd(in_b, full_matrices=False)
-    covariance = (vt.T / s**2) @ vt * (error / (len(x) - len(p)))
-    return Bnsl(
-        b=b,
-        c_0=float(p[1]),
-        c_1=float(p[2]),
-        log_d_1=float(p[3]),
-        f_1=float(p[4]),
-        covariance=covariance,
-        RSLE=float(np.sqrt(error / len(x))),
-        n_points=len(x),
-        break_inside=_inside(x, float(p[3]), float(p[4])),
-    )
+        moved = within(p + step)
+        there = _at(x, y, float(moved[0]), float(np.exp(moved[1])))
+        # Nearer to the minimum errors differ by rounding, and damping stays as it is.
+        if promised > 1e-12 * at.error:
+            gain = (at.error - there.error) / promised
+            if gain <= 0:
+                damping, growth = damping * growth, 2 * growth
+                continue
+            damping, growth = damping * max(1 / 3, 1 - (2 * gain - 1) ** 3), 2.0
+        p, at = moved, there
+    return at
+
+
+def _covariance(at: _Point, n: int) -> np.ndarray:
+    """Of the parameters in the order of ``NAMES``, (5, 5)."""
+    log_b, _, c_1 = at.linear
+    jacobian = at.r[:5, :5] * [np.exp(-log_b), 1, 1, c_1, c_1 / at.f]
+    _, s, vt = np.linalg.svd(jacobian)
+    return (vt.T / s**2) @ vt * (at.error / (n - len(NAMES)))
 
 
 def _inside(x: np.ndarray, log_d: float, f: float) -> bool:
     """Whether the break is within the search range and not just at its edge."""
     low, high = F_RANGE[0] * 1.01, F_RANGE[1] / 1.01
     return bool(x[0] < log_d < x[-1] and low < f < high)
-
-
-def _full(x: np.ndarray, y: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Jacobian (n, 5) of the model in (log b, c_0, c_1, log d_1, f_1), and residuals (n,)."""
-    _, _, c_1, log_d, f = p
-    design = _design(x, log_d, f)
-    nonlinear = -c_1 * np.column_stack([_by_d(x, log_d, f), _by_f(x, log_d, f)])
-    return np.column_stack([design, nonlinear]), y - design @ p[:3]
