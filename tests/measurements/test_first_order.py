@@ -1,5 +1,9 @@
+from dataclasses import replace
+
 import pytest
 import torch
+from olmo.config import LayerNormType
+from olmo.model import OLMo
 
 from zsl.errors import MeasurementError
 from zsl.measurements import first_order as module
@@ -8,16 +12,31 @@ from zsl.training.model import build_model
 from zsl.training.step import token_losses
 
 TIED = {"d_model": 8, "n_layers": 2, "n_heads": 2}
-MODELS = [
-    TIED,
-    {**TIED, "weight_tying": False},
-    {**TIED, "n_layers": 1, "rope": False, "mlp_ratio": 4, "activation": "gelu"},
-]
+MODELS = {
+    "tied": TIED,
+    "untied": {**TIED, "weight_tying": False},
+    "gpt2": {**TIED, "n_layers": 1, "rope": False, "mlp_ratio": 4, "activation": "gelu"},
+}
 
 
-@pytest.fixture(params=MODELS, ids=["tied", "untied", "gpt2"])
-def model(request, make_run, tokenizer):
-    return build_model(make_run(model=request.param), tokenizer).eval()
+def fail(*_):
+    raise MeasurementError("not this way")
+
+
+@pytest.fixture(params=[*MODELS, *(f"{name}, forward mode" for name in MODELS), "other"])
+def model(request, make_run, tokenizer, monkeypatch):
+    """The models that are trained here, both ways, and one with all that these have not."""
+    name, _, forward_mode = request.param.partition(", ")
+    other = name == "other"
+    # The other way fails, so that each is known to be taken.
+    way = "check_architecture" if forward_mode else "hidden_states" if other else "_forward_mode"
+    monkeypatch.setattr(module, way, fail)
+    model = build_model(make_run(model=MODELS.get(name, TIED)), tokenizer)
+    if other:
+        torch.manual_seed(0)
+        settings = {"layer_norm_type": LayerNormType.default, "layer_norm_with_affine": True}
+        model = OLMo(replace(model.config, include_bias=True, n_kv_heads=1, **settings))
+    return model.eval()
 
 
 def along(model, update, steps, input_ids):

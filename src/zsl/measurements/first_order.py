@@ -1,7 +1,7 @@
 """First-order change of every token's loss along an update (Eqs. 7 and 19).
 
-All of them come from one forward pass in forward mode: the tangent of the final hidden states
-h along the update, dh, gives
+All of them come from one forward pass that carries tangents along: that of the final hidden
+states h along the update, dh, gives
 
     dl_i = (e_i W) . dh_i + (e_i dW) . h_i,    e_i = softmax(logits_i) - onehot(target_i)
 
@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from zsl.errors import MeasurementError
+from zsl.measurements.saved_forward import check_architecture
+from zsl.measurements.tangents import hidden_states
 
 ROWS = 1024
 """Predictions whose logits are held at once."""
@@ -72,6 +74,17 @@ def _hidden_states(
     model: OLMo, input_ids: Tensor, update: Mapping[str, Tensor]
 ) -> tuple[Tensor, Tensor]:
     """Final hidden states and their tangents along ``update``, (sequences, positions, width)."""
+    try:
+        check_architecture(model)
+    except MeasurementError:
+        return _forward_mode(model, input_ids, update)
+    return hidden_states(model, input_ids, update)
+
+
+def _forward_mode(
+    model: OLMo, input_ids: Tensor, update: Mapping[str, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """The same for any OLMo, by torch's forward mode."""
     last: list[Tensor] = []
     blocks = cast(nn.ModuleList, model.transformer.blocks)
     handle = blocks[-1].register_forward_hook(lambda _, __, output: last.append(output[0]))
@@ -84,7 +97,13 @@ def _hidden_states(
             }
             torch.func.functional_call(model, duals, (input_ids,), {"last_logits_only": True})
             final = cast(nn.Module, model.transformer.ln_f)
-            hidden, tangent = forward_ad.unpack_dual(final(last[0]))
+            # The model's own call saw the last position only.
+            of_final = {
+                name: duals[f"transformer.ln_f.{name}"] for name, _ in final.named_parameters()
+            }
+            hidden, tangent = forward_ad.unpack_dual(
+                torch.func.functional_call(final, of_final, (last[0],))
+            )
     finally:
         handle.remove()
     assert tangent is not None
