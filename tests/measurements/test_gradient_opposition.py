@@ -107,6 +107,17 @@ def test_neither_micro_batch_nor_order_matters(make_run, tokenizer, tokens):
             torch.testing.assert_close(other[name].absolute, sums.absolute, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("tile", [1, 7])
+def test_tiles_change_nothing(make_run, tokenizer, tokens, monkeypatch, tile):
+    model = build_model(make_run(), tokenizer).double()
+    input_ids = torch.from_numpy(tokens.batch(np.arange(3)))
+    whole = gradient_opposition.opposition(model, input_ids, 3)
+    monkeypatch.setattr(gradient_opposition, "TILE", tile)
+    tiled = gradient_opposition.opposition(model, input_ids, 3)
+    for name, sums in whole.items():
+        torch.testing.assert_close(tiled[name].absolute, sums.absolute, rtol=1e-12, atol=1e-15)
+
+
 def test_the_model_is_left_as_it_was(make_run, tokenizer, tokens):
     model = build_model(make_run(), tokenizer)
     before = {name: value.clone() for name, value in model.state_dict().items()}

@@ -30,6 +30,10 @@ EMBEDDINGS = ("transformer.wte.weight", "transformer.wpe.weight", "transformer.f
 """Weights that read or write the vocabulary or the position: reported apart (A.3)."""
 
 
+TILE = 2048
+"""Columns of a gradient whose absolute values are held at once."""
+
+
 @dataclass(frozen=True)
 class Opposition:
     """Sums over positions of the proxy gradients of one weight, each of the weight's shape."""
@@ -98,7 +102,12 @@ def _add_outer_products(total: Tensor, x: Tensor, y: Tensor) -> None:
     x = x.detach()
 
     def add(gradient: Tensor) -> None:
-        total.addmm_(gradient.flatten(0, -2).abs().T, x.flatten(0, -2).abs())
+        rows, of_x = gradient.flatten(0, -2), x.flatten(0, -2).abs()
+        buffer = rows.new_empty(len(rows), min(TILE, rows.shape[1]))
+        # A copy of all absolute values would not fit a cache when y are logits.
+        for tile, sums in zip(rows.split(TILE, dim=1), total.split(TILE), strict=True):
+            absolute = buffer[:, : tile.shape[1]]
+            sums.addmm_(torch.abs(tile, out=absolute).T, of_x)
 
     y.register_hook(add)
 
