@@ -87,6 +87,23 @@ def test_first_order_and_forward_difference_agree(model, update, input_ids, tmp_
     assert slope * got["update_norm"] == pytest.approx(exact.mean(), rel=0.02)
 
 
+def test_scalars_are_those_of_the_step_and_of_its_approximations(
+    model, random_update, input_ids, tmp_path
+):
+    got = measured(model, random_update(model, scale=3e-2), input_ids, tmp_path)
+    at = dict(zip(got["alpha"], got["cross_section"].astype(np.float64), strict=True))
+    change = at[got["update_norm"]] - at[0.0]
+    exact, forward = got["first_order_delta_loss"], got["finite_difference_delta_loss"]
+    for name, approximation in (("r_jvp", exact), ("r_fd", forward)):
+        truth = np.corrcoef(change.ravel(), approximation.ravel())[0, 1]
+        assert got[name] == pytest.approx(truth, abs=1e-6)
+    assert got["r_jvp"] != got["r_fd"]
+    for name, values in (("D", change), ("D_first_order", exact)):
+        truth = 1 - abs(values.sum(dtype=np.float64)) / np.abs(values).sum(dtype=np.float64)
+        assert got[name] == pytest.approx(truth, rel=1e-4)
+    assert got["D"] != pytest.approx(got["D_first_order"], rel=1e-3)
+
+
 def test_correlation_is_one_for_a_small_step(model, random_update, input_ids, tmp_path):
     small = measured(model, random_update(model, scale=1e-5), input_ids, tmp_path)
     large = measured(model, random_update(model, scale=3e-1), input_ids, tmp_path)
