@@ -5,10 +5,11 @@ import torch
 from olmo.config import LayerNormType
 from olmo.model import OLMo
 
+from zsl.config.schema import Model
 from zsl.errors import MeasurementError
 from zsl.measurements import first_order as module
 from zsl.measurements.first_order import first_order
-from zsl.training.model import build_model
+from zsl.training.model import build_model, model_config
 from zsl.training.step import token_losses
 
 TIED = {"d_model": 8, "n_layers": 2, "n_heads": 2}
@@ -118,3 +119,14 @@ def test_weights_that_are_not_finite_are_an_error(model, input_ids, random_updat
         model.transformer.wte.weight[0, 0] = float("nan")
     with pytest.raises(MeasurementError, match="not finite"):
         first_order(model, input_ids, update, 5)
+
+
+@pytest.mark.parametrize("setting", ["scale_logits", "include_bias"])
+def test_logits_that_are_more_than_a_product_are_refused(make_run, tokenizer, setting):
+    config = model_config(
+        Model(d_model=8, n_layers=1, n_heads=2, weight_tying=False), 12, tokenizer
+    )
+    setattr(config, setting, True)
+    other = OLMo(config).eval()
+    with pytest.raises(MeasurementError, match=setting):
+        first_order(other, torch.zeros(1, 4, dtype=torch.long), {}, 1)

@@ -35,8 +35,10 @@ def first_order(
 
     ``update`` maps the names of the weights to tensors of their shapes; the predictions are
     those of ``input_ids`` (sequences, positions). Returns (sequences, positions - 1) float64.
-    Raises MeasurementError when a change is not finite.
+    Raises MeasurementError when a change is not finite, and for models whose logits are more than
+    hidden states times the unembedding.
     """
+    _check_logits(model)
     parts = [
         _first_order(model, micro_batch, update)
         for micro_batch in input_ids.split(micro_batch_size)
@@ -45,6 +47,17 @@ def first_order(
     if not changes.isfinite().all():
         raise MeasurementError("the first-order change of a token's loss is not finite")
     return changes
+
+
+def _check_logits(model: OLMo) -> None:
+    wrong = "scale_logits" if model.config.scale_logits else None
+    if "transformer.ff_out.bias" in dict(model.named_parameters()):
+        wrong = "include_bias, untied"
+    if wrong:
+        raise MeasurementError(
+            f"first-order changes of a model with {wrong} are not implemented: its logits are not "
+            "its final hidden states times the unembedding alone"
+        )
 
 
 def _first_order(model: OLMo, input_ids: Tensor, update: Mapping[str, Tensor]) -> Tensor:
