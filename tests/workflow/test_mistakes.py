@@ -60,7 +60,7 @@ MISTAKES = {
 }
 
 
-TOO_FEW = "run main-small needs 262,144 sequences of 16 tokens, corpus invented has "
+TOO_FEW = "run main-small needs 270,336 sequences of 16 tokens, corpus invented has "
 
 
 @pytest.mark.parametrize(("change", "message"), MISTAKES.values(), ids=MISTAKES)
@@ -94,7 +94,7 @@ def test_too_few_tokens_in_a_corpus_that_is_not_made_yet(fresh):
     done = fresh.try_snakemake()
     assert done.returncode != 0
     assert (
-        "run main-small needs 262,144 sequences of 16 tokens, corpus invented has " in done.stdout
+        "run main-small needs 270,336 sequences of 16 tokens, corpus invented has " in done.stdout
     )
     assert "Traceback" not in done.stdout
     assert not (fresh.results / "training").exists()
