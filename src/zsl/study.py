@@ -7,6 +7,9 @@ Contracts of the files (all losses in nats, all steps in optimizer steps):
     logged batch loss of that step (empty when imported), smoothed by LSMA_k (A.2).
 ``curves/eval_loss/<run>.csv``
     ``run, step, eval_loss``: mean over the evaluation tokens, one row per checkpoint.
+``curves/step_grids/<run>.csv``
+    ``run, grid, step, step_next, D, M, mean, abs_dL``: as delta_loss, between the neighbours of
+    the grids of Fig. 15: ``doublings``, ``decades``, ``every``.
 ``curves/delta_loss/<run>.csv``
     ``run, step, step_next, D, M, mean, abs_dL``: change from ``step`` to ``step_next`` of the
     evaluation losses (Eqs. 3, 5, 6); ``mean`` is signed, improvement is negative.
@@ -62,7 +65,12 @@ class RunInfo:
     n_parameters: int | None
     """All parameters, embeddings included; None when imported."""
     settings: dict[str, Any] = field(default_factory=dict)
-    """The resolved settings of the run (empty when imported)."""
+    """The resolved settings of the run, if the target asks for them (empty when imported)."""
+
+    @property
+    def suite(self) -> str:
+        """The suite that the run is of."""
+        return self.id.split("-", 1)[0]
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,8 @@ class Study:
     """Input files by kind: ``fits``, or the name of a folder of curves."""
     options: dict[str, Any] = field(default_factory=dict)
     """Settings of the table or figure from the configuration."""
+    sizes: tuple[str, ...] = ()
+    """Labels of the model sizes, smallest first: those of suite main, which fix colours."""
     seeds: dict[str, list[str]] = field(default_factory=dict)
     """Run ids of the repetitions of a run with other seeds; their files are among ``files``."""
 
@@ -121,7 +131,8 @@ def make_study(values: Mapping[str, Any], files: Mapping[str, str | Sequence[str
         for kind, given in files.items()
     }
     runs = tuple(RunInfo(**run) for run in values["runs"])
-    return Study(**{**values, "runs": runs, "files": paths})
+    sizes = tuple(values.get("sizes", ()))
+    return Study(**{**values, "runs": runs, "sizes": sizes, "files": paths})
 
 
 def write_csv(path: str | Path, table: pd.DataFrame) -> None:

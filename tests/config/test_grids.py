@@ -2,7 +2,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zsl.config.grids import Layout, Segment, checkpoint_name, doubling_pairs, segments
+from zsl.config.grids import (
+    Layout,
+    Segment,
+    checkpoint_name,
+    doubling_pairs,
+    segments,
+    step_grids,
+)
+from zsl.config.schema import Checkpoints
 
 LAYOUTS = st.tuples(
     st.integers(1, 5000), st.lists(st.integers(0, 5000), max_size=4), st.integers(1, 600)
@@ -17,17 +25,30 @@ def test_segments_of_a_run_by_hand():
     assert not Segment(2, 4).owns(2) and Segment(2, 4).owns(4) and Segment(0, 2).owns(0)
 
 
+def test_grids_of_fig_15_by_hand():
+    grids = step_grids(4096, decades=True, every=1000)
+    ones, tens = [*range(1, 11)], [*range(20, 101, 10)]
+    assert grids["decades"] == (*ones, *tens, *range(200, 1001, 100), 2000, 3000, 4000)
+    assert grids["every"] == (0, 1000, 2000, 3000, 4000)
+    assert step_grids(4096, decades=False, every=None) == {}
+    run = Layout.of(60, Checkpoints(decades=True), "checkpoint")
+    assert run.measured == (0, 1, 2, 4, 8, 16, 32, 60)
+    assert run.pairs("decades")[8:] == [(9, 10), (10, 20), (20, 30), (30, 40), (40, 50), (50, 60)]
+    assert (10, 20) not in [pair for block in run.blocks for pair in run.pairs(block)]
+
+
 def test_intervals_by_hand():
     assert doubling_pairs([0, 1, 2, 4, 6, 8]) == [(1, 2), (2, 4), (4, 8)]
     assert checkpoint_name(4096) == "step00004096"
 
 
 @pytest.mark.parametrize("block", ["checkpoint", "segment"])
-@given(layout=LAYOUTS)
-def test_segments_and_blocks_cover_every_checkpoint_once(block, layout):
+@given(layout=LAYOUTS, decades=st.booleans(), every=st.none() | st.integers(1, 500))
+def test_segments_and_blocks_cover_every_checkpoint_once(block, layout, decades, every):
     steps, also, first = layout
     also = [step for step in also if step <= steps]
-    run = Layout.of(steps, also, first, block)
+    kept = Checkpoints(also=also, first_segment=first, decades=decades, every=every)
+    run = Layout.of(steps, kept, block)
     assert run.checkpoints[0] == 0 and run.checkpoints[-1] == steps
     owned = [step for segment in run.segments for step in run.owned(segment)]
     assert tuple(owned) == run.checkpoints
@@ -37,7 +58,10 @@ def test_segments_and_blocks_cover_every_checkpoint_once(block, layout):
         assert {run.segment_of(s) for s in steps_of_block} == {run.segment_of(steps_of_block[0])}
         assert {run.block_of(s) for s in steps_of_block} == {name}
     pairs = [pair for block in run.blocks for pair in run.pairs(block)]
-    assert sorted(pairs) == doubling_pairs(list(run.checkpoints))
+    assert sorted(pairs) == doubling_pairs(list(run.measured))
+    covered = [step for block in run.measured_blocks.values() for step in block]
+    assert tuple(covered) == run.measured
+    assert set(run.measured_blocks) <= set(run.blocks)
     chain = [run.previous(segment) for segment in run.segments]
     assert chain == [None, *run.segments[:-1]]
 

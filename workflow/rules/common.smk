@@ -17,6 +17,7 @@ from zsl.data.budget import check_budget, known_tokens, requirement
 from zsl.errors import ZslError
 from zsl.lineage.fingerprint import fingerprint
 from zsl.lineage.pins import pins
+from zsl.registry.inputs import MEASUREMENT_OF, runs_of, shown_runs
 
 
 def checked(function, *arguments):
@@ -34,22 +35,11 @@ THREADS = EXPERIMENT.threads
 RESULTS = f"results/{EXPERIMENT.experiment}"
 LINEAGE = f"{RESULTS}/lineage"
 LOGS = f"{RESULTS}/logs"
-TARGETS = {target.id: target for target in registry.available(EXPERIMENT)}
-MAIN = PLAN.run_ids("main")
+TARGETS = {target.id: target for target in registry.available(PLAN)}
 REPORTED = {"figure": "svg", "table": "html"}
-MEASURED = {
-    "eval_loss": "token_losses",
-    "delta_loss": "delta_loss",
-    "gradient_opposition": "gradient_opposition",
-    "gradient_histograms": "gradient_opposition",
-    "token_gradients": "token_gradients",
-    "single_step": "single_step",
-    "cross_section": "cross_section",
-    "landscapes": "cross_section",
-    "token_landscapes": "cross_section",
-}
+# Curves whose jobs have a rule of their own.
+OTHER_CURVES = ["breakdown", "sensitivity"]
 UNSEEN = EXPERIMENT.measurements.single_step.batches
-TRAINED = [run for run in MAIN if run in PLAN.runs]
 
 
 def any_of(names):
@@ -67,7 +57,7 @@ wildcard_constraints:
     suite=any_of(EXPERIMENT.suites),
     run=any_of([*PLAN.runs, *PLAN.imported]),
     segment=r"\d{8}-\d{8}",
-    block=r"step\d{8}|\d{8}-\d{8}",
+    block=r"step\d{8}|\d{8}-\d{8}|decades|every",
     figure=any_of(of_kind("figure")),
     table=any_of(of_kind("table")),
 
@@ -164,13 +154,22 @@ def published_file(run):
     return source.path or f"{RESULTS}/data/published/{run.split('-', 1)[0]}.json"
 
 
-def measurement_files(measurement, run):
-    """All files of a measurement of a run."""
+def measurement_files(curve, run):
+    """The files of a run's measurement that a kind of curve is made from."""
     layout = PLAN.layout(run)
-    blocks = layout.delta_blocks() if measurement == "delta_loss" else layout.blocks
-    return [
-        f"{RESULTS}/measurements/{measurement}/{run}/{block}.h5" for block in blocks
-    ]
+    blocks = {
+        "eval_loss": layout.blocks,
+        "delta_loss": layout.delta_blocks(),
+        "breakdown": layout.delta_blocks(),
+        "step_grids": [*layout.delta_blocks(), *layout.grids],
+    }.get(curve, layout.measured_blocks)
+    folder = f"{RESULTS}/measurements/{MEASUREMENT_OF[curve]}/{run}"
+    return [f"{folder}/{block}.h5" for block in blocks]
+
+
+def measured_steps(wildcards):
+    """The checkpoints of a block on which everything is measured."""
+    return list(PLAN.layout(wildcards.run).measured_blocks[wildcards.block])
 
 
 def pair_blocks(wildcards):
@@ -222,28 +221,41 @@ def curve_options(curve):
     return {"tokens": figures.landscape_tokens, "seed": figures.landscape_seed}
 
 
+def curve_file(kind, run):
+    """The fit of a run, or its curve of a kind."""
+    return (
+        f"{RESULTS}/fits/{run}.json"
+        if kind == "fits"
+        else f"{RESULTS}/curves/{kind}/{run}.csv"
+    )
+
+
 def study_inputs(target):
     """Files by kind that a figure or table reads."""
-    repeated = PLAN.seeds.values() if TARGETS[target].claims else []
-    seeds = [run for runs in repeated for run in runs]
-    fitted = [*MAIN, *seeds]
-    files = {"fits": expand("{f}/{run}.json", f=f"{RESULTS}/fits", run=fitted)}
-    for kind in ["train_loss", *MEASURED]:
-        runs = [*(TRAINED if kind in MEASURED else MAIN), *seeds]
-        files[kind] = expand("{f}/{run}.csv", f=f"{RESULTS}/curves/{kind}", run=runs)
-    return {kind: files[kind] for kind in TARGETS[target].inputs}
+    asked = TARGETS[target]
+    return {
+        kind: [curve_file(kind, run) for run in runs_of(PLAN, asked, kind)]
+        for kind in asked.inputs
+    }
 
 
 def study(target):
     """What a figure or table reads besides files, as plain values: only what it depends on."""
-    from_settings = target.startswith("table") and not TARGETS[target].inputs
-    settings = EXPERIMENT.tables if target.startswith("table") else EXPERIMENT.figures
+    asked = TARGETS[target]
+    settings = EXPERIMENT.tables if asked.kind == "table" else EXPERIMENT.figures
     options = settings.model_dump(mode="json").items()
+    sizes = [run.split("-", 1)[1] for run in PLAN.run_ids("main")]
+    shown = shown_runs(PLAN, asked)
     return {
         "experiment": EXPERIMENT.experiment,
         "comparable": EXPERIMENT.comparable,
-        "runs": [run_info(run, settings=from_settings) for run in MAIN],
-        "seeds": PLAN.seeds if TARGETS[target].claims else {},
+        "runs": [run_info(run, settings=asked.settings) for run in shown],
+        "sizes": sizes if asked.kind == "figure" else [],
+        "seeds": (
+            {run: PLAN.seeds[run] for run in shown if run in PLAN.seeds}
+            if asked.claims
+            else {}
+        ),
         "options": {key: value for key, value in options if key.startswith(target)},
     }
 
@@ -256,7 +268,7 @@ def printed_values(table):
 
 def caption(target):
     """Caption of a figure or table, filled from the configuration."""
-    return registry.caption(TARGETS[target], EXPERIMENT)
+    return registry.caption(TARGETS[target], PLAN)
 
 
 def shown_caption(target, path):

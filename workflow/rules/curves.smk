@@ -54,14 +54,14 @@ rule imported_loss:
 rule measured:
     """Means over evaluation tokens: the loss, or D and M of its changes (Figs 3 and 5)."""
     input:
-        lambda wildcards: measurement_files(MEASURED[wildcards.curve], wildcards.run),
+        lambda wildcards: measurement_files(wildcards.curve, wildcards.run),
     output:
         csv=f"{RESULTS}/curves/{{curve}}/{{run}}.csv",
         lineage=f"{LINEAGE}/curves/{{curve}}/{{run}}.json",
     log:
         f"{LOGS}/curves/{{curve}}/{{run}}.log",
     wildcard_constraints:
-        curve=any_of(MEASURED),
+        curve=any_of(set(MEASUREMENT_OF) - set(OTHER_CURVES)),
         run=any_of(PLAN.runs),
     threads: THREADS
     params:

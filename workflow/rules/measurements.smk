@@ -53,7 +53,7 @@ rule gradient_opposition:
         code=code("measure.py", modules=["zsl.measurements.gradient_opposition"]),
         packages=packages("torch", "ai2-olmo", "numpy", "h5py", "safetensors"),
         threads=THREADS,
-        steps=lambda wildcards: list(PLAN.layout(wildcards.run).blocks[wildcards.block]),
+        steps=measured_steps,
         model=lambda wildcards: PLAN.runs[wildcards.run].model.model_dump(mode="json"),
         context=lambda wildcards: {
             "sequence_length": PLAN.runs[wildcards.run].sequence_length
@@ -109,7 +109,7 @@ rule token_gradients:
         code=code("measure_step.py", modules=["zsl.measurements.token_gradients"]),
         packages=packages("torch", "ai2-olmo", "numpy", "h5py", "safetensors"),
         threads=THREADS,
-        steps=lambda wildcards: list(PLAN.layout(wildcards.run).blocks[wildcards.block]),
+        steps=measured_steps,
         run=lambda wildcards: stepped_run(wildcards.run),
         data_order={"data_seed": EXPERIMENT.data_seed},
         tokenizer=lambda wildcards: PLAN.corpus(wildcards.run).tokenizer.model_dump(
@@ -145,7 +145,7 @@ rule single_step:
         code=code("measure_step.py", modules=["zsl.measurements.single_step"]),
         packages=packages("torch", "ai2-olmo", "numpy", "h5py", "safetensors"),
         threads=THREADS,
-        steps=lambda wildcards: list(PLAN.layout(wildcards.run).blocks[wildcards.block]),
+        steps=measured_steps,
         run=lambda wildcards: stepped_run(wildcards.run),
         data_order={"data_seed": EXPERIMENT.data_seed},
         tokenizer=lambda wildcards: PLAN.corpus(wildcards.run).tokenizer.model_dump(
@@ -179,7 +179,7 @@ rule cross_section:
         code=code("measure_step.py", modules=["zsl.measurements.cross_section"]),
         packages=packages("torch", "ai2-olmo", "numpy", "h5py", "safetensors"),
         threads=THREADS,
-        steps=lambda wildcards: list(PLAN.layout(wildcards.run).blocks[wildcards.block]),
+        steps=measured_steps,
         run=lambda wildcards: stepped_run(wildcards.run),
         data_order={"data_seed": EXPERIMENT.data_seed},
         tokenizer=lambda wildcards: PLAN.corpus(wildcards.run).tokenizer.model_dump(

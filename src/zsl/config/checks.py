@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from zsl.config.base import nearest
-from zsl.config.grids import checkpoint_steps
+from zsl.config.grids import measured_steps
 from zsl.config.schema import Experiment, Run
 
 
@@ -92,7 +92,7 @@ def _table_problems(experiment: Experiment, runs: dict[str, Run]) -> Iterator[st
     for id, run in runs.items():
         if not id.startswith("main-"):
             continue
-        kept = checkpoint_steps(run.steps, run.checkpoints.also)
+        kept = measured_steps(run.steps, run.checkpoints.also)
         wrong = [step for step in experiment.tables.table2_steps if step not in kept]
         if wrong:
             yield (

@@ -8,7 +8,13 @@ full segments of a shorter one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zsl.config.schema import Checkpoints
 
 
 def powers_of_two(last: int) -> list[int]:
@@ -16,12 +22,27 @@ def powers_of_two(last: int) -> list[int]:
     return [1 << i for i in range(last.bit_length())]
 
 
-def checkpoint_steps(steps: int, also: list[int]) -> list[int]:
-    """Steps at which a run of ``steps`` steps keeps a checkpoint, ascending.
+def measured_steps(steps: int, also: Sequence[int]) -> list[int]:
+    """Checkpoints of a run of ``steps`` steps on which everything is measured, ascending.
 
     0, every 2^i (Section A.1), the last step, and those asked for in ``also``.
     """
     return sorted({0, *powers_of_two(steps), steps, *also})
+
+
+def step_grids(steps: int, decades: bool, every: int | None) -> dict[str, tuple[int, ...]]:
+    """The further checkpoints of Fig. 15, ascending, by the name of their grid.
+
+    ``decades``: 1 to 10, 20 to 100, 200 to 1000, and so on; ``every``: 0, and its multiples.
+    """
+    grids: dict[str, tuple[int, ...]] = {}
+    if decades:
+        powers = [10**e for e in range(len(str(steps)))]
+        digits = {d * power for power in powers for d in range(1, 10)}
+        grids["decades"] = tuple(sorted(step for step in digits if step <= steps))
+    if every is not None:
+        grids["every"] = tuple(range(0, steps + 1, every))
+    return grids
 
 
 @dataclass(frozen=True, order=True)
@@ -70,21 +91,36 @@ class Layout:
 
     checkpoints: tuple[int, ...]
     """Steps with a checkpoint, ascending."""
+    measured: tuple[int, ...]
+    """Those on which everything is measured; on the others, token losses only."""
+    grids: dict[str, tuple[int, ...]]
+    """Steps of the grids of Fig. 15, by name."""
     segments: tuple[Segment, ...]
     """The chain of segments."""
     blocks: dict[str, tuple[int, ...]]
-    """Checkpoints that each measurement file covers, by the file's name, ascending."""
+    """Checkpoints that each file of token losses covers, by the file's name, ascending."""
 
     @staticmethod
-    def of(steps: int, also: list[int], first_segment: int, block: str) -> Layout:
+    def of(steps: int, kept: Checkpoints, block: str) -> Layout:
         """The layout of a run; ``block`` is ``checkpoint`` or ``segment``."""
-        kept = tuple(checkpoint_steps(steps, also))
-        chain = tuple(segments(steps, first_segment))
+        measured = measured_steps(steps, kept.also)
+        grids = step_grids(steps, kept.decades, kept.every)
+        every = tuple(sorted({*measured, *(step for grid in grids.values() for step in grid)}))
+        chain = tuple(segments(steps, kept.first_segment))
         if block == "checkpoint":
-            blocks: dict[str, tuple[int, ...]] = {checkpoint_name(s): (s,) for s in kept}
+            blocks: dict[str, tuple[int, ...]] = {checkpoint_name(s): (s,) for s in every}
         else:
-            blocks = {part.name: tuple(s for s in kept if part.owns(s)) for part in chain}
-        return Layout(kept, chain, blocks)
+            blocks = {part.name: tuple(s for s in every if part.owns(s)) for part in chain}
+        return Layout(every, tuple(measured), grids, chain, blocks)
+
+    @property
+    def measured_blocks(self) -> dict[str, tuple[int, ...]]:
+        """Checkpoints that each file of the other measurements covers, by the file's name."""
+        kept = {
+            name: tuple(step for step in steps if step in self.measured)
+            for name, steps in self.blocks.items()
+        }
+        return {name: steps for name, steps in kept.items() if steps}
 
     def owned(self, segment: Segment) -> list[int]:
         """Checkpoints that a segment writes."""
@@ -103,9 +139,12 @@ class Layout:
         return next(name for name, steps in self.blocks.items() if step in steps)
 
     def pairs(self, block: str) -> list[tuple[int, int]]:
-        """Intervals [t, 2t] that end at a checkpoint of the block."""
+        """Intervals [t, 2t] that end at a checkpoint of the block; of a grid of Fig. 15, those
+        between its neighbours."""
+        if block in self.grids:
+            return list(pairwise(self.grids[block]))
         ends = self.blocks[block]
-        return [pair for pair in doubling_pairs(list(self.checkpoints)) if pair[1] in ends]
+        return [pair for pair in doubling_pairs(list(self.measured)) if pair[1] in ends]
 
     def delta_blocks(self) -> list[str]:
         """Blocks in which an interval ends."""

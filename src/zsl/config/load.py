@@ -42,7 +42,7 @@ class Plan:
         """Segments, checkpoints and measurement files of a run."""
         kept = self.runs[id].checkpoints
         block = self.experiment.measurements.block
-        return Layout.of(self.runs[id].steps, kept.also, kept.first_segment, block)
+        return Layout.of(self.runs[id].steps, kept, block)
 
     def corpus(self, id: str) -> Corpus:
         """The corpus a run is trained on."""
@@ -57,7 +57,7 @@ class Plan:
         run = self.runs[id]
         owned = self.layout(id).owned(segment)
         steps = run.steps if run.schedule.name == "cosine_with_warmup" else segment.end
-        kept = run.checkpoints.model_copy(update={"also": owned})
+        kept = run.checkpoints.model_copy(update={"also": owned, "decades": False, "every": None})
         return run.model_copy(update={"steps": steps, "checkpoints": kept})
 
     def run_ids(self, suite: str) -> list[str]:

@@ -111,7 +111,11 @@ class Checkpoints(Settings):
     """Steps at which model, optimizer and data position are kept: 0, every 2^i, the last."""
 
     also: list[int] = []
-    """Further steps to keep."""
+    """Further steps to keep and to measure."""
+    decades: bool = False
+    """Keep 1 to 10, 20 to 100, 200 to 1000, ... too, for Fig. 15 (a): token losses only."""
+    every: int | None = Field(default=None, ge=1)
+    """Keep every so many steps, too, for Fig. 15 (c): token losses only."""
     first_segment: int = Field(default=4096, ge=1)
     """Last step of the first segment; the next ones end at its doublings and the last step.
     Not more than a job's time limit allows: a segment resumes, but is published whole."""
@@ -195,6 +199,8 @@ class ImportedCurves(Settings):
 class Suite(Settings):
     """Runs that answer one question together."""
 
+    description: str = ""
+    """What the suite asks, and where its numbers come from: shown by ``zsl plan``."""
     defaults: dict[str, Any] = {}
     """Settings that all runs of the suite share (keys of a run)."""
     runs: dict[Name, dict[str, Any]] = {}

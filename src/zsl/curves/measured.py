@@ -31,6 +31,21 @@ def delta_loss_curve(run: str, paths: Sequence[Path]) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values("step", ignore_index=True)
 
 
+def step_grids_curve(run: str, paths: Sequence[Path]) -> pd.DataFrame:
+    """The loss changes between neighbours of the grids of Fig. 15, with the grid's name.
+
+    A file of a grid is named after it; all others hold the doublings.
+    """
+    by_grid: dict[str, list[Path]] = {}
+    for path in paths:
+        grid = path.stem if path.stem in ("decades", "every") else "doublings"
+        by_grid.setdefault(grid, []).append(path)
+    frames = [delta_loss_curve(run, found).assign(grid=grid) for grid, found in by_grid.items()]
+    table = pd.concat(frames, ignore_index=True)
+    table.insert(1, "grid", table.pop("grid"))
+    return table
+
+
 def gradient_opposition_curve(run: str, paths: Sequence[Path]) -> pd.DataFrame:
     """Mean proxy D of every checkpoint in the gradient-opposition files ``paths``."""
     return _scalars(run, paths, ("D_proxy", "D_proxy_with_embeddings"))
@@ -144,6 +159,7 @@ def gradient_histograms(run: str, paths: Sequence[Path]) -> pd.DataFrame:
 CURVES: dict[str, Callable[..., pd.DataFrame]] = {
     "eval_loss": eval_loss_curve,
     "delta_loss": delta_loss_curve,
+    "step_grids": step_grids_curve,
     "gradient_opposition": gradient_opposition_curve,
     "gradient_histograms": gradient_histograms,
     "token_gradients": token_gradients_curve,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
+from itertools import cycle
 from typing import Any
 
 import matplotlib
@@ -28,6 +29,8 @@ DOUBLE = 6.3
 """Width of its text, inches."""
 IMPROVES, DEGRADES = "#009e73", "#d55e00"
 """Green and red of losses that an update improves and degrades, which the colour-blind can tell."""
+DISTINCT = ("#333333", "#d55e00", "#0072b2", "#cc79a7", "#009e73", "#e69f00")
+"""Colours of runs that do not differ in size, which the colour-blind can tell."""
 SPAN_COLOUR = "0.86"
 SPAN_LABEL = "deceleration"
 
@@ -95,14 +98,19 @@ def panels(number: int, height: float) -> tuple[Figure, list[Axes]]:
 
 
 def colours(study: Study) -> dict[str, str]:
-    """A colour for each run id: viridis from light (first, smallest) to dark (last, largest).
+    """A colour for each run id, the same for one model size in all figures.
 
-    Viridis is ordered in lightness and safe for the colour-blind; its pale end, unreadable on
-    white, is left out.
+    Sizes: viridis from light (smallest) to dark (largest), which is ordered in lightness and
+    safe for the colour-blind; its pale end, unreadable on white, is left out. Runs that differ
+    in something else than size: ``DISTINCT``, in their order.
     """
-    n = len(study.runs)
+    sizes = study.sizes or study.labels()
+    n = len(sizes)
     at = [0.5] if n == 1 else [0.88 * (1 - i / (n - 1)) for i in range(n)]
-    return {run.id: to_hex(colormaps["viridis"](x)) for run, x in zip(study.runs, at, strict=True)}
+    by_size = {size: to_hex(colormaps["viridis"](x)) for size, x in zip(sizes, at, strict=True)}
+    others = [run.id for run in study.runs if run.label not in by_size]
+    distinct = dict(zip(others, cycle(DISTINCT), strict=False))
+    return {run.id: distinct.get(run.id) or by_size[run.label] for run in study.runs}
 
 
 def run_legend(study: Study, drawn: Iterable[str], **line: Any) -> list[Line2D]:

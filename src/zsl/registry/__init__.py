@@ -1,7 +1,8 @@
-"""Every figure and table of the paper, and which of them an experiment can make.
+"""Every figure and table, and which of them an experiment can make.
 
 Read when the workflow's DAG is built, so nothing heavy is imported here. Alias targets
-(``fig05``, ``table1``), captions and inputs of the rules follow from ``TARGETS``.
+(``fig05``, ``table1``), captions and inputs of the rules, the sections of the report and the
+list in ``docs/targets.md`` follow from ``TARGETS``.
 """
 
 from __future__ import annotations
@@ -9,47 +10,39 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from zsl.registry.ablations import ABLATIONS
 from zsl.registry.appendix import APPENDIX
+from zsl.registry.extras import EXTRAS
 from zsl.registry.figures import FIGURES
+from zsl.registry.inputs import possible
 from zsl.registry.tables import TABLES
 from zsl.registry.target import Target
 
 if TYPE_CHECKING:
-    from zsl.config.schema import Experiment
+    from zsl.config.load import Plan
 
-TARGETS: tuple[Target, ...] = (*FIGURES, *APPENDIX, *TABLES)
+FIGURES_BY_NUMBER = sorted((*FIGURES, *APPENDIX, *ABLATIONS), key=lambda target: target.number or 0)
+TARGETS: tuple[Target, ...] = (*FIGURES_BY_NUMBER, *TABLES, *EXTRAS)
 BY_ID: Mapping[str, Target] = {target.id: target for target in TARGETS}
 """The targets by name."""
 
 
-def available(experiment: Experiment) -> tuple[Target, ...]:
-    """The figures and tables that an experiment can make, in the order of ``TARGETS``.
-
-    A suite of imported curves alone makes those that such curves suffice for: Fig. 2 and
-    Tables 1 and 4. Token gradients of a sample do not suffice for Fig. 14.
-    """
-
-    def possible(target: Target) -> bool:
-        trained, imported = suite_runs(experiment, target.suite)
-        usable = [*trained, *imported] if target.published else trained
-        sampled = experiment.measurements.token_gradients.estimator == "sampled"
-        return len(usable) >= target.runs and not (target.exact and sampled)
-
-    return tuple(target for target in TARGETS if possible(target))
+def available(plan: Plan) -> tuple[Target, ...]:
+    """The figures and tables that an experiment can make, in the order of ``TARGETS``."""
+    return tuple(target for target in TARGETS if possible(plan, target))
 
 
-def suite_runs(experiment: Experiment, suite: str) -> tuple[list[str], list[str]]:
-    """Names of the runs of a suite that are trained, and of those that are imported."""
-    if suite not in experiment.suites:
-        return [], []
-    settings = experiment.suites[suite]
-    return list(settings.runs), list(settings.imported.names) if settings.imported else []
-
-
-def caption(target: Target, experiment: Experiment) -> str:
+def caption(target: Target, plan: Plan) -> str:
     """The caption of a target, filled from the configuration; for figures, what is imported."""
-    text = f"{target.heading}: {target.caption.format(experiment=experiment)}"
-    _, imported = suite_runs(experiment, target.suite)
+    filled = target.caption.format(experiment=plan.experiment, suites=plan.experiment.suites)
+    heading = f"{target.heading}: " if target.number is not None else ""
+    text = heading + filled
+    imported = [
+        id.split("-", 1)[1]
+        for suite in target.suites
+        for id in plan.run_ids(suite)
+        if id in plan.imported
+    ]
     if target.kind == "table" or not target.inputs:
         return text  # its notes say it; or it shows no run
     if imported and target.published:

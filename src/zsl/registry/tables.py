@@ -37,6 +37,7 @@ TABLES: tuple[Target, ...] = (
         section="A.1",
         inputs=(),
         published=False,
+        settings=True,
         caption="Model and optimizer parameters of the runs; parameters include embeddings.",
     ),
     Target(

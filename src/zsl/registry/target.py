@@ -16,10 +16,14 @@ InputKind = Literal[
     "cross_section",
     "landscapes",
     "token_landscapes",
+    "step_grids",
+    "downstream",
+    "breakdown",
+    "sensitivity",
     "fits",
 ]
 """A key of ``Study.files``."""
-IMPORTED_KINDS: frozenset[InputKind] = frozenset({"train_loss", "fits"})
+IMPORTED_KINDS: frozenset[InputKind] = frozenset({"train_loss", "fits", "sensitivity"})
 """What a run has whose smoothed train loss is imported."""
 
 
@@ -31,22 +35,28 @@ class Target:
     """Name of the alias target and of the files, such as ``fig05``."""
     kind: Literal["figure", "table"]
     """What it is."""
-    number: int
-    """Its number in the paper."""
+    number: int | None
+    """Its number in the paper; None: it goes beyond the paper."""
     title: str
     """One line, for lists and for the report."""
     section: str
-    """Section of the paper that discusses it."""
+    """Section of the paper that discusses it, or that it adds to."""
     inputs: tuple[InputKind, ...]
     """Kinds of files it reads; none: it is made from the configuration alone."""
     published: bool
     """Whether imported (published, smoothed) curves suffice; otherwise runs made here must."""
     caption: str
     """Caption, a template over ``experiment``, the configuration; see :func:`caption`."""
-    suite: str = "main"
-    """The suite of runs that it shows."""
+    suites: tuple[str, ...] = ("main",)
+    """The suites of runs that it shows; it needs each of them."""
+    optimizers: tuple[str, ...] = ()
+    """Only runs with these optimizers, all of which it needs; none: all runs."""
     runs: int = 1
-    """How many runs it takes at least."""
+    """How many runs of each suite it takes at least."""
+    settings: bool = False
+    """Whether it reads the resolved settings of its runs."""
+    mini: str = ""
+    """How far the default experiment, mini, can show what the paper shows; empty: wholly."""
     exact: bool = False
     """Whether it needs token gradients of all tokens, not of a sample."""
     claims: bool = False
@@ -59,5 +69,7 @@ class Target:
 
     @property
     def heading(self) -> str:
-        """Its name in the paper, such as ``Fig. 5``."""
+        """Its name in the paper, such as ``Fig. 5``, or its title where it goes beyond it."""
+        if self.number is None:
+            return self.title
         return f"{'Fig.' if self.kind == 'figure' else 'Table'} {self.number}"

@@ -26,7 +26,7 @@ import torch
 from olmo.model import OLMo
 from olmo.optim import Optimizer
 
-from zsl.config.grids import Segment, checkpoint_name, checkpoint_steps
+from zsl.config.grids import Segment, checkpoint_name, measured_steps
 from zsl.config.schema import Run
 from zsl.config.sources import Tokenizer
 from zsl.errors import TrainingError
@@ -174,7 +174,7 @@ def publish_segment(run: Run, segment: Segment, *, state: Path, folder: Path) ->
 
 def owned_steps(run: Run, segment: Segment) -> list[int]:
     """Steps at which ``segment`` writes a checkpoint, its last step among them."""
-    steps = {*checkpoint_steps(run.steps, run.checkpoints.also), segment.end}
+    steps = {*measured_steps(run.steps, run.checkpoints.also), segment.end}
     return sorted(step for step in steps if segment.owns(step))
 
 

@@ -1,0 +1,82 @@
+"""Which runs a figure or table reads, by kind of curve, and which measurement makes a curve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from zsl.registry.target import IMPORTED_KINDS, InputKind, Target
+
+if TYPE_CHECKING:
+    from zsl.config.load import Plan
+
+MEASUREMENT_OF: Mapping[InputKind, str] = {
+    "eval_loss": "token_losses",
+    "delta_loss": "delta_loss",
+    "step_grids": "delta_loss",
+    "gradient_opposition": "gradient_opposition",
+    "gradient_histograms": "gradient_opposition",
+    "token_gradients": "token_gradients",
+    "single_step": "single_step",
+    "cross_section": "cross_section",
+    "landscapes": "cross_section",
+    "token_landscapes": "cross_section",
+    "downstream": "downstream",
+    "breakdown": "delta_loss",
+}
+"""The measurement that each kind of curve is made from; the other kinds come from training."""
+
+
+def shown_runs(plan: Plan, target: Target) -> list[str]:
+    """Ids of the runs that a target shows, repetitions with other seeds left out."""
+    ids = [id for suite in target.suites for id in plan.run_ids(suite)]
+    if not target.optimizers:
+        return ids
+    return [id for id in ids if id in plan.runs and _optimizer(plan, id) in target.optimizers]
+
+
+def runs_of(plan: Plan, target: Target, kind: InputKind) -> list[str]:
+    """Ids of the runs whose files of a kind a target reads; of claims, repeated runs, too."""
+    ids = shown_runs(plan, target)
+    if kind not in IMPORTED_KINDS:
+        ids = [id for id in ids if id in plan.runs]
+    if kind == "step_grids":
+        return [id for id in ids if plan.layout(id).grids]
+    if kind == "downstream":
+        return downstream_runs(plan)
+    if target.claims:
+        return [*ids, *(again for id in ids for again in plan.seeds.get(id, ()))]
+    return ids
+
+
+def downstream_runs(plan: Plan) -> list[str]:
+    """Ids of the runs of Fig. 17: those that are named, or the two largest."""
+    trained = [id for id in plan.run_ids("main") if id in plan.runs]
+    named = plan.experiment.measurements.downstream.runs
+    return [f"main-{name}" for name in named] or trained[-2:]
+
+
+def possible(plan: Plan, target: Target) -> bool:
+    """Whether the experiment has the runs that a target needs.
+
+    A suite of imported curves alone makes what such curves suffice for: Fig. 2 and Tables 1
+    and 4, for example. Token gradients of a sample do not suffice for Fig. 14.
+    """
+    shown = shown_runs(plan, target)
+    if target.optimizers and {_optimizer(plan, id) for id in shown} != set(target.optimizers):
+        return False
+    for suite in target.suites:
+        for kind in target.inputs or (None,):
+            ids = shown if kind is None else runs_of(plan, target, kind)
+            again = {id for repeated in plan.seeds.values() for id in repeated}
+            of_suite = [id for id in ids if id.startswith(f"{suite}-") and id not in again]
+            if not target.published:
+                of_suite = [id for id in of_suite if id in plan.runs]
+            if len(of_suite) < target.runs:
+                return False
+    sampled = plan.experiment.measurements.token_gradients.estimator == "sampled"
+    return not (target.exact and sampled)
+
+
+def _optimizer(plan: Plan, id: str) -> str:
+    return plan.runs[id].optimizer.name
