@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from zsl.curves.downstream import downstream_curve
 from zsl.measurements.hdf5 import reading
 
 
@@ -167,5 +168,6 @@ CURVES: dict[str, Callable[..., pd.DataFrame]] = {
     "cross_section": cross_section_curve,
     "landscapes": landscapes,
     "token_landscapes": token_landscapes,
+    "downstream": downstream_curve,
 }
 """What makes each kind of curve from a run's measurement files."""

@@ -1,0 +1,45 @@
+"""Ask the checkpoints of a block the multiple-choice questions of the downstream tasks."""
+
+from zsl.job import job
+
+with job(snakemake):
+    from pathlib import Path
+
+    from pydantic import TypeAdapter
+
+    from zsl.config.grids import checkpoint_name
+    from zsl.config.measurements import Downstream
+    from zsl.config.schema import Model
+    from zsl.config.sources import Tokenizer
+    from zsl.data.tasks import read_items, sample_items
+    from zsl.data.tokenizer import load_tokenizer
+    from zsl.measurements.checkpoints import measure_checkpoints, of_weights
+    from zsl.measurements.downstream import encode, measure
+    from zsl.progress import Progress
+    from zsl.training.device import device
+    from zsl.training.model import empty_model
+
+    params, run = snakemake.params, snakemake.wildcards.run
+    settings = Downstream.model_validate(params.settings)
+    length = params.context["sequence_length"]
+    tokenizer = load_tokenizer(Path(snakemake.input.tokenizer))
+    tasks = {
+        task: encode(
+            sample_items(read_items(task), settings.items, settings.seed), tokenizer, length
+        )
+        for task in settings.tasks
+    }
+    declared = TypeAdapter(Tokenizer).validate_python(params.tokenizer)
+    model = empty_model(Model.model_validate(params.model), length, declared)
+    model = model.to(device(params.threads)).eval()
+    folder = Path(snakemake.input.checkpoints)
+    progress = Progress(run, len(params.steps), unit="checkpoints")
+    measure_checkpoints(
+        snakemake.rule,
+        of_weights(measure, model, tasks, params.batch["micro_batch_size"]),
+        {step: folder / checkpoint_name(step) for step in params.steps},
+        Path(snakemake.output.h5),
+        run=run,
+        report=progress.update,
+        seed=settings.seed,
+    )
