@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,13 @@ from zsl.config.json_schema import json_schema
 from zsl.config.load import Plan, load
 from zsl.config.parameters import n_parameters, tokens_per_step
 from zsl.errors import ZslError
+from zsl.planning.estimate import estimate
+from zsl.planning.hardware import GPUS
+from zsl.planning.text import as_text
 
 DEFAULT_CONFIG = "config/config.yaml"
+DEFAULT_GPU = "H100"
+DEFAULT_UTILISATION = 0.4
 MEASUREMENTS = (
     "token_losses",
     "gradient_opposition",
@@ -47,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, command, text in (
         ("runs", _runs, "list the runs with parameters, steps and tokens"),
+        ("plan", _plan, "print what an experiment will cost: jobs, FLOPs, GPU-hours, storage"),
         ("config", _config, "print the checked configuration with every default filled in"),
         ("schema", _schema, "print the JSON schema of configuration files"),
     ):
@@ -60,8 +67,26 @@ def _parser() -> argparse.ArgumentParser:
                 metavar="FILE",
                 help=f"configuration files, later ones merged over earlier ones ({DEFAULT_CONFIG})",
             )
+    _add_plan(commands.choices["plan"])
     _add_measure(commands)
     return parser
+
+
+def _add_plan(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--gpu",
+        choices=[*GPUS],
+        default=DEFAULT_GPU,
+        help=f"the GPU that hours are given for ({DEFAULT_GPU})",
+    )
+    command.add_argument(
+        "--utilisation",
+        type=_share,
+        default=DEFAULT_UTILISATION,
+        metavar="SHARE",
+        help=f"share of its peak rate that is reached ({DEFAULT_UTILISATION})",
+    )
+    command.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
 
 def _add_measure(commands: Any) -> None:
@@ -104,6 +129,20 @@ def _runs(options: argparse.Namespace) -> str:
         lines.append(f"{id:24} {number:12,} {run.steps:9,} {tokens:16,} {parts:8}")
     lines += [f"{id:24} imported: {source.note}" for id, source in plan.imported.items()]
     return "\n".join(lines)
+
+
+def _plan(options: argparse.Namespace) -> str:
+    found = estimate(load(options.configfile), gpu=options.gpu, utilisation=options.utilisation)
+    return (
+        json.dumps(asdict(found), indent=1, ensure_ascii=False) if options.json else as_text(found)
+    )
+
+
+def _share(written: str) -> float:
+    share = float(written)
+    if not 0 < share <= 1:
+        raise argparse.ArgumentTypeError(f"{written} is no share; give a number in (0, 1]")
+    return share
 
 
 def _config(options: argparse.Namespace) -> str:

@@ -1,0 +1,241 @@
+"""What an experiment costs: every job's FLOPs and bytes, added up by run, kind and target."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from zsl import registry
+from zsl.config.grids import Segment
+from zsl.config.load import Plan
+from zsl.config.parameters import n_parameters, tokens_per_step
+from zsl.data.budget import requirement
+from zsl.planning import flops, storage
+from zsl.planning.flops import Flops, Sequences
+from zsl.planning.hardware import GPUS, gpu_hours
+from zsl.planning.jobs import Job, Jobs
+from zsl.registry.inputs import MEASUREMENT_OF
+from zsl.registry.target import Target
+
+MEASUREMENTS = tuple(dict.fromkeys(MEASUREMENT_OF.values()))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of some jobs."""
+
+    jobs: int = 0
+    flops: float = 0.0
+    """In both number formats."""
+    gpu_hours: float = 0.0
+    bytes: float = 0.0
+    """On disk: checkpoints or HDF5 files; 0 for what is small."""
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.jobs + other.jobs,
+            self.flops + other.flops,
+            self.gpu_hours + other.gpu_hours,
+            self.bytes + other.bytes,
+        )
+
+
+@dataclass(frozen=True)
+class RunCost:
+    """A run with its training and its measurements."""
+
+    id: str
+    imported: bool
+    parameters: int | None = None
+    """All of them, embeddings included; None when imported."""
+    multiplied: int | None = None
+    """N of the training FLOPs: without what is looked up, with the unembedding."""
+    steps: int = 0
+    tokens: int = 0
+    checkpoints: int = 0
+    training: Cost = Cost()
+    """Its bytes are those of the checkpoints."""
+    measurements: dict[str, Cost] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SuiteCost:
+    """The runs of a suite, repetitions with other seeds included."""
+
+    name: str
+    description: str
+    runs: tuple[RunCost, ...]
+
+
+@dataclass(frozen=True)
+class CorpusCost:
+    """Training text of a corpus."""
+
+    name: str
+    read: int
+    """Tokens that the run which reads most reads."""
+    kept: float | None
+    """Tokens on disk; None where only the sources can tell."""
+    downloaded: float | None
+    """Bytes; None where only the server can tell."""
+
+
+@dataclass(frozen=True)
+class TargetCost:
+    """What a figure or table needs, if it alone is made."""
+
+    id: str
+    heading: str
+    title: str
+    trained: tuple[str, ...]
+    """Runs that have to be trained."""
+    measurements: tuple[str, ...]
+    """Kinds of measurements that have to be made."""
+    training: Cost
+    measuring: Cost
+    jobs: int
+    """All of them, those without a GPU included."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """All of it."""
+
+    experiment: str
+    description: str
+    gpu: str
+    utilisation: float
+    suites: tuple[SuiteCost, ...]
+    corpora: tuple[CorpusCost, ...]
+    rules: dict[str, int]
+    """Jobs by rule, as ``snakemake -n all`` counts them where nothing was made yet."""
+    targets: tuple[TargetCost, ...]
+    missing: tuple[str, ...]
+    """Figures and tables that the experiment cannot make."""
+    total: Cost
+
+
+def estimate(plan: Plan, *, gpu: str, utilisation: float) -> Estimate:
+    """What ``all`` costs on GPUs of a kind of ``GPUS`` at ``utilisation`` of their peak rates."""
+    jobs = Jobs(plan)
+    targets = registry.available(plan)
+    needed = jobs.needed(targets)
+    costs = Costs(jobs, gpu, utilisation)
+    rules = {"all": 1, **Counter(job.rule for job in sorted(needed))}
+    made = {target.id for target in targets}
+    return Estimate(
+        experiment=plan.experiment.experiment,
+        description=plan.experiment.description,
+        gpu=gpu,
+        utilisation=utilisation,
+        suites=tuple(costs.of_suite(name, needed) for name in plan.experiment.suites),
+        corpora=tuple(_corpus(plan, name) for name in plan.experiment.corpora),
+        rules=rules,
+        targets=tuple(costs.of_target(target) for target in targets),
+        missing=tuple(target.id for target in registry.TARGETS if target.id not in made),
+        total=costs.add(needed) + Cost(jobs=1),
+    )
+
+
+class Costs:
+    """The costs of an experiment's jobs on some GPU."""
+
+    def __init__(self, jobs: Jobs, gpu: str, utilisation: float) -> None:
+        self.jobs = jobs
+        self.plan = jobs.plan
+        self._gpu, self._utilisation = GPUS[gpu], utilisation
+        self._known: dict[Job, Cost] = {}
+
+    def add(self, jobs: Iterable[Job]) -> Cost:
+        """Of all these jobs together."""
+        return sum((self._of(job) for job in sorted(jobs)), Cost())
+
+    def of_target(self, target: Target) -> TargetCost:
+        """Of all that one target needs."""
+        needed = self.jobs.needed([target])
+        kinds = {job.rule for job in needed}
+        return TargetCost(
+            id=target.id,
+            heading=target.heading,
+            title=target.title,
+            trained=tuple(
+                id for id in self.plan.runs if any(j.rule == "train" and j.of == id for j in needed)
+            ),
+            measurements=tuple(name for name in MEASUREMENTS if name in kinds),
+            training=self.add(job for job in needed if job.rule == "train"),
+            measuring=self.add(job for job in needed if job.rule in MEASUREMENTS),
+            jobs=len(needed),
+        )
+
+    def of_suite(self, name: str, needed: set[Job]) -> SuiteCost:
+        """Of the jobs of a suite's runs among those that are needed."""
+        ids = [id for id in (*self.plan.runs, *self.plan.imported) if id.split("-", 1)[0] == name]
+        description = self.plan.experiment.suites[name].description
+        return SuiteCost(name, description, tuple(self._run(id, needed) for id in ids))
+
+    def _run(self, id: str, needed: set[Job]) -> RunCost:
+        if id in self.plan.imported:
+            return RunCost(id, imported=True)
+        run, rows = self.plan.runs[id], self.plan.corpus(id).tokenizer.rows
+        own = [job for job in needed if job.of == id]
+        by_rule = {
+            name: self.add(job for job in own if job.rule == name)
+            for name in ("train", *MEASUREMENTS)
+        }
+        return RunCost(
+            id,
+            imported=False,
+            parameters=n_parameters(run.model, rows, run.sequence_length),
+            multiplied=Sequences(run.model, rows, run.sequence_length).multiplied,
+            steps=run.steps,
+            tokens=run.steps * tokens_per_step(run),
+            checkpoints=len(self.jobs.layout(id).checkpoints),
+            training=by_rule.pop("train"),
+            measurements={name: cost for name, cost in by_rule.items() if cost.jobs},
+        )
+
+    def _of(self, job: Job) -> Cost:
+        if job not in self._known:
+            work, stored = Flops(), 0.0
+            if job.rule == "train":
+                work, stored = self._training(job)
+            elif job.rule in MEASUREMENTS:
+                work, stored = self._measurement(job)
+            hours = gpu_hours(work, self._gpu, self._utilisation)
+            self._known[job] = Cost(1, work.total, hours, stored)
+        return self._known[job]
+
+    def _training(self, job: Job) -> tuple[Flops, float]:
+        run, rows = self.plan.runs[job.of], self.plan.corpus(job.of).tokenizer.rows
+        segment = Segment.parse(job.part)
+        n_steps = segment.end - segment.start
+        owned = self.jobs.layout(job.of).owned(segment)
+        stored = sum(storage.checkpoint(run, rows, step) for step in owned)
+        return flops.training_step(run, rows) * n_steps, stored + storage.STEP_RECORD * n_steps
+
+    def _measurement(self, job: Job) -> tuple[Flops, float]:
+        layout = self.jobs.layout(job.of)
+        if job.rule == "delta_loss":
+            n = len(layout.pairs(job.part))
+        else:
+            of_block = layout.blocks if job.rule == "token_losses" else layout.measured_blocks
+            n = len(of_block[job.part])
+        run, corpus = self.plan.runs[job.of], self.plan.corpus(job.of)
+        settings = self.plan.experiment.measurements
+        work = flops.measurement(job.rule, run, corpus, settings)
+        return work * n, storage.measurement(job.rule, run, corpus, settings) * n
+
+
+def _corpus(plan: Plan, name: str) -> CorpusCost:
+    unseen = plan.experiment.measurements.single_step.batches
+    needs = [
+        requirement(id, run, unseen=unseen) for id, run in plan.runs.items() if run.corpus == name
+    ]
+    corpus = plan.experiment.corpora[name]
+    return CorpusCost(
+        name=name,
+        read=max((need.sequences * need.sequence_length for need in needs), default=0),
+        kept=storage.tokens_of(corpus),
+        downloaded=storage.downloaded(corpus),
+    )

@@ -1,0 +1,120 @@
+"""The jobs of the workflow, and which of them a figure or table needs.
+
+The same graph as that of the rules, without files: what Snakemake would run if nothing were
+there yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from zsl.config.grids import Layout, Segment
+from zsl.config.load import Plan
+from zsl.registry.inputs import MEASUREMENT_OF, runs_of
+from zsl.registry.target import InputKind, Target
+
+CURVE_RULES = ("breakdown", "sensitivity")
+"""Curves whose jobs have a rule of their own, of the same name."""
+
+
+@dataclass(frozen=True, order=True)
+class Job:
+    """One job of the workflow."""
+
+    rule: str
+    """Name of its rule."""
+    of: str
+    """The run, corpus, suite or target that it is about."""
+    part: str = ""
+    """Its segment, block or kind of curve."""
+
+
+class Jobs:
+    """The jobs of an experiment."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._layouts: dict[str, Layout] = {}
+        self._parents: dict[Job, list[Job]] = {}
+
+    def layout(self, run: str) -> Layout:
+        """Segments, checkpoints and measurement files of a run."""
+        if run not in self._layouts:
+            self._layouts[run] = self.plan.layout(run)
+        return self._layouts[run]
+
+    def needed(self, targets: Iterable[Target]) -> set[Job]:
+        """All jobs that make these targets."""
+        waiting = [job for target in targets for job in self._of_target(target)]
+        found: set[Job] = set()
+        while waiting:
+            job = waiting.pop()
+            if job not in found:
+                found.add(job)
+                waiting += self._before(job)
+        return found
+
+    def _of_target(self, target: Target) -> list[Job]:
+        curves = [
+            self._curve(kind, run)
+            for kind in target.inputs
+            for run in runs_of(self.plan, target, kind)
+        ]
+        return [Job(target.kind, target.id), *curves]
+
+    def _curve(self, kind: InputKind, run: str) -> Job:
+        if kind == "fits":
+            return Job("fit", run)
+        if kind == "train_loss":
+            return Job("imported_loss" if run in self.plan.imported else "train_loss", run)
+        if kind in CURVE_RULES:
+            return Job(kind, run)
+        return Job("measured", run, kind)
+
+    def _before(self, job: Job) -> list[Job]:
+        if job not in self._parents:
+            self._parents[job] = list(self._inputs(job))
+        return self._parents[job]
+
+    def _inputs(self, job: Job) -> Iterable[Job]:
+        if job.rule in ("fit", "sensitivity"):
+            yield self._curve("train_loss", job.of)
+        if job.rule in ("train_loss", "sensitivity") and job.of in self.plan.runs:
+            yield from (Job("train", job.of, part.name) for part in self.layout(job.of).segments)
+        elif job.rule == "imported_loss" and self.plan.imported[job.of].path is None:
+            yield Job("published_curves", job.of.split("-", 1)[0])
+        elif job.rule == "measured":
+            yield from self._measurements(job.part, job.of)
+        elif job.rule == "breakdown":
+            yield from self._measurements("breakdown", job.of)
+        elif job.rule == "delta_loss":
+            layout = self.layout(job.of)
+            steps = {step for pair in layout.pairs(job.part) for step in pair}
+            blocks = {layout.block_of(step) for step in steps}
+            yield from (Job("token_losses", job.of, block) for block in blocks)
+        elif job.rule == "train":
+            yield from self._before_segment(job.of, Segment.parse(job.part))
+        elif job.rule in MEASUREMENT_OF.values():
+            layout = self.layout(job.of)
+            segment = layout.segment_of(layout.blocks[job.part][0])
+            yield Job("train", job.of, segment.name)
+
+    def _before_segment(self, run: str, segment: Segment) -> Iterable[Job]:
+        previous = self.layout(run).previous(segment)
+        if previous is not None:
+            yield Job("train", run, previous.name)
+        yield Job("tokens", self.plan.runs[run].corpus)
+
+    def _measurements(self, kind: str, run: str) -> Iterable[Job]:
+        """The files of measurements that a kind of curve is made from."""
+        layout = self.layout(run)
+        blocks: Iterable[str] = layout.measured_blocks
+        if kind == "eval_loss":
+            blocks = layout.blocks
+        elif kind in ("delta_loss", "breakdown"):
+            blocks = layout.delta_blocks()
+        elif kind == "step_grids":
+            blocks = [*layout.delta_blocks(), *layout.grids]
+        rule = MEASUREMENT_OF[kind]  # type: ignore[index]
+        yield from (Job(rule, run, block) for block in blocks)
