@@ -19,7 +19,13 @@ rule downstream:
     params:
         code=code("downstream.py"),
         packages=packages(
-            "torch", "ai2-olmo", "numpy", "h5py", "safetensors", "tokenizers", "pyarrow"
+            "torch",
+            "ai2-olmo",
+            "numpy",
+            "h5py",
+            "safetensors",
+            "tokenizers",
+            "pyarrow",
         ),
         threads=THREADS,
         steps=measured_steps,
