@@ -12,7 +12,8 @@ from zsl.config.schema import Experiment, Run
 def problems(experiment: Experiment, runs: dict[str, Run]) -> list[str]:
     """One line per mistake, each naming the key, the value and a way out."""
     found = [line for id, run in runs.items() for line in _run_problems(id, run, experiment)]
-    return [*dict.fromkeys(found), *_table_problems(experiment, runs)]
+    of_targets = [*_table_problems(experiment, runs), *_downstream_problems(experiment, runs)]
+    return [*dict.fromkeys(found), *of_targets]
 
 
 def _run_problems(id: str, run: Run, experiment: Experiment) -> Iterator[str]:
@@ -100,6 +101,16 @@ def _table_problems(experiment: Experiment, runs: dict[str, Run]) -> Iterator[st
                 f"{kept} or add to checkpoints.also"
             )
             return
+
+
+def _downstream_problems(experiment: Experiment, runs: dict[str, Run]) -> Iterator[str]:
+    trained = [id.removeprefix("main-") for id in runs if id.startswith("main-")]
+    for name in experiment.measurements.downstream.runs:
+        if name not in trained:
+            yield (
+                f"measurements.downstream.runs = {name!r}: suite main trains no such run; "
+                f"{nearest(name, trained)}"
+            )
 
 
 def _divisors(number: int) -> str:

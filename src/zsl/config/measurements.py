@@ -92,6 +92,13 @@ class Downstream(Settings):
     runs: list[str] = []
     """Names of the runs of suite ``main`` that are asked; none: its two last, the largest."""
 
+    @property
+    def asked(self) -> str:
+        """How many items of a task are asked, in words."""
+        if self.items is None:
+            return "all items of each task"
+        return f"at most {self.items} items sampled from each task (seed {self.seed})"
+
     @model_validator(mode="after")
     def _each_once(self) -> Downstream:
         for name in ("tasks", "runs"):

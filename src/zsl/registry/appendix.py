@@ -50,6 +50,28 @@ APPENDIX: tuple[Target, ...] = (
         ),
     ),
     Target(
+        id="fig17",
+        kind="figure",
+        number=17,
+        title="Downstream accuracy against loss",
+        section="B.3",
+        inputs=("downstream", "eval_loss", "fits"),
+        published=False,
+        mini=(
+            "Models this small answer none of the tasks: their accuracy stays about that of "
+            "guessing or of one constant answer, and the paper's comparison cannot show."
+        ),
+        caption=(
+            "Accuracy on multiple-choice tasks, zero-shot with OLMo's wording and metric, on "
+            "{experiment.measurements.downstream.asked}, against evaluation loss, which falls to "
+            "the right; a point for each checkpoint. Lines: thin before deceleration, dotted into "
+            "the interval that holds t_d, thick after it; bars: one standard error; dashed: "
+            "guessing (most answers of boolq are yes: always saying so is above it). Cut: items "
+            "whose text is longer than the model's context, so that it saw the end. The paper "
+            "shows OLMo-1B and OLMo-7B instead."
+        ),
+    ),
+    Target(
         id="fig18",
         kind="figure",
         number=18,
