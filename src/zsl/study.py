@@ -8,11 +8,17 @@ Contracts of the files (all losses in nats, all steps in optimizer steps):
 ``curves/eval_loss/<run>.csv``
     ``run, step, eval_loss``: mean over the evaluation tokens, one row per checkpoint.
 ``curves/step_grids/<run>.csv``
-    ``run, grid, step, step_next, D, M, mean, abs_dL``: as delta_loss, between the neighbours of
-    the grids of Fig. 15: ``doublings``, ``decades``, ``every``.
+    ``grid`` and the columns of delta_loss: between the neighbours of the grids of Fig. 15,
+    ``doublings``, ``decades``, ``every``.
 ``curves/delta_loss/<run>.csv``
-    ``run, step, step_next, D, M, mean, abs_dL``: change from ``step`` to ``step_next`` of the
-    evaluation losses (Eqs. 3, 5, 6); ``mean`` is signed, improvement is negative.
+    ``run, step, step_next, D, M, mean, abs_dL, D_low, D_high, M_low, M_high``: change from
+    ``step`` to ``step_next`` of the evaluation losses (Eqs. 3, 5, 6); ``mean`` is signed,
+    improvement is negative; ``*_low`` and ``*_high`` end 95 % intervals over evaluation
+    sequences. Measurements of gradients have none: their sums are over all sequences.
+``curves/breakdown/<run>.csv``
+    ``run, step, step_next, by, low, high, n, D, M, mean``: the same of groups of ``n`` tokens,
+    ``by`` their ``position`` (tokens of context, from ``low`` to ``high``) or the ``frequency``
+    in the training tokens of the token predicted (share from ``low`` to ``high``).
 ``curves/gradient_opposition/<run>.csv``
     ``run, step, D_proxy, D_proxy_with_embeddings``: mean over the coordinates of the weights of
     the proxy gradient destructive interference (Eq. 4, A.3), one row per checkpoint.

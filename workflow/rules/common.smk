@@ -215,10 +215,12 @@ def stepped_run(run):
 
 def curve_options(curve):
     """Settings of a curve, as plain values."""
-    if curve != "token_landscapes":
-        return {}
-    figures = EXPERIMENT.figures
-    return {"tokens": figures.landscape_tokens, "seed": figures.landscape_seed}
+    curves, figures = EXPERIMENT.curves, EXPERIMENT.figures
+    if curve in ("delta_loss", "step_grids"):
+        return {"resamples": curves.resamples, "seed": curves.resampling_seed}
+    if curve == "token_landscapes":
+        return {"tokens": figures.landscape_tokens, "seed": figures.landscape_seed}
+    return {}
 
 
 def curve_file(kind, run):

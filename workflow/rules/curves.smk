@@ -20,7 +20,7 @@ rule train_loss:
         code=code("train_loss.py"),
         packages=packages("numpy", "pandas"),
         threads=THREADS,
-        curves=EXPERIMENT.curves.model_dump(mode="json"),
+        curves=EXPERIMENT.curves.model_dump(mode="json", include={"k", "first"}),
     message:
         "Train loss of {wildcards.run}"
     script:
@@ -66,7 +66,7 @@ rule measured:
     threads: THREADS
     params:
         code=code("measured.py"),
-        packages=packages("numpy", "pandas", "h5py"),
+        packages=packages("numpy", "scipy", "pandas", "h5py"),
         threads=THREADS,
         options=lambda wildcards: curve_options(wildcards.curve),
     message:

@@ -213,13 +213,19 @@ class Suite(Settings):
 
 
 class Curves(Settings):
-    """How a loss curve is smoothed and subsampled (A.2)."""
+    """How a loss curve is smoothed and subsampled (A.2), and what is said of loss changes."""
 
     k: float = Field(default=1.2, gt=1)
     """LSMA_k averages over the steps from floor(t/k) to t."""
     first: int = Field(default=10, ge=1)
     """First step kept. Every step is kept up to 10 times it, then every 10th up to 100 times
     it, every 100th up to 1,000 times it, then every 1,000th; and the last one always."""
+    resamples: int = Field(default=1000, ge=100)
+    """Draws of the evaluation sequences for the 95 % intervals of D and M of loss changes."""
+    resampling_seed: int = Field(default=0, ge=0)
+    """Seed of these draws."""
+    groups: int = Field(default=5, ge=2)
+    """Groups of tokens, by position and by frequency, in which D is measured on its own."""
 
 
 class Fits(Settings):

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from zsl.curves.bootstrap import intervals
 from zsl.curves.downstream import downstream_curve
 from zsl.measurements.hdf5 import reading
 
@@ -22,17 +23,22 @@ def eval_loss_curve(run: str, paths: Sequence[Path]) -> pd.DataFrame:
     return pd.DataFrame(sorted(rows), columns=["run", "step", "eval_loss"])
 
 
-def delta_loss_curve(run: str, paths: Sequence[Path]) -> pd.DataFrame:
-    """D, M and mean of the loss changes over every interval in the delta-loss files ``paths``."""
+def delta_loss_curve(run: str, paths: Sequence[Path], *, resamples: int, seed: int) -> pd.DataFrame:
+    """D, M and mean of the loss changes over every interval in the delta-loss files ``paths``.
+
+    The confidence intervals are of ``resamples`` draws of the evaluation sequences.
+    """
     rows = []
     for group in _groups(paths):
         steps = {name: int(group.attrs[name]) for name in ("step", "step_next")}
         values = {name: float(group[name][()]) for name in ("D", "M", "mean")}
-        rows.append({"run": run, **steps, **values, "abs_dL": abs(values["mean"])})
+        values |= {"abs_dL": abs(values["mean"])}
+        ends = intervals(group["delta_loss"][:], resamples=resamples, seed=seed)
+        rows.append({"run": run, **steps, **values, **ends})
     return pd.DataFrame(rows).sort_values("step", ignore_index=True)
 
 
-def step_grids_curve(run: str, paths: Sequence[Path]) -> pd.DataFrame:
+def step_grids_curve(run: str, paths: Sequence[Path], *, resamples: int, seed: int) -> pd.DataFrame:
     """The loss changes between neighbours of the grids of Fig. 15, with the grid's name.
 
     A file of a grid is named after it; all others hold the doublings.
@@ -41,7 +47,10 @@ def step_grids_curve(run: str, paths: Sequence[Path]) -> pd.DataFrame:
     for path in paths:
         grid = path.stem if path.stem in ("decades", "every") else "doublings"
         by_grid.setdefault(grid, []).append(path)
-    frames = [delta_loss_curve(run, found).assign(grid=grid) for grid, found in by_grid.items()]
+    draws = {"resamples": resamples, "seed": seed}
+    frames = [
+        delta_loss_curve(run, found, **draws).assign(grid=grid) for grid, found in by_grid.items()
+    ]
     table = pd.concat(frames, ignore_index=True)
     table.insert(1, "grid", table.pop("grid"))
     return table
