@@ -6,6 +6,7 @@ Snakemake compares parameters as a set of values without their names, so a numbe
 
 import re
 import sys
+from functools import cache
 from glob import glob
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from zsl.data.budget import check_budget, known_tokens, requirement
 from zsl.errors import ZslError
 from zsl.lineage.fingerprint import fingerprint
 from zsl.lineage.pins import pins
+from zsl.optimizers import module_of
 from zsl.registry.inputs import MEASUREMENT_OF, runs_of, shown_runs
 
 
@@ -65,6 +67,12 @@ wildcard_constraints:
 def code(script, modules=(), files=()):
     """Fingerprint of a script and of all library code it reaches."""
     return checked(fingerprint, Path("workflow/scripts") / script, modules, files)
+
+
+@cache
+def stepping_code(script, run, *modules):
+    """Fingerprint of a script that makes steps of a run, with the code of its optimizer."""
+    return code(script, [*modules, module_of(PLAN.runs[run].optimizer.name)])
 
 
 def packages(*names):

@@ -106,7 +106,9 @@ rule token_gradients:
         f"{LOGS}/measurements/token_gradients/{{run}}/{{block}}.log",
     threads: THREADS
     params:
-        code=code("measure_step.py", modules=["zsl.measurements.token_gradients"]),
+        code=lambda wildcards: stepping_code(
+            "measure_step.py", wildcards.run, "zsl.measurements.token_gradients"
+        ),
         packages=packages("torch", "ai2-olmo", "numpy", "h5py", "safetensors"),
         threads=THREADS,
         steps=measured_steps,
@@ -142,7 +144,9 @@ rule single_step:
         f"{LOGS}/measurements/single_step/{{run}}/{{block}}.log",
     threads: THREADS
     params:
-        code=code("measure_step.py", modules=["zsl.measurements.single_step"]),
+        code=lambda wildcards: stepping_code(
+            "measure_step.py", wildcards.run, "zsl.measurements.single_step"
+        ),
         packages=packages("torch", "ai2-olmo", "numpy", "h5py", "safetensors"),
         threads=THREADS,
         steps=measured_steps,
@@ -176,7 +180,9 @@ rule cross_section:
         f"{LOGS}/measurements/cross_section/{{run}}/{{block}}.log",
     threads: THREADS
     params:
-        code=code("measure_step.py", modules=["zsl.measurements.cross_section"]),
+        code=lambda wildcards: stepping_code(
+            "measure_step.py", wildcards.run, "zsl.measurements.cross_section"
+        ),
         packages=packages("torch", "ai2-olmo", "numpy", "h5py", "safetensors"),
         threads=THREADS,
         steps=measured_steps,

@@ -23,7 +23,7 @@ rule train:
         throughput=f"{LOGS}/training/{{run}}/{{segment}}.throughput.csv",
     threads: THREADS
     params:
-        code=code("train.py"),
+        code=lambda wildcards: stepping_code("train.py", wildcards.run),
         packages=packages("torch", "ai2-olmo", "numpy", "safetensors"),
         threads=THREADS,
         data_order={"data_seed": EXPERIMENT.data_seed},

@@ -1,9 +1,10 @@
 """Measure the next optimizer step at the checkpoints of a block; the rule's name says what."""
 
 from zsl.job import job
+from zsl.optimizers import module_of
 
 module = f"zsl.measurements.{snakemake.rule}"
-with job(snakemake, modules=[module]):
+with job(snakemake, modules=[module, module_of(snakemake.params.run["optimizer"]["name"])]):
     from importlib import import_module
     from pathlib import Path
 
@@ -15,26 +16,25 @@ with job(snakemake, modules=[module]):
     from zsl.config.schema import Run
     from zsl.config.sources import Tokenizer
     from zsl.data.manifest import read_manifest
-    from zsl.data.tokens import open_split
+    from zsl.data.tokens import open_split, open_training
     from zsl.measurements.checkpoints import evaluation_tokens, measure_checkpoints
     from zsl.measurements.next_step import unseen_batches
     from zsl.progress import Progress
     from zsl.training.device import device
     from zsl.training.model import empty_model
-    from zsl.training.order import data_order
+    from zsl.training.order import run_order
 
     params, name = snakemake.params, snakemake.wildcards.run
     target = device(params.threads)
     run = Run.model_validate(params.run)
     manifest = read_manifest(Path(snakemake.input.tokens))
     files, evaluation = Path(snakemake.input.token_files), params.evaluation
-    train = open_split(files, manifest, "train", run.sequence_length)
+    train = open_training(files, manifest, run)
     held_out = open_split(files, manifest, "eval", evaluation["sequence_length"])
     tokenizer = TypeAdapter(Tokenizer).validate_python(params.tokenizer)
     model = empty_model(run.model, run.sequence_length, tokenizer).eval()
-    unseen = unseen_batches(
-        data_order(len(train), params.data_order["data_seed"]), run, params.batch["batches"]
-    )
+    order = run_order(run, len(train), params.data_order["data_seed"])
+    unseen = unseen_batches(order, run, params.batch["batches"])
     batches = torch.stack([torch.from_numpy(train.batch(indices)) for indices in unseen])
     input_ids = evaluation_tokens(held_out.batch(np.arange(evaluation["sequences"])), model, target)
     measure = import_module(module).of_run(

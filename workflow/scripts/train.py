@@ -1,8 +1,9 @@
 """Train one segment of a run and move it to its place."""
 
 from zsl.job import job
+from zsl.optimizers import module_of
 
-with job(snakemake):
+with job(snakemake, modules=[module_of(snakemake.params.run["optimizer"]["name"])]):
     import shutil
     from pathlib import Path
 
@@ -12,7 +13,7 @@ with job(snakemake):
     from zsl.config.schema import Run
     from zsl.config.sources import Tokenizer
     from zsl.data.manifest import read_manifest
-    from zsl.data.tokens import open_split
+    from zsl.data.tokens import open_training
     from zsl.files import sha256, sha256_of_json, write_json
     from zsl.training.device import device
     from zsl.training.parallel import processes
@@ -28,11 +29,8 @@ with job(snakemake):
     parent = snakemake.input.get("previous_checkpoints")
     device(params.threads)
     with processes() as group:
-        tokens = open_split(
-            Path(snakemake.input.token_files),
-            read_manifest(Path(snakemake.input.tokens)),
-            "train",
-            run.sequence_length,
+        tokens = open_training(
+            Path(snakemake.input.token_files), read_manifest(Path(snakemake.input.tokens)), run
         )
         tokenizer = TypeAdapter(Tokenizer).validate_python(params.tokenizer)
         trainer = make_trainer(run, tokenizer, tokens, params.data_order["data_seed"], group)

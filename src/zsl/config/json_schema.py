@@ -22,7 +22,11 @@ def json_schema() -> dict[str, Any]:
     suite = definitions["Suite"]["properties"]
     suite["defaults"] = {**suite["defaults"], **_reference("Run")}
     suite["runs"] = {**suite["runs"], "additionalProperties": _reference("Run")}
-    for definition in ("Run", "Model", "Optimizer", "Schedule"):
+    optimizers = definitions["Run"]["properties"]["optimizer"]
+    del optimizers["discriminator"]  # what a run gives need not have the name
+    optimizers["anyOf"] = optimizers.pop("oneOf")
+    kinds = [kind["$ref"].rsplit("/", 1)[-1] for kind in optimizers["anyOf"]]
+    for definition in ("Run", "Model", "Schedule", *kinds):
         definitions[definition].pop("required", None)
     schema.pop("required", None)
     return {

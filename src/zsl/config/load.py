@@ -56,7 +56,7 @@ class Plan:
         """
         run = self.runs[id]
         owned = self.layout(id).owned(segment)
-        steps = run.steps if run.schedule.name == "cosine_with_warmup" else segment.end
+        steps = segment.end if run.schedule.name == "constant_with_warmup" else run.steps
         kept = run.checkpoints.model_copy(update={"also": owned, "decades": False, "every": None})
         return run.model_copy(update={"steps": steps, "checkpoints": kept})
 
@@ -186,12 +186,28 @@ def _validated(kind: type[Any], values: Mapping[str, Any], where: tuple[str, ...
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise ConfigError("\n".join(_line(item, where) for item in error.errors())) from None
+        lines = (_line(item, values, where) for item in error.errors())
+        raise ConfigError("\n".join(lines)) from None
 
 
-def _line(item: Any, where: tuple[str, ...]) -> str:
-    key = ".".join(str(part) for part in (*where, *item["loc"])) or "configuration"
+def _line(item: Any, values: Mapping[str, Any], where: tuple[str, ...]) -> str:
+    parts = _without_tags(item["loc"], values, missing=item["type"] == "missing")
+    key = ".".join(str(part) for part in (*where, *parts)) or "configuration"
     message = item["msg"].removeprefix("Value error, ")
     value = item.get("input")
     shown = "" if isinstance(value, dict) or item["type"] == "missing" else f" = {value!r}"
     return f"{key}{shown}: {message}"
+
+
+def _without_tags(loc: Sequence[Any], values: Any, missing: bool) -> list[Any]:
+    """The keys of a mistake as they are written: pydantic names the members of unions, too."""
+    parts = []
+    for position, part in enumerate(loc):
+        try:
+            values = values[part]
+        except (LookupError, TypeError):
+            last = position == len(loc) - 1
+            if part != "[key]" and not (missing and last):
+                continue
+        parts.append(part)
+    return parts

@@ -6,13 +6,17 @@ over ``suites.<suite>.defaults``; ``zsl.config.load`` resolves them to :class:`R
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from zsl.config.base import Settings
+from zsl.config.base import Settings, nearest
 from zsl.config.measurements import Measurements
 from zsl.config.sources import Source, Tokenizer
+from zsl.optimizers.adamw import AdamW
+from zsl.optimizers.ademamix import AdEMAMix
+from zsl.optimizers.c_adamw import CAdamW
+from zsl.optimizers.muon import Muon
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 """A name that becomes part of a path: letters, digits, ``_``, ``.``, ``-``."""
@@ -69,42 +73,46 @@ class Model(Settings):
     """Rotary positions; otherwise learned positions."""
     weight_tying: bool = True
     """One matrix for input and output embedding."""
-    init: Literal["mitchell", "normal"] = "mitchell"
-    """Initialisation of the weights, as OLMo names them."""
+    init: Literal["mitchell", "normal", "gpt2"] = "mitchell"
+    """Initialisation of the weights, as OLMo names them; ``gpt2`` is ``normal`` with residual
+    projections smaller by 1 / sqrt(2 n_layers)."""
     layer_norm_eps: float = Field(default=1e-5, gt=0)
     """Epsilon of the RMSNorm, which has no weights."""
 
 
-class Optimizer(Settings):
-    """The optimizer of a run (A.1)."""
+def _named(values: Any) -> Any:
+    """Settings of an optimizer with a name: AdamW unless they give one. Refuses unknown names."""
+    if not isinstance(values, dict):
+        return values
+    kinds = get_args(get_args(Optimizer)[0])
+    known = [get_args(kind.model_fields["name"].annotation)[0] for kind in kinds]
+    name = values.get("name", "adamw")
+    if name not in known:
+        raise ValueError(f"unknown name {name!r}; {nearest(str(name), known)}")
+    return {**values, "name": name}
 
-    name: Literal["adamw"] = "adamw"
-    """The update rule."""
-    learning_rate: float = Field(gt=0)
-    """Peak learning rate."""
-    betas: tuple[float, float] = (0.9, 0.95)
-    """Decay of the first and second moment."""
-    eps: float = Field(default=1e-5, gt=0)
-    """Added to the root of the second moment."""
-    weight_decay: float = Field(default=0.1, ge=0)
-    """Decoupled weight decay."""
-    decay_embeddings: bool = False
-    """Whether the embedding decays, too."""
-    clip: float = Field(default=1.0, gt=0)
-    """Largest global gradient norm."""
+
+Optimizer = Annotated[
+    AdamW | Muon | AdEMAMix | CAdamW,
+    Field(discriminator="name"),
+    BeforeValidator(_named),
+]
+"""The optimizer of a run, by its ``name``; ``adamw`` where there is none."""
 
 
 class Schedule(Settings):
-    """Learning rate by step (A.1): linear warm-up, then constant or cosine."""
+    """Learning rate by step (A.1): linear warm-up, then constant, cosine or linear."""
 
-    name: Literal["constant_with_warmup", "cosine_with_warmup"] = "constant_with_warmup"
+    name: Literal["constant_with_warmup", "cosine_with_warmup", "linear_with_warmup"] = (
+        "constant_with_warmup"
+    )
     """``constant_with_warmup`` is the trapezoid without cooldown of the paper."""
     warmup_steps: int = Field(ge=0)
     """The update that makes step s uses peak * (w + (1 - w) * min(s, warmup) / warmup)."""
     warmup_start: float = Field(default=0.1, ge=0, lt=1)
     """w, the fraction of the peak rate at which the warm-up starts."""
     final_fraction: float = Field(default=0.1, ge=0, le=1)
-    """Fraction of the peak rate at which the cosine ends; unused when constant."""
+    """Fraction of the peak rate at which cosine and line end; unused when constant."""
 
 
 class Checkpoints(Settings):
@@ -168,6 +176,9 @@ class Run(Settings):
     """Number formats."""
     seed: int = Field(default=6198, ge=0)
     """Seed of the initial weights."""
+    sampling: Literal["shuffle", "offsets"] = "shuffle"
+    """``shuffle`` reads every sequence of the corpus once, in the order of the one shuffle.
+    ``offsets`` draws each sequence at a random token of the corpus, with replacement."""
     loss: Literal["olmo", "mean"] = "mean"
     """What is minimised and logged. ``mean``: over the B(S-1) predictions. ``olmo``: the same
     sum over B*S, (S-1)/S of the mean, as OLMo and the paper's runs did."""

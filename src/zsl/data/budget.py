@@ -1,4 +1,4 @@
-"""Whether a corpus has the sequences that its runs read; nothing is read twice."""
+"""Whether a corpus has the sequences that its runs read; only random draws read one twice."""
 
 from __future__ import annotations
 
@@ -27,7 +27,12 @@ class Requirement:
 
 
 def requirement(run_id: str, run: Run, *, unseen: int) -> Requirement:
-    """Sequences that a run needs: those of its steps and of ``unseen`` batches after them."""
+    """Sequences that a run needs: those of its steps and of ``unseen`` batches after them.
+
+    One where sequences are drawn with replacement.
+    """
+    if run.sampling == "offsets":
+        return Requirement(run_id, 1, run.sequence_length)
     return Requirement(run_id, (run.steps + unseen) * run.batch_size, run.sequence_length)
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
+from zsl.config.schema import Run
 from zsl.data.manifest import Manifest, Split
 from zsl.errors import DataError
 
@@ -16,15 +18,19 @@ class TokenFiles:
     """Headerless token files cut into sequences, numbered over all files in order.
 
     Each file gives its whole sequences; its remainder is not read. Sequence i is item i of
-    OLMo's ``MemMapDataset`` over the same files.
+    OLMo's ``MemMapDataset`` over the same files. With ``overlapping``, a sequence starts at
+    every token of a file that has enough tokens after it.
     """
 
-    def __init__(self, paths: Sequence[Path], dtype: str, sequence_length: int) -> None:
+    def __init__(
+        self, paths: Sequence[Path], dtype: str, sequence_length: int, *, overlapping: bool = False
+    ) -> None:
         self.sequence_length = sequence_length
+        self._stride = 1 if overlapping else sequence_length
         self._dtype = np.dtype(dtype).newbyteorder("<")
         self._paths = [Path(path) for path in paths]
-        size = self._dtype.itemsize * sequence_length
-        counts = [path.stat().st_size // size for path in self._paths]
+        tokens = [path.stat().st_size // self._dtype.itemsize for path in self._paths]
+        counts = [max(0, (n - sequence_length) // self._stride + 1) for n in tokens]
         self._starts = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
         self._files: dict[Path, npt.NDArray[np.unsignedinteger]] = {}
 
@@ -53,19 +59,25 @@ class TokenFiles:
         """Sequences of one file, mapped: (sequences, sequence_length)."""
         path = self._paths[file]
         if path not in self._files:
-            count = int(self._starts[file + 1] - self._starts[file])
-            shape = (count, self.sequence_length)
-            self._files[path] = np.memmap(path, dtype=self._dtype, mode="r", shape=shape)
+            tokens = np.memmap(path, dtype=self._dtype, mode="r")
+            starts = sliding_window_view(tokens, self.sequence_length)
+            self._files[path] = starts[:: self._stride]
         return self._files[path]
 
 
 def open_split(
-    folder: Path, manifest: Manifest, split: Split, sequence_length: int | None = None
+    folder: Path,
+    manifest: Manifest,
+    split: Split,
+    sequence_length: int | None = None,
+    *,
+    overlapping: bool = False,
 ) -> TokenFiles:
     """Open the training or evaluation files of a corpus.
 
-    ``sequence_length`` is that of the run; None: that of the evaluation set. Raises DataError
-    if a file is missing or its size is not that of the manifest.
+    ``sequence_length`` is that of the run; None: that of the evaluation set. ``overlapping`` as
+    for :class:`TokenFiles`. Raises DataError if a file is missing or its size is not that of the
+    manifest.
     """
     files = manifest.train if split == "train" else manifest.eval
     item = np.dtype(manifest.dtype).itemsize
@@ -79,4 +91,11 @@ def open_split(
                 f"tokens of {manifest.dtype}); make the corpus again"
             )
     paths = [folder / file.name for file in files]
-    return TokenFiles(paths, manifest.dtype, sequence_length or manifest.sequence_length)
+    length = sequence_length or manifest.sequence_length
+    return TokenFiles(paths, manifest.dtype, length, overlapping=overlapping)
+
+
+def open_training(folder: Path, manifest: Manifest, run: Run) -> TokenFiles:
+    """The training sequences of a corpus that ``run`` reads; errors as for :func:`open_split`."""
+    overlapping = run.sampling == "offsets"
+    return open_split(folder, manifest, "train", run.sequence_length, overlapping=overlapping)

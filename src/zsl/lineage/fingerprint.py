@@ -40,8 +40,12 @@ DECLARATIONS = {
     "zsl.config.measurements": "settings reach a job as parameters",
     "zsl.config.schema": "settings reach a job as parameters",
     "zsl.config.sources": "settings reach a job as parameters",
+    "zsl.optimizers.base": "settings reach a job as parameters",
 }
 """Modules of which only methods count (validators do not), with the reason."""
+
+NAMED = {"zsl.optimizers": "a union of settings; the optimizer of a run is named by its rule"}
+"""Packages whose modules declarations import without making them code, with the reason."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,16 @@ def is_inside(name: str) -> bool:
 
 def is_left_out(name: str) -> bool:
     """Whether a module is one of :data:`LEFT_OUT` or lies below one."""
-    return any(name == other or name.startswith(other + ".") for other in LEFT_OUT)
+    return any(_is_below(name, other) for other in LEFT_OUT)
+
+
+def is_named(name: str) -> bool:
+    """Whether a module counts only where a rule names it or code that counts imports it."""
+    return any(_is_below(name, other) for other in NAMED)
+
+
+def _is_below(name: str, other: str) -> bool:
+    return name == other or name.startswith(other + ".")
 
 
 def _source(module: _Module) -> Source:
@@ -130,6 +143,8 @@ def _imported(module: _Module, root: Path, scripts: Path) -> Iterator[_Module]:
     """Modules that importing or running a module may execute, packages included."""
     for line in _source(module).imports:
         target = _absolute(line, module.package)
+        if module.name in DECLARATIONS and is_named(target):
+            continue
         if is_inside(target):
             yield from _with_parents(target, root)
             if line.name and (submodule := _locate(f"{target}.{line.name}", root / "src")):

@@ -23,7 +23,7 @@ from zsl.errors import MeasurementError
 from zsl.measurements.checkpoints import Measure
 from zsl.training.checkpoint import load_checkpoint, load_weights
 from zsl.training.model import learning_rate, make_optimizer, make_scheduler
-from zsl.training.order import batch_indices
+from zsl.training.order import Order, batch_indices
 from zsl.training.parallel import Processes
 from zsl.training.step import StepResult, train_step, wrap
 
@@ -31,8 +31,10 @@ Weights = dict[str, Tensor]
 """Tensors by the names of the weights, of their shapes."""
 
 
-def unseen_batches(order: np.ndarray, run: Run, n: int) -> np.ndarray:
+def unseen_batches(order: Order, run: Run, n: int) -> np.ndarray:
     """Indices of the sequences of the ``n`` batches after the run's last step, (batches, size).
+
+    Where sequences are drawn, some may have been drawn before.
 
     Raises MeasurementError when the corpus ends before.
     """

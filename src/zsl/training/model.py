@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import torch
 from olmo.config import (
     ActivationType,
     InitFnType,
     LayerNormType,
     ModelConfig,
-    OptimizerConfig,
-    OptimizerType,
     SchedulerConfig,
     SchedulerType,
     TrainConfig,
 )
 from olmo.model import OLMo
-from olmo.optim import Optimizer, Scheduler, build_optimizer, build_scheduler
+from olmo.optim import Scheduler, build_scheduler
 
 from zsl.config.schema import Model, Run
 from zsl.config.sources import Tokenizer
+from zsl.optimizers import module_of
 
 
 def model_config(model: Model, sequence_length: int, tokenizer: Tokenizer) -> ModelConfig:
@@ -46,7 +47,7 @@ def model_config(model: Model, sequence_length: int, tokenizer: Tokenizer) -> Mo
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.eos_token_id,
         init_device="cpu",
-        init_fn=InitFnType(model.init),
+        init_fn=InitFnType("normal" if model.init == "gpt2" else model.init),
     )
 
 
@@ -58,7 +59,18 @@ def build_model(run: Run, tokenizer: Tokenizer) -> OLMo:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
-        return OLMo(model_config(run.model, run.sequence_length, tokenizer))
+        model = OLMo(model_config(run.model, run.sequence_length, tokenizer))
+    if run.model.init == "gpt2":
+        _shrink_residual_projections(model)
+    return model
+
+
+def _shrink_residual_projections(model: OLMo) -> None:
+    """Divide what is added to the residual stream by the root of how often that is done."""
+    with torch.no_grad():
+        for module in model.modules():
+            if getattr(module, "_is_residual", False):  # OLMo marks them
+                module.weight.mul_((2 * model.config.n_layers) ** -0.5)  # type: ignore[operator]
 
 
 def empty_model(model: Model, sequence_length: int, tokenizer: Tokenizer) -> OLMo:
@@ -66,45 +78,26 @@ def empty_model(model: Model, sequence_length: int, tokenizer: Tokenizer) -> OLM
     return OLMo(model_config(model, sequence_length, tokenizer), init_params=False)
 
 
-def train_config(run: Run) -> TrainConfig:
-    """The parts of OLMo's training configuration that its builders read."""
-    optimizer, schedule = run.optimizer, run.schedule
-    return TrainConfig(
-        max_grad_norm=optimizer.clip,
-        optimizer=OptimizerConfig(
-            name=OptimizerType(optimizer.name),
-            learning_rate=optimizer.learning_rate,
-            betas=optimizer.betas,
-            eps=optimizer.eps,
-            weight_decay=optimizer.weight_decay,
-            decay_embeddings=optimizer.decay_embeddings,
-        ),
-        scheduler=SchedulerConfig(
-            name=SchedulerType(schedule.name),
-            t_warmup=schedule.warmup_steps,
-            alpha_f=schedule.final_fraction,
-            warmup_min_lr=schedule.warmup_start * optimizer.learning_rate,
-        ),
-    )
-
-
-def make_optimizer(run: Run, model: OLMo) -> Optimizer:
-    """The run's optimizer over the parameters of ``model``, fused on a GPU."""
-    optimizer = build_optimizer(train_config(run), model)
-    if next(model.parameters()).is_cuda:
-        for group in optimizer.param_groups:
-            group["fused"] = True
-    return optimizer
+def make_optimizer(run: Run, model: OLMo) -> torch.optim.Optimizer:
+    """The run's optimizer over the parameters of ``model``, built by its own module."""
+    return import_module(module_of(run.optimizer.name)).build(run.optimizer, model)
 
 
 def make_scheduler(run: Run) -> Scheduler:
-    """The run's learning-rate schedule."""
-    return build_scheduler(train_config(run))
+    """The run's learning-rate schedule, OLMo's."""
+    schedule = run.schedule
+    config = SchedulerConfig(
+        name=SchedulerType(schedule.name),
+        t_warmup=schedule.warmup_steps,
+        alpha_f=schedule.final_fraction,
+        warmup_min_lr=schedule.warmup_start * run.optimizer.learning_rate,
+    )
+    return build_scheduler(TrainConfig(scheduler=config))
 
 
 def learning_rate(run: Run, scheduler: Scheduler, step: int) -> float:
     """Rate of the update that makes ``step`` (the first update makes step 1).
 
-    peak * (w + (1 - w) * min(s, warmup) / warmup), then constant or cosine.
+    peak * (w + (1 - w) * min(s, warmup) / warmup), then constant, cosine or linear.
     """
     return scheduler.get_lr(run.optimizer.learning_rate, step, run.steps)

@@ -1,9 +1,42 @@
-"""Which sequences a step reads: one shuffle, shared by all runs of a corpus and length."""
+"""Which sequences a step reads: one shuffle, shared by runs of a corpus and length, or draws."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from olmo.data import IterableDataset
+
+from zsl.config.schema import Run
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Sequences drawn with replacement, each step's from a generator of its own."""
+
+    n_sequences: int
+    """Sequences to draw from."""
+    seed: int
+    """With the step, the seed of a step's draws."""
+
+    def __len__(self) -> int:
+        """Number of sequences to draw from."""
+        return self.n_sequences
+
+    def batch(self, step: int, batch_size: int) -> np.ndarray:
+        """Indices that the update making ``step`` reads, (batch_size,) int64."""
+        return np.random.default_rng([self.seed, step]).integers(self.n_sequences, size=batch_size)
+
+
+Order = np.ndarray | Draws
+"""Indices of all sequences as they are read, (n_sequences,), or how they are drawn."""
+
+
+def run_order(run: Run, n_sequences: int, seed: int) -> Order:
+    """The order in which a run reads the ``n_sequences`` sequences of its corpus."""
+    if run.sampling == "offsets":
+        return Draws(n_sequences, seed)
+    return data_order(n_sequences, seed)
 
 
 def data_order(n_sequences: int, seed: int) -> np.ndarray:
@@ -24,6 +57,8 @@ def data_order(n_sequences: int, seed: int) -> np.ndarray:
     return dataset.get_global_indices()
 
 
-def batch_indices(order: np.ndarray, step: int, batch_size: int) -> np.ndarray:
+def batch_indices(order: Order, step: int, batch_size: int) -> np.ndarray:
     """Indices of the sequences that the update making ``step`` reads, (batch_size,)."""
+    if isinstance(order, Draws):
+        return order.batch(step, batch_size)
     return order[(step - 1) * batch_size : step * batch_size]

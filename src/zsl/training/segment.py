@@ -24,7 +24,6 @@ from typing import Protocol
 import numpy as np
 import torch
 from olmo.model import OLMo
-from olmo.optim import Optimizer
 
 from zsl.config.grids import Segment, checkpoint_name, measured_steps
 from zsl.config.schema import Run
@@ -35,7 +34,7 @@ from zsl.progress import Progress
 from zsl.training.checkpoint import FILES, TrainingState, load_checkpoint, save_checkpoint
 from zsl.training.guards import SaveClock, locked, stop_signal
 from zsl.training.model import build_model, learning_rate, make_optimizer, make_scheduler
-from zsl.training.order import batch_indices, data_order
+from zsl.training.order import Order, batch_indices, run_order
 from zsl.training.parallel import Processes
 from zsl.training.records import StepRecords
 from zsl.training.step import train_step, wrap
@@ -61,9 +60,9 @@ class Trainer:
 
     run: Run
     model: OLMo
-    optimizer: Optimizer
+    optimizer: torch.optim.Optimizer
     tokens: Tokens
-    order: np.ndarray
+    order: Order
     group: Processes
     state: TrainingState = field(default_factory=lambda: TrainingState(0, 0, 0))
 
@@ -109,7 +108,7 @@ def make_trainer(
         )
     model = build_model(run, tokenizer).to(group.device)
     torch.manual_seed(run.seed)  # checkpoints hold the generator's state, random at the start
-    order = data_order(len(tokens), data_seed)
+    order = run_order(run, len(tokens), data_seed)
     return Trainer(run, model, make_optimizer(run, model), tokens, order, group)
 
 

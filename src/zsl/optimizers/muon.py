@@ -1,0 +1,113 @@
+"""Muon (Jordan et al., 2024): momentum whose matrices are made orthogonal; AdamW for the rest.
+
+Written out: what torch and other libraries have makes a fused projection of queries, keys and
+values orthogonal as one matrix, scales otherwise, and computes in bfloat16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from zsl.optimizers.base import Shared
+from zsl.optimizers.moments import State, adam_update
+
+if TYPE_CHECKING:
+    from olmo.model import OLMo
+    from torch import Tensor
+    from torch.optim import Optimizer
+
+ITERATIONS = 5
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+"""Of the odd quintic that is iterated, by Jordan et al.: steep at 0, so that five iterations
+bring all but the smallest singular values near 1, not to it."""
+SMALLEST_NORM = 1e-7
+HIDDEN = "transformer.blocks."
+
+
+class Muon(Shared):
+    """Muon (C.2) for the matrices of the blocks. The shared constants are those of AdamW, which
+    trains embeddings, positions and an output matrix of its own."""
+
+    name: Literal["muon"]
+    """Muon."""
+    momentum: float = Field(default=0.95, ge=0, lt=1)
+    """Of the matrices; Nesterov's."""
+    muon_rate: float = Field(default=0.1, gt=0)
+    """Rate of the matrices over that of AdamW."""
+    decay_matrices: bool = False
+    """Whether the matrices decay, too, at their own rate. The authors' did not."""
+    newton_schulz: Literal["float32", "bfloat16"] = "float32"
+    """Format of the iteration. ``bfloat16`` is what was published; its rounding, some percent of
+    a singular value, would hide in a single step what is measured there."""
+
+
+def build(settings: Muon, model: OLMo) -> Optimizer:
+    """Muon over the weights of ``model``, AdamW included."""
+    from zsl.optimizers.rule import RuleOptimizer
+
+    return RuleOptimizer(list(_groups(settings, model)), settings)
+
+
+def _groups(settings: Muon, model: OLMo) -> Iterator[dict[str, Any]]:
+    from zsl.optimizers.rule import weight_groups
+
+    matrices = {name: w for name, w in model.named_parameters() if is_matrix(name, w)}
+    for parts in sorted({parts_of(name, model) for name in matrices}):
+        names = [name for name in matrices if parts_of(name, model) == parts]
+        yield {
+            "params": [matrices[name] for name in names],
+            "param_names": names,
+            "update": partial(orthogonal_update, settings=settings, parts=parts),
+            "factor": settings.muon_rate,
+            "weight_decay": settings.weight_decay if settings.decay_matrices else 0.0,
+        }
+    for group in weight_groups(settings, model):
+        pairs = zip(group["param_names"], group["params"], strict=True)
+        rest = {name: weight for name, weight in pairs if name not in matrices}
+        if rest:
+            shared = {"update": partial(adam_update, settings=settings)}
+            yield {**group, "params": [*rest.values()], "param_names": [*rest], **shared}
+
+
+def is_matrix(name: str, weight: Tensor) -> bool:
+    """Whether a weight is a hidden matrix: neither an embedding, nor an output, nor a vector."""
+    return name.startswith(HIDDEN) and weight.ndim == 2
+
+
+def parts_of(name: str, model: OLMo) -> int:
+    """Matrices that a weight stacks: queries, keys and values; gate and value of SwiGLU."""
+    if name.endswith(".att_proj.weight"):
+        return 3
+    gated = model.config.activation_type == "swiglu"
+    return 2 if gated and name.endswith(".ff_proj.weight") else 1
+
+
+def orthogonal_update(gradient: Tensor, state: State, settings: Muon, parts: int) -> Tensor:
+    """The update of a weight (rows, columns) that stacks ``parts`` matrices of equal height.
+
+    Each is made orthogonal by itself and multiplied by sqrt(max(height, columns)), which makes
+    the mean square of a square matrix's coordinates 1.
+    """
+    if "momentum_buffer" not in state:
+        state["momentum_buffer"] = gradient.new_zeros(gradient.shape)
+    buffer = state["momentum_buffer"].mul_(settings.momentum).add_(gradient)
+    ahead = gradient.add(buffer, alpha=settings.momentum).unflatten(0, (parts, -1))
+    x = ahead.bfloat16() if settings.newton_schulz == "bfloat16" else ahead
+    scale = max(x.shape[-2:]) ** 0.5
+    return orthogonalised(x).to(gradient.dtype).mul(scale).flatten(0, 1)
+
+
+def orthogonalised(x: Tensor) -> Tensor:
+    """Nearly U V^T of each matrix U S V^T in ``x`` (..., rows, columns), by Newton-Schulz."""
+    if x.shape[-2] > x.shape[-1]:
+        return orthogonalised(x.mT).mT
+    a, b, c = COEFFICIENTS
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + SMALLEST_NORM)
+    for _ in range(ITERATIONS):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x

@@ -1,0 +1,48 @@
+"""An optimizer of torch from an update rule: one function of a weight's gradient and state.
+
+A step is w <- w - f lr (update + decay w): the schedule's rate lr times a factor f of the group,
+with decoupled decay. All state is in tensors, by weight, as checkpoints keep it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from olmo.config import OptimizerConfig, TrainConfig
+from olmo.model import OLMo
+from olmo.optim import get_param_groups
+from torch import Tensor
+
+from zsl.optimizers.base import Shared
+from zsl.optimizers.moments import State
+
+Update = Callable[[Tensor, State], Tensor]
+"""From a weight's gradient and what is kept of it to its update, of the same shape."""
+Group = dict[str, Any]
+"""Weights that share a rule, as torch takes them; with ``update`` and, if not 1, ``factor``."""
+
+
+class RuleOptimizer(torch.optim.Optimizer):
+    """Makes the steps of the groups' rules."""
+
+    def __init__(self, groups: list[Group], settings: Shared) -> None:
+        defaults = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+        super().__init__(groups, {**defaults, "factor": 1.0})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Change all weights that have a gradient."""
+        for group in self.param_groups:
+            rate = group["lr"] * group["factor"]
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    update = group["update"](weight.grad, self.state[weight])
+                    weight.mul_(1 - rate * group["weight_decay"]).add_(update, alpha=-rate)
+
+
+def weight_groups(settings: Shared, model: OLMo) -> list[Group]:
+    """The weights that decay and those that do not, divided as OLMo divides them for AdamW."""
+    asked = OptimizerConfig(decay_embeddings=settings.decay_embeddings)
+    return get_param_groups(TrainConfig(optimizer=asked), model)
