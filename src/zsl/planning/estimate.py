@@ -10,7 +10,6 @@ from zsl import registry
 from zsl.config.grids import Segment
 from zsl.config.load import Plan
 from zsl.config.parameters import n_parameters, tokens_per_step
-from zsl.data.budget import requirement
 from zsl.planning import flops, storage
 from zsl.planning.flops import Flops, Sequences
 from zsl.planning.hardware import GPUS, gpu_hours
@@ -74,7 +73,7 @@ class CorpusCost:
 
     name: str
     read: int
-    """Tokens that the run which reads most reads."""
+    """Tokens that the run which reads most reads, repeated ones included."""
     kept: float | None
     """Tokens on disk; None where only the sources can tell."""
     downloaded: float | None
@@ -229,13 +228,11 @@ class Costs:
 
 def _corpus(plan: Plan, name: str) -> CorpusCost:
     unseen = plan.experiment.measurements.single_step.batches
-    needs = [
-        requirement(id, run, unseen=unseen) for id, run in plan.runs.items() if run.corpus == name
-    ]
+    runs = [run for run in plan.runs.values() if run.corpus == name]
     corpus = plan.experiment.corpora[name]
     return CorpusCost(
         name=name,
-        read=max((need.sequences * need.sequence_length for need in needs), default=0),
+        read=max(((run.steps + unseen) * tokens_per_step(run) for run in runs), default=0),
         kept=storage.tokens_of(corpus),
         downloaded=storage.downloaded(corpus),
     )

