@@ -26,10 +26,12 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/measurements.smk"
+include: "workflow/rules/downstream.smk"
 include: "workflow/rules/curves.smk"
 include: "workflow/rules/fits.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/compare.smk"
 
 
 # Every table and figure that this experiment can make.
@@ -37,3 +39,4 @@ rule all:
     default_target: True
     input:
         [target_file(target, REPORTED[TARGETS[target].kind]) for target in TARGETS],
+        f"{RESULTS}/compare/compare.html" if COMPARED else [],

@@ -4,6 +4,7 @@ Snakemake compares parameters as a set of values without their names, so a numbe
 ``threads`` stands in a dict with its name, lest it change into its neighbour unseen.
 """
 
+import os
 import re
 import sys
 from functools import cache
@@ -20,6 +21,7 @@ from zsl.lineage.fingerprint import fingerprint
 from zsl.lineage.pins import pins
 from zsl.optimizers import module_of
 from zsl.registry.inputs import MEASUREMENT_OF, runs_of, shown_runs
+from zsl.registry.target import BEYOND
 
 
 def checked(function, *arguments):
@@ -291,9 +293,53 @@ def shown_caption(target, path):
     return caption(target)
 
 
+def report_labels(target, file):
+    """What the report's lists say of a file of a figure or table."""
+    shown = TARGETS[target]
+    paper = shown.heading if shown.number is not None else "–"
+    return {"in the paper": paper, "title": shown.title, "what": file}
+
+
+def published_values():
+    """The authors' values that can be read here, by what they are of.
+
+    Only an experiment with the paper's models and data is held against their curves.
+    """
+    if not EXPERIMENT.comparable:
+        return {}
+    folder = Path(os.environ.get("ZSL_PUBLISHED_DIR", ""))
+    named = {
+        "published_losses": folder / "bnsl_fit.json",
+        "published_delta_loss": folder / "loss_intrf_dt_t.csv",
+        "published_gradient_opposition": folder / "grad_intrf_proxy.csv",
+    }
+    found = {key: str(path) for key, path in named.items() if path.is_file()}
+    imported = [run for run in PLAN.run_ids("main") if run in PLAN.imported]
+    if imported and "published_losses" not in found:
+        found["published_losses"] = published_file(imported[0])
+    return found
+
+
+def compared_files(wildcards):
+    """Tables and curves that are held against the paper's, and the authors' values."""
+    published = published_values()
+    files = {table: target_file(table, "csv") for table in COMPARED}
+    trained = [run for run in PLAN.run_ids("main") if run in PLAN.runs]
+    if "published_losses" in published:
+        files["train_loss"] = [
+            curve_file("train_loss", run) for run in PLAN.run_ids("main")
+        ]
+    for kind in ("delta_loss", "gradient_opposition"):
+        if f"published_{kind}" in published and trained:
+            files[kind] = [curve_file(kind, run) for run in trained]
+    return {**files, **published}
+
+
 def target_file(target, suffix):
     """Path of a figure or table."""
     return f"{RESULTS}/{TARGETS[target].kind}s/{target}.{suffix}"
 
 
+COMPARISON = "Ours against the paper"
+COMPARED = [table for table in of_kind("table") if printed_values(table)]
 checked(check_tokens)

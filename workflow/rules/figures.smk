@@ -10,10 +10,15 @@ rule figure:
         svg=report(
             f"{RESULTS}/figures/{{figure}}.svg",
             caption="../report/caption.rst",
-            category="Figures",
-            labels=lambda wildcards: {"figure": TARGETS[wildcards.figure].heading},
+            category=lambda wildcards: TARGETS[wildcards.figure].chapter,
+            labels=lambda wildcards: report_labels(wildcards.figure, "figure"),
         ),
-        csv=f"{RESULTS}/figures/{{figure}}.csv",
+        csv=report(
+            f"{RESULTS}/figures/{{figure}}.csv",
+            caption="../report/caption.rst",
+            category=lambda wildcards: TARGETS[wildcards.figure].chapter,
+            labels=lambda wildcards: report_labels(wildcards.figure, "data"),
+        ),
         caption=f"{RESULTS}/figures/{{figure}}.md",
         lineage=f"{LINEAGE}/figures/{{figure}}.json",
     log:

@@ -6,14 +6,19 @@ rule table:
     input:
         unpack(lambda wildcards: study_inputs(wildcards.table)),
     output:
-        csv=f"{RESULTS}/tables/{{table}}.csv",
         tex=f"{RESULTS}/tables/{{table}}.tex",
         md=f"{RESULTS}/tables/{{table}}.md",
         html=report(
             f"{RESULTS}/tables/{{table}}.html",
             caption="../report/caption.rst",
-            category="Tables",
-            labels=lambda wildcards: {"table": TARGETS[wildcards.table].heading},
+            category=lambda wildcards: TARGETS[wildcards.table].chapter,
+            labels=lambda wildcards: report_labels(wildcards.table, "table"),
+        ),
+        csv=report(
+            f"{RESULTS}/tables/{{table}}.csv",
+            caption="../report/caption.rst",
+            category=lambda wildcards: TARGETS[wildcards.table].chapter,
+            labels=lambda wildcards: report_labels(wildcards.table, "data"),
         ),
         lineage=f"{LINEAGE}/tables/{{table}}.json",
     log:

@@ -23,6 +23,18 @@ InputKind = Literal[
     "fits",
 ]
 """A key of ``Study.files``."""
+CHAPTERS = {
+    "1": "1 Introduction",
+    "2": "2 Loss deceleration in language models",
+    "3": "3 Explaining loss deceleration",
+    "4": "4 Explaining scaling improvements",
+    "A": "A Methodology",
+    "B": "B Additional results (analyses)",
+    "C": "C Additional results (ablations)",
+}
+"""The paper's sections and appendices by their first letter."""
+BEYOND = "D Beyond the paper"
+"""Where the report has what the paper has not."""
 IMPORTED_KINDS: frozenset[InputKind] = frozenset({"train_loss", "fits", "sensitivity"})
 """What a run has whose smoothed train loss is imported."""
 
@@ -46,7 +58,7 @@ class Target:
     published: bool
     """Whether imported (published, smoothed) curves suffice; otherwise runs made here must."""
     caption: str
-    """Caption, a template over ``experiment``, the configuration; see :func:`caption`."""
+    """Caption, a template over ``experiment``, the configuration, and ``zsl.registry.facts``."""
     suites: tuple[str, ...] = ("main",)
     """The suites of runs that it shows; it needs each of them."""
     optimizers: tuple[str, ...] = ()
@@ -66,6 +78,11 @@ class Target:
     def module(self) -> str:
         """The module that makes it."""
         return f"zsl.{self.kind}s.{self.id}"
+
+    @property
+    def chapter(self) -> str:
+        """Where the report has it: under the paper's section, or beyond the paper."""
+        return BEYOND if self.number is None else CHAPTERS[self.section[0]]
 
     @property
     def heading(self) -> str:

@@ -84,6 +84,29 @@ def paper_values(table: str) -> pd.DataFrame:
         return pd.read_csv(file, index_col=0)
 
 
+def paper_half_units(table: str) -> pd.DataFrame:
+    """Half a unit of the last digit of each printed value, indexed as :func:`paper_values`.
+
+    Whole numbers that all end in zeros are printed to tens or hundreds.
+    """
+    path = resources.files("zsl.tables").joinpath("paper", f"{table}.csv")
+    with path.open(encoding="utf-8") as file:
+        printed = pd.read_csv(file, index_col=0, dtype=str)
+    return printed.apply(_half_units)
+
+
+def _half_units(printed: pd.Series) -> pd.Series:
+    whole = [text for text in printed.dropna() if text.isdigit()]
+    zeros = min((len(text) - len(text.rstrip("0")) for text in whole), default=0)
+
+    def half_unit(text: str) -> float:
+        mantissa, _, exponent = text.upper().partition("E")
+        decimals = len(mantissa.partition(".")[2])
+        return 0.5 * 10.0 ** (int(exponent or 0) - decimals + (zeros if text.isdigit() else 0))
+
+    return printed.map(half_unit, na_action="ignore")
+
+
 def compared(
     table: str, study: Study, rows: pd.DataFrame, columns: Sequence[Column]
 ) -> pd.DataFrame:
