@@ -45,7 +45,27 @@ def changes(run, position):
     D = 0.3 + 0.65 / (1 + (T_D[position] / (first + 1)) ** 1.5)
     M = 1.2 / (1 + first / 2000) ** 0.4 + 0.01 * position
     table = {"run": run, "step": first, "step_next": last, "D": D, "M": M}
-    return pd.DataFrame({**table, "mean": -M * (1 - D), "abs_dL": M * (1 - D)})
+    ends = {"D_low": D - 0.02, "D_high": D + 0.01, "M_low": 0.9 * M, "M_high": 1.2 * M}
+    return pd.DataFrame({**table, "mean": -M * (1 - D), "abs_dL": M * (1 - D), **ends})
+
+
+def breakdowns(run, position):
+    """Three groups each; after step 64 the second degrades while the others improve."""
+    groups = {
+        "position": ((1, 1, 10), (2, 7, 60), (8, 31, 240)),
+        "frequency": ((0, 2e-4, 103), (3e-4, 5e-3, 104), (6e-3, 0.07, 103)),
+    }
+    frames = []
+    for step in (1 << i for i in range(14)):
+        for by, found in groups.items():
+            low, high, n = np.array(found, float).T
+            D = 0.9 - np.array([0.3, 0.2, 0.1]) / (1 + step / 500) - 0.01 * position
+            M = 1 / (1 + step / 2000) + np.array([0.1, 0.0, 0.2])
+            sign = np.array([-1, 1 if step > 64 else -1, -1])
+            table = {"by": by, "low": low, "high": high, "n": n.astype(int), "D": D, "M": M}
+            table |= {"mean": sign * M * (1 - D)}
+            frames.append(pd.DataFrame({"run": run, "step": step, "step_next": 2 * step, **table}))
+    return pd.concat(frames)
 
 
 def opposition(run, position):
@@ -138,6 +158,7 @@ def token_landscapes(run, position):
 
 MEASURED = {
     "delta_loss": changes,
+    "breakdown": breakdowns,
     "gradient_opposition": opposition,
     "gradient_histograms": histograms,
     "token_gradients": token_gradients,

@@ -4,4 +4,22 @@ from __future__ import annotations
 
 from zsl.registry.target import Target
 
-EXTRAS: tuple[Target, ...] = ()
+EXTRAS: tuple[Target, ...] = (
+    Target(
+        id="breakdown",
+        kind="figure",
+        number=None,
+        title="Destructive interference by position and frequency",
+        section="3.2",
+        inputs=("breakdown", "fits"),
+        published=False,
+        caption=(
+            "Destructive interference D (Eq. 3) in the changes of losses from step t to 2t within "
+            "groups of evaluation tokens, by their position and by the frequency in training of "
+            "the token predicted, for the smallest and the largest model. Black: D of all tokens; "
+            "dashed: the part of it within groups, their mean D weighted by sums of absolute "
+            "changes. The rest is between groups, some of which improve as others degrade. Grey: "
+            "t_d of the run."
+        ),
+    ),
+)
