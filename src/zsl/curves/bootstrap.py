@@ -6,9 +6,9 @@ share of the changes that does not cancel, sum / sum of abs, has no such edge: i
 made and D = 1 - abs(share) taken of it, so that D = 1 is within wherever both signs are.
 
 Percentiles are taken further out as Student's t asks for few sequences (Hesterberg, The American
-Statistician 69, 2015). Simulated coverage of nominal 95 % with correlated tokens of unequal
-spread: 0.93 to 0.97 from 128 sequences on, D = 1 included, and 0.91 at 8 (basic intervals less
-there, BCa no more).
+Statistician 69, 2015). In simulations with correlated tokens of unequal spread, intervals of 95 %
+held D and M in 0.94 to 0.96 of all sets of 128 and of 976 sequences, D = 1 included; in sets of 8,
+D in 0.94 to 0.97 and M in 0.89. Basic intervals did so less often, BCa no more.
 """
 
 from __future__ import annotations
