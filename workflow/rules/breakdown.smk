@@ -1,7 +1,7 @@
 """From loss changes to D and M within groups of tokens."""
 
 
-rule breakdown:
+rule breakdown_curve:
     """D and M of the loss changes by position and by frequency of the predicted token."""
     input:
         changes=lambda wildcards: measurement_files("breakdown", wildcards.run),
