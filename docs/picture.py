@@ -1,7 +1,8 @@
-"""Make the README's picture from the figures of mini: ``python docs/picture.py``.
+"""Make the pictures of README.md and gallery.md from the figures of mini.
 
-Each figure is drawn again from the data that the workflow saved beside it and from the study
-that its lineage record holds, and the drawings are put side by side.
+``python docs/picture.py [RESULTS]``: each figure is drawn again from the data that the workflow
+saved beside it and from the study that its lineage record holds. ``mini.png`` is some of them
+side by side, ``gallery/`` has a small picture of each.
 """
 
 import sys
@@ -16,6 +17,8 @@ from zsl.files import read_json
 from zsl.study import make_study
 
 FIGURES = ("fig02", "fig03", "fig05")
+WIDTH = 640
+"""Pixels of a small picture, at most."""
 
 
 def draw(results: Path, figure: str, path: Path) -> Image.Image:
@@ -27,19 +30,34 @@ def draw(results: Path, figure: str, path: Path) -> Image.Image:
     return Image.open(path).convert("RGB")
 
 
-def main(results: Path, out: Path) -> None:
-    """Put the figures side by side, bottoms aligned, half the printed resolution."""
-    with tempfile.TemporaryDirectory() as folder:
-        images = [draw(results, figure, Path(folder) / f"{figure}.png") for figure in FIGURES]
+def side_by_side(images: list[Image.Image]) -> Image.Image:
+    """Images in a row, bottoms aligned, half the printed resolution."""
     height = max(image.height for image in images)
     whole = Image.new("RGB", (sum(image.width for image in images), height), "white")
     left = 0
     for image in images:
         whole.paste(image, (left, height - image.height))
         left += image.width
-    whole.resize((whole.width // 2, whole.height // 2), Image.Resampling.LANCZOS).save(out)
+    return whole.resize((whole.width // 2, whole.height // 2), Image.Resampling.LANCZOS)
+
+
+def small(image: Image.Image) -> Image.Image:
+    """An image of few bytes."""
+    image.thumbnail((WIDTH, WIDTH), Image.Resampling.LANCZOS)
+    return image.quantize(64)
+
+
+def main(results: Path, docs: Path) -> None:
+    """Draw every figure of an experiment."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = sorted((results / "figures").glob("*.pdf"))
+        images = {p.stem: draw(results, p.stem, Path(folder) / f"{p.stem}.png") for p in paths}
+        side_by_side([images[figure] for figure in FIGURES]).save(docs / "mini.png")
+        (docs / "gallery").mkdir(exist_ok=True)
+        for figure, image in images.items():
+            small(image).save(docs / "gallery" / f"{figure}.png", optimize=True)
 
 
 if __name__ == "__main__":
     here = Path(__file__).resolve().parent
-    main(Path(sys.argv[1]) if sys.argv[1:] else here.parent / "results" / "mini", here / "mini.png")
+    main(Path(sys.argv[1]) if sys.argv[1:] else here.parent / "results" / "mini", here)

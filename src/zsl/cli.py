@@ -22,8 +22,11 @@ from zsl.errors import ZslError
 from zsl.planning.estimate import estimate
 from zsl.planning.hardware import GPUS
 from zsl.planning.text import as_text
+from zsl.registry import available
+from zsl.registry.gallery import gallery
 
 DEFAULT_CONFIG = "config/config.yaml"
+SHIPPED = (DEFAULT_CONFIG, *(f"config/{n}.yaml" for n in ("single_gpu", "paper", "published")))
 DEFAULT_GPU = "H100"
 DEFAULT_UTILISATION = 0.4
 MEASUREMENTS = (
@@ -54,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, command, text in (
         ("runs", _runs, "list the runs with parameters, steps and tokens"),
         ("plan", _plan, "print what an experiment will cost: jobs, FLOPs, GPU-hours, storage"),
+        ("targets", _targets, "list the figures and tables that an experiment can make"),
         ("config", _config, "print the checked configuration with every default filled in"),
         ("schema", _schema, "print the JSON schema of configuration files"),
     ):
@@ -68,6 +72,11 @@ def _parser() -> argparse.ArgumentParser:
                 help=f"configuration files, later ones merged over earlier ones ({DEFAULT_CONFIG})",
             )
     _add_plan(commands.choices["plan"])
+    commands.choices["targets"].add_argument(
+        "--gallery",
+        action="store_true",
+        help="print docs/gallery.md instead, on all targets and shipped experiments",
+    )
     _add_measure(commands)
     return parser
 
@@ -143,6 +152,13 @@ def _share(written: str) -> float:
     if not 0 < share <= 1:
         raise argparse.ArgumentTypeError(f"{written} is no share; give a number in (0, 1]")
     return share
+
+
+def _targets(options: argparse.Namespace) -> str:
+    if options.gallery:
+        return gallery([load([path]) for path in SHIPPED]).rstrip()
+    made = available(load(options.configfile))
+    return "\n".join(f"{t.id:14} {t.heading:9} {t.title}" for t in made)
 
 
 def _config(options: argparse.Namespace) -> str:

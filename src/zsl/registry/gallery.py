@@ -1,0 +1,70 @@
+"""The list of all figures and tables as Markdown: ``docs/gallery.md`` and a part of README.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from zsl.registry import TARGETS, available
+from zsl.registry.target import BEYOND, CHAPTERS, Target
+
+if TYPE_CHECKING:
+    from zsl.config.load import Plan
+
+MARKS = "<!-- zsl targets -->", "<!-- end -->"
+"""What README.md has before and after its list."""
+PICTURES = "gallery"
+"""Folder of thumbnails beside the page."""
+INTRODUCTION = """\
+# Every figure and table
+
+Made from `src/zsl/registry` by `zsl targets --gallery`; the pictures are those of `mini`, the
+default experiment. `snakemake --cores all fig05` makes one of them with all that it needs.
+"""
+
+
+def gallery(plans: Sequence[Plan]) -> str:
+    """The page: chapter by chapter, what each target shows, a picture, and which of the
+    experiments ``plans`` can make it.
+    """
+    makers = {
+        target.id: [plan.experiment.experiment for plan in plans if target in available(plan)]
+        for target in TARGETS
+    }
+    parts = [INTRODUCTION]
+    for chapter, targets in _chapters():
+        parts.append(f"## {chapter}\n")
+        parts += [_entry(target, makers[target.id]) for target in targets]
+    return "\n".join(parts)
+
+
+def _entry(target: Target, makers: Sequence[str]) -> str:
+    section = f"Section {target.section}; " if target.number is not None else ""
+    lines = [
+        f"### {_name(target)}: {target.title}\n",
+        f"`{target.id}`; {section}suites: {', '.join(target.suites)}; reads: "
+        f"{', '.join(target.inputs) or 'the configuration'}; experiments: {', '.join(makers)}.",
+    ]
+    if target.mini:
+        lines.append(f"In `mini`: {target.mini}")
+    if target.kind == "figure":
+        lines.append(f"\n![{target.title}]({PICTURES}/{target.id}.png)")
+    return "\n".join(lines) + "\n"
+
+
+def listing() -> str:
+    """The part of README.md between ``MARKS``: a line for each chapter."""
+    lines = []
+    for chapter, targets in _chapters():
+        named = ", ".join(f"`{target.id}` {target.title}" for target in targets)
+        lines.append(f"- **{chapter}:** {named}")
+    return "\n".join(lines)
+
+
+def _chapters() -> list[tuple[str, list[Target]]]:
+    chapters = [*CHAPTERS.values(), BEYOND]
+    return [(name, [target for target in TARGETS if target.chapter == name]) for name in chapters]
+
+
+def _name(target: Target) -> str:
+    return "Beyond the paper" if target.number is None else target.heading
