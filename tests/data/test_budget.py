@@ -20,7 +20,7 @@ MEMMAPS = {
 }
 
 
-def test_a_run_needs_steps_times_batch_size() -> None:
+def test_a_run_needs_steps_times_batch_size_or_one_sequence_to_draw_from() -> None:
     run = Run.model_validate(
         {
             "corpus": "c",
@@ -33,6 +33,10 @@ def test_a_run_needs_steps_times_batch_size() -> None:
         }
     )
     assert requirement("main-1", run, unseen=5) == Requirement("main-1", 16_080, 64)
+    drawn = requirement("main-1", run.model_copy(update={"sampling": "offsets"}), unseen=5)
+    check_budget("c", [63, 64], [drawn])
+    with pytest.raises(DataError, match="needs 1 sequences of 64 tokens, corpus c has 0"):
+        check_budget("c", [63, 63], [drawn])
 
 
 def test_remainders_of_files_are_not_available() -> None:

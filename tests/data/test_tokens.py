@@ -37,6 +37,22 @@ def test_sequences_are_those_of_olmo(tmp_path: Path, dtype: str, length: int) ->
     np.testing.assert_array_equal(batch, expected)
 
 
+def test_overlapping_sequences_start_at_every_token_of_a_file(tmp_path: Path) -> None:
+    paths = write(tmp_path, [20, 3, 7, 8], "uint16")
+    files = TokenFiles(paths, "uint16", 7, overlapping=True)
+    windows = [
+        tokens[start : start + 7]
+        for path in paths
+        for tokens in [np.fromfile(path, "<u2")]
+        for start in range(len(tokens) - 6)
+    ]
+    assert len(files) == len(windows) == 14 + 0 + 1 + 2
+    rows = np.random.default_rng(1).integers(len(files), size=50)
+    np.testing.assert_array_equal(files.batch(rows), np.stack(windows)[rows])
+    with pytest.raises(IndexError, match="there are 17"):
+        files.batch([17])
+
+
 def test_indices_out_of_range_are_refused(tmp_path: Path) -> None:
     files = TokenFiles(write(tmp_path, [32], "uint16"), "uint16", 16)
     assert files.batch([]).shape == (0, 16)

@@ -68,9 +68,9 @@ def build_model(run: Run, tokenizer: Tokenizer) -> OLMo:
 def _shrink_residual_projections(model: OLMo) -> None:
     """Divide what is added to the residual stream by the root of how often that is done."""
     with torch.no_grad():
-        for module in model.modules():
-            if getattr(module, "_is_residual", False):  # OLMo marks them
-                module.weight.mul_((2 * model.config.n_layers) ** -0.5)  # type: ignore[operator]
+        for name, weight in model.named_parameters():
+            if name.endswith((".attn_out.weight", ".ff_out.weight")) and ".blocks." in name:
+                weight.mul_((2 * model.config.n_layers) ** -0.5)
 
 
 def empty_model(model: Model, sequence_length: int, tokenizer: Tokenizer) -> OLMo:
