@@ -197,6 +197,9 @@ class ImportedCurves(Settings):
     """Models to import: keys of the file, and names of the runs."""
     note: str = ""
     """What a reader has to know about the origin of these curves."""
+    parameters: dict[Name, int] = {}
+    """Numbers of parameters, embeddings included, by name, where they are known: what the
+    scaling law (Fig. 22) takes for N."""
 
     @model_validator(mode="after")
     def _one_location(self) -> ImportedCurves:
@@ -204,6 +207,9 @@ class ImportedCurves(Settings):
             raise ValueError("give either url (with sha256) or path")
         if self.url is not None and self.sha256 is None:
             raise ValueError("url needs sha256, the digest of the file that is meant")
+        for name in self.parameters:
+            if name not in self.names:
+                raise ValueError(f"parameters: {name} is no curve; {nearest(name, self.names)}")
         return self
 
 
@@ -244,6 +250,14 @@ class Fits(Settings):
 
     cut: int = Field(default=100, ge=0)
     """Steps <= cut are left out of the fit."""
+    bootstrap: int = Field(default=200, ge=40)
+    """Refits that the intervals of L_d, t_d and r_d are made from."""
+    block: float = Field(default=0.3, gt=0)
+    """Length of the bootstrap's blocks in log t. Longer than the smoothing window, log k, since
+    residuals of one window are one noise; short enough for a score of blocks. Chosen by the
+    coverage of intervals on synthetic curves (``benchmarks/coverage.py``)."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the bootstrap."""
 
 
 class Tables(Settings):
