@@ -43,7 +43,8 @@ Contracts of the files (all losses in nats, all steps in optimizer steps):
     The one-break BNSL (Eq. 1) of the smoothed train loss: ``run, imported, note, T, cut, k,
     n_points, RSLE, L_d, t_d, r_d, L_hat_T, L_T`` and ``parameters`` and ``errors`` with keys
     ``b, c_0, c_1, log_d_1, f_1``, ``covariance`` in that order, and ``break_inside``: whether
-    there is a break within the fitted steps at all.
+    there is a break within the fitted steps at all. ``intervals``: ``[low, high]`` of 95 % by
+    ``L_d, t_d, r_d, L_hat_T``; ``bootstrap``: ``replicates, block, seed, failed``.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from zsl.fits.bnsl import F_RANGE, NAMES, fit_bnsl
 from zsl.fits.result import fit_curve
 
 PAPER = Path(zsl.tables.__file__).parent / "paper"
+BOOTSTRAP = {"replicates": 40, "block": 0.3, "seed": 0}
 TRUTHS = [
     (18.4, 0.17, -0.16, 8.7, 0.2),
     (26.0, 0.27, -0.23, 8.2, 0.76),
@@ -163,10 +164,13 @@ def test_what_cannot_be_fitted_is_named(t, y, message):
 
 def test_result_records_T_and_the_cut():
     t = np.arange(10, 5000, 10)
-    y = equation_1(t.astype(float), *TRUTHS[0])
+    y = equation_1(t.astype(float), *TRUTHS[2])
     curve = pd.DataFrame({"step": t, "smoothed_train_loss": y})
-    fit = fit_curve(curve, run="main-x", cut=100, k=1.2, imported=False, note="")
+    fit = fit_curve(curve, run="main-x", cut=100, k=1.2, imported=False, note="", **BOOTSTRAP)
     assert (fit["T"], fit["cut"], fit["n_points"]) == (4990, 100, 489)
+    assert fit["bootstrap"] == {**BOOTSTRAP, "failed": 0}
+    for name in ("L_d", "t_d", "r_d", "L_hat_T"):
+        assert fit["intervals"][name] == pytest.approx([fit[name]] * 2, rel=1e-8), "no noise"
     assert fit["L_T"] == y[-1]
     assert list(fit["parameters"]) == list(NAMES)
     json.dumps(fit, allow_nan=False)
@@ -189,7 +193,7 @@ def test_published_curves_give_the_printed_tables(published):
                 "smoothed_train_loss": curve["smoothed_loss"]["y"],
             }
         )
-        fit = fit_curve(table, run=model, cut=100, k=1.2, imported=True, note="")
+        fit = fit_curve(table, run=model, cut=100, k=1.2, imported=True, note="", **BOOTSTRAP)
         assert fit["T"] == curve["smoothed_loss"]["x"][-1]
         t_d = "6100" if model == "144M" else table1[model]["t_d"]
         assert f"{round(fit['t_d'], -2):.0f}" == t_d, model

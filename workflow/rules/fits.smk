@@ -2,7 +2,7 @@
 
 
 rule fit:
-    """Parameters, their errors, RSLE, and L_d, t_d, r_d with T and the cut."""
+    """Parameters, their errors, RSLE, and L_d, t_d, r_d with intervals, T and the cut."""
     input:
         f"{RESULTS}/curves/train_loss/{{run}}.csv",
     output:
@@ -15,7 +15,13 @@ rule fit:
         code=code("fit.py"),
         packages=packages("numpy", "scipy", "pandas"),
         threads=THREADS,
-        settings={"cut": EXPERIMENT.fits.cut, "k": EXPERIMENT.curves.k},
+        settings={
+            "cut": EXPERIMENT.fits.cut,
+            "k": EXPERIMENT.curves.k,
+            "replicates": EXPERIMENT.fits.bootstrap,
+            "block": EXPERIMENT.fits.block,
+            "seed": EXPERIMENT.fits.seed,
+        },
         imported=lambda wildcards: wildcards.run in PLAN.imported,
         note=lambda wildcards: (
             PLAN.imported[wildcards.run].note if wildcards.run in PLAN.imported else ""

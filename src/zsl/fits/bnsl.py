@@ -94,6 +94,11 @@ class Bnsl:
         one, x, broken, _, _ = _design(np.log(steps), self.log_d_1, self.f_1)
         return np.log(self.b) * one + self.c_0 * x + self.c_1 * broken
 
+    def tangents(self, steps: np.ndarray) -> np.ndarray:
+        """Derivatives of log L by (log b, c_0, c_1, log d_1, log f_1), (n, 5)."""
+        design = np.array(_design(np.log(steps), self.log_d_1, self.f_1)).T
+        return design * [1, 1, 1, self.c_1, self.c_1]
+
 
 @dataclass(frozen=True)
 class _Point:
@@ -133,16 +138,24 @@ class _Point:
         return self.r[3:5, 5]
 
 
-def fit_bnsl(steps: np.ndarray, losses: np.ndarray) -> Bnsl:
+def fit_bnsl(
+    steps: np.ndarray,
+    losses: np.ndarray,
+    start: tuple[float, float] | None = None,
+    offset: float = OFFSET,
+) -> Bnsl:
     """Fit Eq. 1 with a = 0 to losses (n,) in nats at ``steps`` (n,), least squares in log L.
 
-    Raises FitError when there are too few points or a value is not positive and finite.
+    ``start`` is a (log d_1, f_1) to search from, such as that of a similar curve; None: a grid
+    says where. ``offset`` is how exact the minimum is, as described at ``OFFSET``. Raises
+    FitError when there are too few points or a value is not positive and finite.
     """
     steps = np.asarray(steps, dtype=np.float64)
     losses = np.asarray(losses, dtype=np.float64)
     _check(steps, losses)
     x, y = np.log(steps), np.log(losses)
-    best = min((_descend(x, y, *start) for start in _starts(x, y)), key=lambda at: at.error)
+    starts = _starts(x, y) if start is None else [start]
+    best = min((_descend(x, y, *at, offset) for at in starts), key=lambda at: at.error)
     log_b, c_0, c_1 = best.linear.tolist()
     return Bnsl(
         b=float(np.exp(log_b)),
@@ -214,7 +227,7 @@ def _at(x: np.ndarray, y: np.ndarray, log_d: float, f: float) -> _Point:
     return _Point(log_d, f, UPPER * raw.T[:6])
 
 
-def _descend(x: np.ndarray, y: np.ndarray, log_d: float, f: float) -> _Point:
+def _descend(x: np.ndarray, y: np.ndarray, log_d: float, f: float, offset: float) -> _Point:
     """Levenberg-Marquardt over (log d_1, log f_1) from a start, damped by Nielsen's rule."""
     low, high = np.array([[x[0], x[-1]], np.log(F_RANGE)]).T
 
@@ -233,7 +246,7 @@ def _descend(x: np.ndarray, y: np.ndarray, log_d: float, f: float) -> _Point:
         regular = damping * normal.diagonal() + held + 1e-300
         step = np.linalg.solve(normal + np.diag(regular), downhill)
         promised = downhill @ step
-        if promised <= OFFSET**2 * at.error:
+        if promised <= offset**2 * at.error:
             break
         moved = within(p + step)
         there = _at(x, y, float(moved[0]), float(np.exp(moved[1])))

@@ -9,15 +9,26 @@ import pandas as pd
 
 from zsl.errors import FitError
 from zsl.fits.bnsl import NAMES, fit_bnsl
+from zsl.fits.bootstrap import QUANTITIES, bootstrap
 
 
 def fit_curve(
-    curve: pd.DataFrame, *, run: str, cut: int, k: float, imported: bool, note: str
+    curve: pd.DataFrame,
+    *,
+    run: str,
+    cut: int,
+    k: float,
+    imported: bool,
+    note: str,
+    replicates: int,
+    block: float,
+    seed: int,
 ) -> dict[str, Any]:
-    """Fit a run's smoothed train loss at the steps after ``cut``.
+    """Fit a run's smoothed train loss at the steps after ``cut``, with bootstrap intervals.
 
     T is the curve's own last step, and L_T its smoothed loss there: fits are comparable only
-    at the same T. Raises FitError naming the run.
+    at the same T. ``replicates``, ``block`` (log steps) and ``seed`` are those of
+    :func:`zsl.fits.bootstrap.bootstrap`. Raises FitError naming the run.
     """
     steps = curve["step"].to_numpy()
     losses = curve["smoothed_train_loss"].to_numpy()
@@ -27,6 +38,9 @@ def fit_curve(
     except FitError as error:
         raise FitError(f"{run}: {error}") from None
     T = int(steps[-1])
+    again = bootstrap(
+        steps[used], losses[used], fit, T=T, replicates=replicates, block=block, seed=seed
+    )
     return {
         "run": run,
         "imported": imported,
@@ -45,4 +59,11 @@ def fit_curve(
         "r_d": fit.r_d,
         "L_hat_T": fit.L_hat(T),
         "L_T": float(losses[-1]),
+        "intervals": {name: list(again.interval(name)) for name in QUANTITIES},
+        "bootstrap": {
+            "replicates": replicates,
+            "block": block,
+            "seed": seed,
+            "failed": again.failed,
+        },
     }

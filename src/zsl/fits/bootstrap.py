@@ -1,0 +1,87 @@
+"""How far L_d, t_d and r_d could be from what a fit gives: a block bootstrap in log steps.
+
+Neighbouring residuals of a smoothed curve correlate at .995 and more, so errors that take them
+for independent are far too small. Blocks of residuals set side by side are no remedy: noise with
+so long a memory is mostly followed by the five parameters, and its slow part, which moves them
+most, is not in the residuals. What the residuals do show is how fast the noise changes. So their
+*changes* are resampled, and a path of noise is the sum of them:
+
+- Changes keep their place, for they are larger at early steps; those of a block, an interval of
+  log t, are multiplied by one random number, as in a wild bootstrap (Shao, Journal of Time
+  Series Analysis 32, 2011).
+- Paths are continuous across blocks (Paparoditis and Politis, Econometric Theory 17, 2001), as
+  if noise never returned to zero. Where it does, intervals are wider than need be.
+
+``benchmarks/coverage.py`` measures how often intervals hold the truth, and for which noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from zsl.fits.bnsl import Bnsl, fit_bnsl
+
+LEVEL = 0.95
+"""Part of the replicates within an interval."""
+OFFSET = 1e-3
+"""How exact refits are (see :data:`zsl.fits.bnsl.OFFSET`): to a thousandth of their spread."""
+QUANTITIES = ("L_d", "t_d", "r_d", "L_hat_T")
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """Replicates of what a fit measures."""
+
+    values: dict[str, np.ndarray]
+    """(replicates,) by quantity, ``QUANTITIES``."""
+    failed: int
+    """How many replicates had no break inside the fitted steps; they count, too, for to leave
+    them out would make intervals narrow just where a curve says little."""
+
+    def interval(self, quantity: str) -> tuple[float, float]:
+        """The central ``LEVEL`` of a quantity's replicates, in its unit."""
+        low, high = np.quantile(self.values[quantity], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        return float(low), float(high)
+
+
+def bootstrap(
+    steps: np.ndarray,
+    losses: np.ndarray,
+    fit: Bnsl,
+    *,
+    T: int,
+    replicates: int,
+    block: float,
+    seed: int,
+) -> Bootstrap:
+    """Fit again ``replicates`` times to the fit's curve with noise made from its residuals.
+
+    ``steps`` (n,) and ``losses`` (n,), nats, are what ``fit`` was fitted to; ``block`` is the
+    length of a block in log steps. L_hat_T is at step ``T``.
+    """
+    x = np.log(steps)
+    smooth = fit.log_loss(steps)
+    noise = paths(x, np.log(losses) - smooth, replicates, block, np.random.default_rng(seed))
+    start = fit.log_d_1, fit.f_1
+    refits = [fit_bnsl(steps, np.exp(smooth + each), start, OFFSET) for each in noise]
+    rows = [(refit.L_d, refit.t_d, refit.r_d, refit.L_hat(T)) for refit in refits]
+    values = dict(zip(QUANTITIES, np.array(rows).T, strict=True))
+    return Bootstrap(values, failed=sum(not refit.break_inside for refit in refits))
+
+
+def paths(
+    x: np.ndarray, residuals: np.ndarray, n: int, block: float, generator: np.random.Generator
+) -> np.ndarray:
+    """``n`` continuous paths (n, points) from ``residuals`` (points,) at ``x`` = log t.
+
+    The changes from point to point keep their place, and with it their size, which falls with t;
+    those of a block are multiplied by one number, normal with variance 1. Where the first block
+    begins is random.
+    """
+    middle = (x[1:] + x[:-1]) / 2 - x[0]
+    blocks = ((middle + generator.uniform(0, block, (n, 1))) // block).astype(int)
+    factors = generator.standard_normal((n, blocks.max() + 1))
+    changes = np.diff(residuals) * np.take_along_axis(factors, blocks, axis=1)
+    return np.concatenate([np.zeros((n, 1)), np.cumsum(changes, axis=1)], axis=1)
