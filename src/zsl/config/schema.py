@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BeforeValidator, Field, model_validator
 
 from zsl.config.base import Settings, nearest
-from zsl.config.measurements import Measurements
+from zsl.config.measurements import Measurements, TaskName
 from zsl.config.sources import Source, Tokenizer
 from zsl.optimizers.adamw import AdamW
 from zsl.optimizers.ademamix import AdEMAMix
@@ -47,6 +47,9 @@ class Corpus(Settings):
     """The evaluation set, on which every per-token measurement is made."""
     tokenizer: Tokenizer = Field(discriminator="kind")
     """The tokenizer, or how to train one."""
+    exclude_tasks: list[TaskName] = []
+    """No window of the questions and answers of these tasks occurs in the training tokens, either:
+    see ``evaluation.window``. For text that may hold what Fig. 17 asks."""
     deduplicate: bool = True
     """Keep one document per distinct text (about 32 bytes of memory each); not applied to
     memmaps."""

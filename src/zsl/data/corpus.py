@@ -24,6 +24,7 @@ from zsl.data.manifest import Manifest, SourceReport, TokenFile, write_manifest
 from zsl.data.memmaps import Plan, Vocabulary, memmap_dtype, place_memmaps, plan_memmaps
 from zsl.data.packing import BATCH, token_dtype
 from zsl.data.sources import Place
+from zsl.data.tasks import asked_tokens
 from zsl.data.text import Gathered, gather_texts
 from zsl.data.tokenizer import declared_tokenizer, save_tokenizer, train_bpe
 from zsl.data.training_file import write_training
@@ -88,7 +89,10 @@ def _assemble(
     if gathered is not None:
         path = folder / "tokens" / "train-00000.bin"
         window = corpus.evaluation.window
-        written = write_training(path, gathered, evaluation, tokenizer, vocabulary, window)
+        excluded = asked_tokens(corpus.exclude_tasks, tokenizer, vocabulary.eos, window)
+        written = write_training(
+            path, gathered, evaluation, excluded, tokenizer, vocabulary, window
+        )
         files.append(written.file)
         reports += written.reports
         documents = written.documents

@@ -83,7 +83,8 @@ class SourceReport:
     held_out: int = 0
     """Documents held out for evaluation."""
     overlapping: int = 0
-    """Documents left out because of a window they would have shared with the evaluation."""
+    """Documents left out because of a window they would have shared with the evaluation or an
+    excluded task."""
     shares: tuple[Share, ...] = ()
     """Groups of shards when a subset was read."""
 

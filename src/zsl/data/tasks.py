@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
 
 from zsl.config.measurements import TaskName
 from zsl.data.records import arrow_records
@@ -93,6 +95,32 @@ def sample_items(items: Sequence[Item], size: int | None, seed: int) -> list[Ite
         return [*items]
     chosen = np.random.default_rng(seed).choice(len(items), size, replace=False)
     return [items[number] for number in np.sort(chosen)]
+
+
+def asked_tokens(
+    tasks: Sequence[TaskName], tokenizer: Tokenizer, eos: int, window: int
+) -> npt.NDArray[np.uint32]:
+    """All windows of ``window`` tokens that a model reads when it is asked all items of ``tasks``.
+
+    Back to back, (tokens,), with ``eos`` between them: of an item its context with the first
+    choice, then the end of the context with each other one.
+    """
+    ids = [eos]
+    for task in tasks:
+        items = read_items(task)
+        contexts = encode_texts(tokenizer, [item.context for item in items])
+        choices = encode_texts(tokenizer, [text for item in items for text in item.continuations])
+        following = iter(choices)
+        for item, context in zip(items, contexts, strict=True):
+            for number, _ in enumerate(item.continuations):
+                start = 0 if number == 0 else max(0, len(context) - window + 1)
+                ids += [*context[start:], *next(following), eos]
+    return np.array(ids, dtype=np.uint32)
+
+
+def encode_texts(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
+    """Ids of each text, none added."""
+    return [made.ids for made in tokenizer.encode_batch(texts, add_special_tokens=False)]
 
 
 def _piqa(record: dict[str, Any]) -> Asked:

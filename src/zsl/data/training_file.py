@@ -1,4 +1,4 @@
-"""The training file of text: packed, and free of what the evaluation set holds."""
+"""The training file of text: packed, and free of what the evaluation set and tasks hold."""
 
 from __future__ import annotations
 
@@ -35,18 +35,19 @@ def write_training(
     path: Path,
     gathered: Gathered,
     evaluation: Evaluation,
+    excluded: npt.NDArray[np.uint32],
     tokenizer: Tokenizer,
     vocabulary: Vocabulary,
     window: int,
 ) -> Written:
     """Pack the passages that are not held out into a headerless file of token ids.
 
-    A document is left out if the tokens would otherwise hold a window of ``window`` evaluation
-    tokens. Memory is that of a few batches.
+    A document is left out if the tokens would otherwise hold a window of ``window`` tokens of
+    the evaluation set or of ``excluded`` (tokens,). Memory is that of a few batches.
     """
     numbers = np.setdiff1d(gathered.in_order, evaluation.held_out, assume_unique=True)
     characters = gathered.passages.characters
-    overlaps = OverlapFilter(evaluation.tokens, window)
+    overlaps = OverlapFilter(np.concatenate([evaluation.tokens, excluded]), window)
     format_ = np.dtype(vocabulary.dtype).newbyteorder("<")
     digest, tokens, position = hashlib.sha256(), 0, 0
     left_out: list[npt.NDArray[np.int64]] = [np.zeros(0, np.int64)]

@@ -23,7 +23,7 @@ from olmo.model import OLMo
 from tokenizers import Tokenizer
 
 from zsl.config.measurements import TaskName
-from zsl.data.tasks import Item, Metric, metric_of
+from zsl.data.tasks import Item, Metric, encode_texts, metric_of
 from zsl.errors import MeasurementError
 from zsl.measurements.hdf5 import write_dataset
 
@@ -69,11 +69,11 @@ def encode(items: Sequence[Item], tokenizer: Tokenizer, length: int) -> Question
 
     Raises MeasurementError for a context or a continuation without any token.
     """
-    contexts = _ids(tokenizer, [item.context for item in items])
+    contexts = encode_texts(tokenizer, [item.context for item in items])
     texts = [(number, text) for number, item in enumerate(items) for text in item.continuations]
     found: list[Part] = []
     cut = np.zeros(len(items), dtype=bool)
-    continuations = _ids(tokenizer, [text for _, text in texts])
+    continuations = encode_texts(tokenizer, [text for _, text in texts])
     for choice, ((number, text), continuation) in enumerate(zip(texts, continuations, strict=True)):
         context = contexts[number]
         if not context or not continuation:
@@ -94,10 +94,6 @@ def spans(tokens: int, length: int) -> Iterator[tuple[int, int]]:
     size = tokens if tokens <= length else max(1, length // 2)
     for first in range(0, tokens, size):
         yield first, min(first + size, tokens)
-
-
-def _ids(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
-    return [made.ids for made in tokenizer.encode_batch(texts, add_special_tokens=False)]
 
 
 @torch.inference_mode()
