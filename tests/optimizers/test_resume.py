@@ -64,3 +64,47 @@ def test_configurations_are_read_without_torch():
     code = "import sys, zsl.config.load; print('torch' in sys.modules or 'olmo' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_losses_of_a_gpt2_do_not_see_the_future(optimizer_run, train):
+    from zsl.measurements.token_losses import evaluate
+
+    model = train(optimizer_run("adamw", "gpt2")).model.eval()
+    ids = torch.arange(24).reshape(2, 12) % 20
+    losses = evaluate(model, ids, 1)
+    changed = ids.clone()
+    changed[:, 8:] = 3
+    again = evaluate(model, changed, 1)
+    assert losses.shape == (2, 11) and (abs(losses - again)[:, 7:] > 1e-6).all()
+    assert abs(losses - again)[:, :7].max() < 1e-6
+    moved = ids.roll(1, dims=1)  # learned positions: the same tokens elsewhere differ
+    assert abs(evaluate(model, moved, 1)[:, 2:] - losses[:, 1:-1]).max() > 1e-4
+
+
+def test_a_run_of_draws_is_trained_and_its_next_batches_are_later_draws(
+    make_run, tokenizer, tokens, one_process
+):
+    import numpy as np
+
+    from zsl.measurements.next_step import unseen_batches
+    from zsl.training.order import batch_indices, run_order
+    from zsl.training.segment import make_trainer
+
+    run = make_run(sampling="offsets", steps=40)  # 160 sequences of 64
+    read = []
+
+    class Recorded:
+        def __len__(self):
+            return len(tokens)
+
+        def batch(self, indices):
+            read.append(indices)
+            return tokens.batch(indices)
+
+    trainer = make_trainer(run, tokenizer, Recorded(), 5, one_process)
+    for _ in range(3):
+        trainer.step()
+    order = run_order(run, len(tokens), 5)
+    assert np.array_equal(np.stack(read), [batch_indices(order, s, 4) for s in (1, 2, 3)])
+    unseen = unseen_batches(order, run, 5)
+    assert np.array_equal(unseen, [batch_indices(order, s, 4) for s in range(41, 46)])

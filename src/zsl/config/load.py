@@ -201,10 +201,14 @@ def _line(item: Any, values: Mapping[str, Any], where: tuple[str, ...]) -> str:
 
 def _without_tags(loc: Sequence[Any], values: Any, missing: bool) -> list[Any]:
     """The keys of a mistake as they are written: pydantic names the members of unions, too."""
-    parts = []
+    parts, entered = [], True
     for position, part in enumerate(loc):
+        # A tag may be a key as well: of a distribution's files, for one.
+        if entered and isinstance(values, Mapping) and part == values.get("kind"):
+            entered = False
+            continue
         try:
-            values = values[part]
+            values, entered = values[part], True
         except (LookupError, TypeError):
             last = position == len(loc) - 1
             if part != "[key]" and not (missing and last):
