@@ -1,5 +1,6 @@
 """Small synthetic studies in the files that figures read."""
 
+import itertools
 import math
 
 import numpy as np
@@ -156,9 +157,35 @@ def token_landscapes(run, position):
     return table[columns].sort_values(["step", "token", "alpha"])
 
 
+def evaluations(run, position):
+    """Evaluation losses of checkpoints 0, 2^i: those of training, and more of it early."""
+    kept = np.array([0, *(1 << i for i in range(15))])
+    losses = loss(position, kept + 1.0) + 0.5 / (1 + kept) + 0.01 * position
+    return pd.DataFrame({"run": run, "step": kept, "eval_loss": losses})
+
+
+def step_grids(run, position):
+    """Doublings, decades and every 1000 steps; D falls with the distance of checkpoints."""
+    decades = sorted(d * 10**e for e in range(5) for d in range(1, 10) if d * 10**e <= 20000)
+    grids = {
+        "doublings": [1 << i for i in range(15)],
+        "decades": decades,
+        "every": list(range(0, 20001, 1000)),
+    }
+    frames = []
+    for grid, kept in grids.items():
+        first, last = np.array(kept[:-1]), np.array(kept[1:])
+        D = 0.9 / (1 + (T_D[position] / (first + 1)) ** 0.7) / (last - first) ** 0.05
+        table = {"run": run, "grid": grid, "step": first, "step_next": last, "D": D, "M": 1.0}
+        frames.append(pd.DataFrame({**table, "mean": D - 1, "abs_dL": 1 - D}))
+    return pd.concat(frames)
+
+
 MEASURED = {
     "delta_loss": changes,
     "breakdown": breakdowns,
+    "eval_loss": evaluations,
+    "step_grids": step_grids,
     "gradient_opposition": opposition,
     "gradient_histograms": histograms,
     "token_gradients": token_gradients,
@@ -170,11 +197,32 @@ MEASURED = {
 """The curves of runs that are not imported, by kind."""
 
 
+OPTIMIZERS = ("adamw", "muon", "c_adamw", "ademamix", "adamw")
+BATCHES = ((512, 1024), (256, 2048), (2048, 1024), (1024, 2048), (256, 4096))
+"""Sequences and tokens per sequence of the runs of suite batch_sequence."""
+
+
+def settings(suite, position):
+    """What the figures read of a run's settings."""
+    batch_size, sequence_length = BATCHES[position if suite == "batch_sequence" else 0]
+    optimizer = OPTIMIZERS[position if suite == "optimizer" else 0]
+    return {
+        "batch_size": batch_size,
+        "sequence_length": sequence_length,
+        "optimizer": {"name": optimizer},
+    }
+
+
 @pytest.fixture
 def make(tmp_path):
-    """Build a study; ``imported`` runs have a smoothed train loss and a fit only."""
+    """Build a study; ``imported`` runs have a smoothed train loss and a fit only.
 
-    def build(labels=("14M", "37M", "78M"), imported=(), without_fit=(), **options):
+    Every one of ``suites`` has a run of each label.
+    """
+
+    def build(
+        labels=("14M", "37M", "78M"), imported=(), without_fit=(), suites=("main",), **options
+    ):
         files = {kind: [] for kind in ("train_loss", *MEASURED, "fits")}
         runs = []
         noise = np.random.default_rng(0)
@@ -184,9 +232,10 @@ def make(tmp_path):
             write_csv(path, table)
             files[kind].append(path)
 
-        for position, label in enumerate(labels):
-            run, known = f"main-{label}", label not in imported
-            runs.append(RunInfo(run, label, not known, 10**7 if known else None))
+        for suite, (position, label) in itertools.product(suites, enumerate(labels)):
+            run, known = f"{suite}-{label}", label not in imported
+            number, read = (10**7, settings(suite, position)) if known else (None, {})
+            runs.append(RunInfo(run, label, not known, number, read))
             smoothed = loss(position, STEPS)
             raw = smoothed + noise.normal(0, 0.05, len(STEPS)) if known else np.nan
             columns = {"step": STEPS, "train_loss": raw, "smoothed_train_loss": smoothed}

@@ -13,7 +13,7 @@ from matplotlib.colors import to_hex, to_rgb
 
 from zsl.figures import style
 from zsl.figures.render import module, write
-from zsl.registry import TARGETS
+from zsl.registry import BY_ID, TARGETS
 
 FIGURES = tuple(target.id for target in TARGETS if target.kind == "figure")
 FORMATS = ("csv", "pdf", "svg")
@@ -43,7 +43,7 @@ def test_the_same_study_gives_the_same_bytes_with_truetype_fonts(figure, make, t
     for folder in ("one", "two"):
         files = {kind: tmp_path / folder / f"{figure}.{kind}" for kind in FORMATS}
         with matplotlib.rc_context({"font.size": 5 if folder == "one" else 20}):
-            write(figure, make(imported=("37M",)), files)
+            write(figure, make(imported=("37M",), suites=BY_ID[figure].suites), files)
         written.append({kind: path.read_bytes() for kind, path in files.items()})
     assert written[0] == written[1]
     pdf, svg = written[0]["pdf"], written[0]["svg"].decode()
@@ -79,13 +79,13 @@ def test_another_process_gives_the_same_bytes(make, tmp_path):
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_no_figure_stays_open(figure, make):
-    made(figure, make())
+    made(figure, make(suites=BY_ID[figure].suites))
     assert plt.get_fignums() == []
 
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_a_figure_fits_a_column_or_the_page(figure, make):
-    _, drawing = made(figure, make())
+    _, drawing = made(figure, make(suites=BY_ID[figure].suites))
     width, height = drawing.get_size_inches()
     assert width in (style.SINGLE, style.DOUBLE) and height < 9
     sizes = [text.get_fontsize() for text in drawing.findobj(matplotlib.text.Text)]
@@ -94,7 +94,9 @@ def test_a_figure_fits_a_column_or_the_page(figure, make):
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_nothing_that_is_written_is_cut_off(figure, make):
-    _, drawing = made(figure, make(labels=("14M", "37M", "78M", "OLMo-1B"), imported=("OLMo-1B",)))
+    labels, imported = ("14M", "37M", "78M", "OLMo-1B"), ("OLMo-1B",)
+    study = make(labels=labels, imported=imported, suites=BY_ID[figure].suites)
+    _, drawing = made(figure, study)
     width, height = drawing.get_size_inches()
     drawing.draw_without_rendering()  # lays it out
     drawn = drawing.get_tightbbox()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from zsl.registry.ablations import ABLATIONS
 from zsl.registry.appendix import APPENDIX
 from zsl.registry.extras import EXTRAS
+from zsl.registry.facts import facts
 from zsl.registry.figures import FIGURES
 from zsl.registry.inputs import possible
 from zsl.registry.tables import TABLES
@@ -33,8 +34,13 @@ def available(plan: Plan) -> tuple[Target, ...]:
 
 
 def caption(target: Target, plan: Plan) -> str:
-    """The caption of a target, filled from the configuration; for figures, what is imported."""
-    filled = target.caption.format(experiment=plan.experiment, suites=plan.experiment.suites)
+    """The caption of a target, filled from the configuration and the facts about its runs.
+
+    For figures, it says what is imported.
+    """
+    filled = target.caption.format(
+        experiment=plan.experiment, suites=plan.experiment.suites, **facts(plan, target)
+    )
     heading = f"{target.heading}: " if target.number is not None else ""
     text = heading + filled
     imported = [

@@ -1,0 +1,7 @@
+"""Fig. 26: loss curves of optimizers, and their one-break BNSL fits."""
+
+from __future__ import annotations
+
+from zsl.figures.loss_curves import data, draw
+
+__all__ = ["data", "draw"]

@@ -1,0 +1,49 @@
+"""Destructive interference in the changes of losses from step t to 2t: Figs 3, 25, 27."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+
+from zsl.figures import style
+from zsl.figures.doublings import doublings
+from zsl.study import Study
+
+
+def data(study: Study) -> pd.DataFrame:
+    """Columns part, run, label, imported, step, step_next, D; parts ``D`` and ``t_d``."""
+    changes = doublings(study).assign(part="D")
+    columns = ["part", "run", "label", "imported", "step", "step_next", "D"]
+    return pd.concat(
+        [changes[columns], style.deceleration(study, changes["run"])], ignore_index=True
+    ).astype({"step_next": "Int64"})
+
+
+@style.styled
+def draw(data: pd.DataFrame, study: Study) -> Figure:
+    """Draw D at the start t of each interval, on a logarithmic axis, each run in its colour."""
+    looks = {run: {"color": colour} for run, colour in style.colours(study).items()}
+    drawn = data.loc[data["part"] == "D", "run"].unique()
+    entries = style.run_legend(study, drawn, marker="o") + style.imported_legend(study, drawn)
+    return draw_as(data, looks, entries)
+
+
+def draw_as(
+    data: pd.DataFrame, looks: Mapping[str, dict[str, Any]], entries: Sequence[Artist]
+) -> Figure:
+    """Draw ``data`` with a look for each run id, and ``entries`` as the legend of the looks."""
+    figure = style.figure(style.SINGLE, 2.4)
+    axes = figure.subplots()
+    span = style.draw_deceleration(axes, data)
+    curves = data[data["part"] == "D"]
+    for run, rows in curves.groupby("run", sort=False):
+        axes.plot(rows["step"], rows["D"], marker="o", clip_on=False, **looks[str(run)])
+    style.log_steps(axes)
+    axes.set_ylim(0, 1)
+    axes.set_ylabel(r"$D(\Delta_t^{2t}\,\ell)$")
+    figure.legend(handles=[*entries, *span], loc="outside upper center", ncols=4)
+    return figure
