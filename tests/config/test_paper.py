@@ -202,6 +202,16 @@ def test_imported_curves_stand_in_both_suites(plan):
     assert [*plan.imported] == expected
 
 
+def test_imported_models_have_the_parameters_of_table_3(plan):
+    """OLMo-1B is tied, OLMo-7B is not; both have SwiGLU and 50,304 rows."""
+    printed = {row["Model size"]: row for row in rows_of("table3")}
+    for name, matrices_of_rows in zip(IMPORTED, (1, 2), strict=True):
+        d, hidden, layers = (int(printed[name][k]) for k in ("d_model", "mlp_dim", "n_layers"))
+        block = 4 * d * d + d * hidden + hidden // 2 * d
+        expected = matrices_of_rows * 50304 * d + layers * block
+        assert plan.imported[f"main-{name}"].parameters[name] == expected
+
+
 def test_curves_are_smoothed_and_cut_as_in_section_A_2(plan):
     experiment = plan.experiment
     assert (experiment.fits.cut, experiment.curves.k, experiment.data_seed) == (100, 1.2, 6198)

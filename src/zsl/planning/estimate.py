@@ -47,7 +47,7 @@ class RunCost:
     id: str
     imported: bool
     parameters: int | None = None
-    """All of them, embeddings included; None when imported."""
+    """All of them, embeddings included; None where that is not known of an imported run."""
     multiplied: int | None = None
     """N of the training FLOPs: without what is looked up, with the unembedding."""
     steps: int = 0
@@ -119,9 +119,8 @@ def estimate(plan: Plan, *, gpu: str, utilisation: float) -> Estimate:
     """What ``all`` costs on GPUs of a kind of ``GPUS`` at ``utilisation`` of their peak rates."""
     jobs = Jobs(plan)
     targets = registry.available(plan)
-    needed = jobs.needed(targets)
+    needed = jobs.everything(targets)
     costs = Costs(jobs, gpu, utilisation)
-    rules = {"all": 1, **Counter(job.rule for job in sorted(needed))}
     made = {target.id for target in targets}
     return Estimate(
         experiment=plan.experiment.experiment,
@@ -130,10 +129,10 @@ def estimate(plan: Plan, *, gpu: str, utilisation: float) -> Estimate:
         utilisation=utilisation,
         suites=tuple(costs.of_suite(name, needed) for name in plan.experiment.suites),
         corpora=tuple(_corpus(plan, name) for name in plan.experiment.corpora),
-        rules=rules,
+        rules=dict(Counter(job.rule for job in sorted(needed))),
         targets=tuple(costs.of_target(target) for target in targets),
         missing=tuple(target.id for target in registry.TARGETS if target.id not in made),
-        total=costs.add(needed) + Cost(jobs=1),
+        total=costs.add(needed),
     )
 
 
@@ -175,7 +174,8 @@ class Costs:
 
     def _run(self, id: str, needed: set[Job]) -> RunCost:
         if id in self.plan.imported:
-            return RunCost(id, imported=True)
+            known = self.plan.imported[id].parameters
+            return RunCost(id, imported=True, parameters=known.get(id.split("-", 1)[1]))
         run, rows = self.plan.runs[id], self.plan.corpus(id).tokenizer.rows
         own = [job for job in needed if job.of == id]
         by_rule = {

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.resources import files
 
 from zsl.config.grids import Layout, Segment
 from zsl.config.load import Plan
 from zsl.registry.inputs import MEASUREMENT_OF, runs_of
 from zsl.registry.target import InputKind, Target
 
-CURVE_RULES = ("breakdown", "sensitivity")
-"""Curves whose jobs have a rule of their own, of the same name."""
+CURVE_RULES = {"breakdown": "breakdown_curve", "sensitivity": "sensitivity_curve"}
+"""Curves whose jobs have a rule of their own."""
 
 
 @dataclass(frozen=True, order=True)
@@ -44,9 +45,22 @@ class Jobs:
             self._layouts[run] = self.plan.layout(run)
         return self._layouts[run]
 
+    def everything(self, targets: Iterable[Target]) -> set[Job]:
+        """All jobs of ``snakemake all``: the targets, and their comparison with printed tables."""
+        targets = [*targets]
+        found = {Job("all", self.plan.experiment.experiment), *self.needed(targets)}
+        printed = files("zsl.tables") / "paper"
+        if any((printed / f"{target.id}.csv").is_file() for target in targets):
+            found.add(Job("compare", self.plan.experiment.experiment))
+        return found
+
     def needed(self, targets: Iterable[Target]) -> set[Job]:
-        """All jobs that make these targets."""
-        waiting = [job for target in targets for job in self._of_target(target)]
+        """The jobs that make these targets."""
+        return self.closure(job for target in targets for job in self._of_target(target))
+
+    def closure(self, jobs: Iterable[Job]) -> set[Job]:
+        """These jobs and all that come before them."""
+        waiting = [*jobs]
         found: set[Job] = set()
         while waiting:
             job = waiting.pop()
@@ -69,7 +83,7 @@ class Jobs:
         if kind == "train_loss":
             return Job("imported_loss" if run in self.plan.imported else "train_loss", run)
         if kind in CURVE_RULES:
-            return Job(kind, run)
+            return Job(CURVE_RULES[kind], run)
         return Job("measured", run, kind)
 
     def _before(self, job: Job) -> list[Job]:
@@ -78,15 +92,15 @@ class Jobs:
         return self._parents[job]
 
     def _inputs(self, job: Job) -> Iterable[Job]:
-        if job.rule in ("fit", "sensitivity"):
+        if job.rule in ("fit", "sensitivity_curve"):
             yield self._curve("train_loss", job.of)
-        if job.rule in ("train_loss", "sensitivity") and job.of in self.plan.runs:
+        if job.rule in ("train_loss", "sensitivity_curve") and job.of in self.plan.runs:
             yield from (Job("train", job.of, part.name) for part in self.layout(job.of).segments)
         elif job.rule == "imported_loss" and self.plan.imported[job.of].path is None:
             yield Job("published_curves", job.of.split("-", 1)[0])
         elif job.rule == "measured":
             yield from self._measurements(job.part, job.of)
-        elif job.rule == "breakdown":
+        elif job.rule == "breakdown_curve":
             yield from self._measurements("breakdown", job.of)
         elif job.rule == "delta_loss":
             layout = self.layout(job.of)

@@ -64,7 +64,8 @@ def _suite(suite: SuiteCost) -> str:
 def _run(run: RunCost) -> list[str]:
     label = run.id.split("-", 1)[1]
     if run.imported:
-        return [label, "imported"]
+        number = "" if run.parameters is None else f"{run.parameters:,}"
+        return [label, number, "imported"]
     measured = _add(run.measurements.values())
     return [
         label,
