@@ -13,8 +13,14 @@ PARAMETERS = {
     "37M": (19.6, 0.195, -0.178, 8.69, 0.24),
     "78M": (20.7, 0.21, -0.19, 8.7, 0.29),
     "tiny": (21.0, 0.3, -0.27, 5.87, 0.3),
+    "1M-1024": (21.4, 0.22, -0.187, 8.54, 0.25),
+    "4M-2048": (22.1, 0.23, -0.19, 8.51, 0.21),
+    "AdamW": (24.8, 0.24, -0.19, 8.64, 0.15),
+    "C-AdamW": (24.7, 0.241, -0.192, 8.62, 0.16),
 }
 WIDTHS = {"14M": 256, "37M": 512, "78M": 768, "tiny": 32}
+BATCHES = {"1M-1024": (1024, 1024), "4M-2048": (2048, 2048)}
+"""Sequences and tokens per sequence of runs that do not have 512 and 1024."""
 NAMES = ("b", "c_0", "c_1", "log_d_1", "f_1")
 
 
@@ -34,8 +40,11 @@ def fit(run, label, T, cut, imported):
 
 
 def settings(label):
-    d = WIDTHS[label]
+    d = WIDTHS.get(label, 1024)
+    batch_size, sequence_length = BATCHES.get(label, (512, 1024))
     return {
+        "batch_size": batch_size,
+        "sequence_length": sequence_length,
         "model": {"d_model": d, "n_heads": d // 64 or 2, "n_layers": 4, "mlp_ratio": 3},
         "optimizer": {"learning_rate": 1.26e-3},
         "schedule": {"warmup_steps": 2000},
@@ -58,11 +67,12 @@ def make(tmp_path):
         comparable=False,
         T=(),
         steps=(32, 4096, 8192),
+        suite="main",
     ):
         files = {"fits": [], "eval_loss": []}
         runs = []
         for position, label in enumerate(labels):
-            run, known = f"main-{label}", label not in imported
+            run, known = f"{suite}-{label}", label not in imported
             number = 14_319_616 + position if known else None
             runs.append(RunInfo(run, label, not known, number, settings(label) if known else {}))
             if label not in without:

@@ -22,8 +22,12 @@ from zsl.registry.target import Target
 if TYPE_CHECKING:
     from zsl.config.load import Plan
 
-FIGURES_BY_NUMBER = sorted((*FIGURES, *APPENDIX, *ABLATIONS), key=lambda target: target.number or 0)
-TARGETS: tuple[Target, ...] = (*FIGURES_BY_NUMBER, *TABLES, *EXTRAS)
+_OF_PAPER = (*FIGURES, *APPENDIX, *ABLATIONS, *TABLES)
+TARGETS: tuple[Target, ...] = (
+    *sorted(_OF_PAPER, key=lambda target: (target.kind, target.number or 0)),
+    *EXTRAS,
+)
+"""Figures by number, tables by number, then what goes beyond the paper."""
 BY_ID: Mapping[str, Target] = {target.id: target for target in TARGETS}
 """The targets by name."""
 

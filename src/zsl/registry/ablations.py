@@ -151,4 +151,70 @@ ABLATIONS: tuple[Target, ...] = (
         ),
         mini="The design of the paper at small sizes and few steps.",
     ),
+    Target(
+        id="table5",
+        kind="table",
+        number=5,
+        title="BNSL parameters with a cosine schedule",
+        section="C.3",
+        inputs=("fits",),
+        published=True,
+        suites=("cosine",),
+        caption=(
+            "BNSL parameters (Eq. 1) with their standard errors, and root standard log error "
+            "(RSLE), of runs of {steps} steps whose rate decays by a cosine to {final} of its "
+            "peak; from fits to steps > {experiment.fits.cut} of the smoothed train loss."
+        ),
+        mini="The design of the paper at small sizes and few steps.",
+    ),
+    Target(
+        id="table6",
+        kind="table",
+        number=6,
+        title="Deceleration and BNSL parameters by batch size and sequence length",
+        section="C.1",
+        inputs=("fits",),
+        published=False,
+        suites=("batch_sequence",),
+        settings=True,
+        caption=(
+            "Loss deceleration measurements (Eq. 2) and BNSL parameters (Eq. 1) with their "
+            "standard errors, by tokens of a batch ({batches}) and of a sequence ({lengths}), "
+            "{steps} steps each; from fits to steps > {experiment.fits.cut} of the smoothed "
+            "train loss."
+        ),
+        mini="The design at small batches and lengths; fits of so short runs differ by noise, too.",
+    ),
+    Target(
+        id="table7",
+        kind="table",
+        number=7,
+        title="Deceleration and BNSL parameters by optimizer",
+        section="C.2",
+        inputs=("fits",),
+        published=True,
+        suites=("optimizer",),
+        caption=(
+            "Loss deceleration measurements (Eq. 2) and BNSL parameters (Eq. 1) with their "
+            "standard errors, by optimizer; runs of {steps} steps with batches of {batches} "
+            "tokens, fits to steps > {experiment.fits.cut} of the smoothed train loss."
+        ),
+        mini="One peak rate per optimizer, not tuned: no ranking of optimizers follows.",
+    ),
+    Target(
+        id="table8",
+        kind="table",
+        number=8,
+        title="Loss deceleration measurements with a cosine schedule",
+        section="C.3",
+        inputs=("fits",),
+        published=True,
+        suites=("cosine",),
+        caption=(
+            "Loss deceleration measurements (Eq. 2) of runs of {steps} steps whose rate decays "
+            "by a cosine to {final} of its peak; from fits to steps > {experiment.fits.cut} of "
+            "the smoothed train loss."
+        ),
+        mini="The design of the paper at small sizes and few steps.",
+    ),
 )

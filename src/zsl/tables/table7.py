@@ -1,0 +1,10 @@
+"""Table 7: deceleration measurements and BNSL parameters by optimizer."""
+
+from __future__ import annotations
+
+from zsl.tables.measurements_and_parameters import columns, rows
+from zsl.tables.table4 import MISSING, expected, notes
+
+__all__ = ["HEADING", "MISSING", "columns", "expected", "notes", "rows"]
+
+HEADING = "Optimizer"
