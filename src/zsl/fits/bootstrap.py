@@ -21,13 +21,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zsl.fits.bnsl import Bnsl, fit_bnsl
+from zsl.fits.bnsl import NAMES, Bnsl, fit_bnsl
 
 LEVEL = 0.95
 """Part of the replicates within an interval."""
 OFFSET = 1e-3
 """How exact refits are (see :data:`zsl.fits.bnsl.OFFSET`): to a thousandth of their spread."""
 QUANTITIES = ("L_d", "t_d", "r_d", "L_hat_T")
+"""What has an interval, beside the parameters."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Bootstrap:
     """Replicates of what a fit measures."""
 
     values: dict[str, np.ndarray]
-    """(replicates,) by quantity, ``QUANTITIES``."""
+    """(replicates,) by name, of ``QUANTITIES`` and of the parameters."""
     failed: int
     """How many replicates had no break inside the fitted steps; they count, too, for to leave
     them out would make intervals narrow just where a curve says little."""
@@ -66,8 +67,8 @@ def bootstrap(
     noise = paths(x, np.log(losses) - smooth, replicates, block, np.random.default_rng(seed))
     start = fit.log_d_1, fit.f_1
     refits = [fit_bnsl(steps, np.exp(smooth + each), start, OFFSET) for each in noise]
-    rows = [(refit.L_d, refit.t_d, refit.r_d, refit.L_hat(T)) for refit in refits]
-    values = dict(zip(QUANTITIES, np.array(rows).T, strict=True))
+    rows = [(each.L_d, each.t_d, each.r_d, each.L_hat(T), *each.parameters) for each in refits]
+    values = dict(zip((*QUANTITIES, *NAMES), np.array(rows).T, strict=True))
     return Bootstrap(values, failed=sum(not refit.break_inside for refit in refits))
 
 

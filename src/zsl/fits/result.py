@@ -59,7 +59,7 @@ def fit_curve(
         "r_d": fit.r_d,
         "L_hat_T": fit.L_hat(T),
         "L_T": float(losses[-1]),
-        "intervals": {name: list(again.interval(name)) for name in QUANTITIES},
+        "intervals": {name: list(again.interval(name)) for name in (*QUANTITIES, *NAMES)},
         "bootstrap": {
             "replicates": replicates,
             "block": block,

@@ -13,15 +13,28 @@ from zsl.tables.layout import identity
 
 
 def fit_rows(study: Study, values: Callable[[dict[str, Any]], dict[str, Any]]) -> pd.DataFrame:
-    """A row for each run with a fit: run, label, imported, ``values`` of the fit, T and cut."""
+    """A row for each run with a fit: run, label, imported, ``values`` of the fit, T and cut.
+
+    ``<name>_low`` and ``<name>_high`` end the bootstrap's interval of each of the values that has
+    one.
+    """
     info = {run.id: run for run in study.runs}
-    rows = [
-        {**identity(info[fit["run"]]), **values(fit), "T": fit["T"], "cut": fit["cut"]}
-        for fit in study.fits()
-    ]
+    rows = []
+    for fit in study.fits():
+        shown = values(fit)
+        row = {**identity(info[fit["run"]]), **shown, "T": fit["T"], "cut": fit["cut"]}
+        rows.append({**row, **_ends(fit, shown)})
     if not rows:
         raise ZslError(f"{study.experiment}: no run has a fit; expected fits/<run>.json")
     return pd.DataFrame(rows)
+
+
+def _ends(fit: dict[str, Any], shown: dict[str, Any]) -> dict[str, float]:
+    ends: dict[str, float] = {}
+    for name, (low, high) in fit.get("intervals", {}).items():
+        if name in shown:
+            ends |= {f"{name}_low": low, f"{name}_high": high}
+    return ends
 
 
 def fit_notes(study: Study, rows: pd.DataFrame) -> list[str]:
