@@ -153,8 +153,9 @@ def test_the_published_changes_give_the_dotted_part_of_the_paper(published, tmp_
     table = pd.read_csv(published / "loss_intrf_dt_t.csv")
     wide = table.pivot(index=["model", "step"], columns="quantity", values="value").reset_index()
     runs, files, paths = [], [], []
+    ends = dict.fromkeys(fig05.ENDS, np.nan)
     for model, rows in wide.groupby("model", sort=False):
-        rows = rows.assign(run=model, step_next=2 * rows["step"], mean=-rows["abs_dL"])
+        rows = rows.assign(run=model, step_next=2 * rows["step"], mean=-rows["abs_dL"], **ends)
         files.append(tmp_path / f"{model}.csv")
         write_csv(files[-1], rows)
         paths.append(tmp_path / f"{model}.json")

@@ -15,20 +15,25 @@ from zsl.figures import style
 from zsl.figures.doublings import doublings
 from zsl.study import Study
 
+ENDS = ["D_low", "D_high", "M_low", "M_high"]
+"""Ends of the confidence intervals, over evaluation sequences."""
 COLUMNS = ["part", "run", "label", "imported", "step", "step_next", "D", "M", "abs_dL", "dotted"]
+COLUMNS += ENDS
 THIN: dict[str, Any] = {"linewidth": 0.6, "alpha": 0.6}
 DOTTED: dict[str, Any] = {"linewidth": 1.3, "linestyle": (0, (1, 1))}
 THICK: dict[str, Any] = {"linewidth": 1.3}
+BARS: dict[str, Any] = {"linewidth": 0.5, "alpha": 0.6, "zorder": 2}
 LEVELS = (1.0, 3.0)
 """Lines of equal |ΔL| are drawn at these multiples of powers of ten."""
 
 
 def data(study: Study) -> pd.DataFrame:
-    """Columns part, run, label, imported, step, step_next, D, M, abs_dL (nats), dotted.
+    """Columns part, run, label, imported, step, step_next, D, M, abs_dL (nats), dotted, ENDS.
 
-    Parts: ``trajectory``, a point for each change from step t to 2t, ``dotted`` where the line
-    to the next point is: from the last change before deceleration to the one that holds t_d;
-    ``contour``, points of equal ``abs_dL``; ``t_d``, the steps from which ``dotted`` follows.
+    Parts: ``trajectory``, a point for each change from step t to 2t with the ends of its
+    confidence intervals, ``dotted`` where the line to the next point is: from the last change
+    before deceleration to the one that holds t_d; ``contour``, points of equal ``abs_dL``;
+    ``t_d``, the steps from which ``dotted`` follows.
     """
     changes = doublings(study).assign(part="trajectory")
     breaks = style.deceleration(study, changes["run"])
@@ -89,6 +94,9 @@ def _draw_trajectory(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
         axes.plot(D[i : i + 2], M[i : i + 2], color=colour, zorder=3, **look)
         after = after or dotted[i]
     axes.plot(D, M, ".", color=colour, markersize=2.4, zorder=3)
+    low_D, high_D, low_M, high_M = (rows[name].to_numpy() for name in ENDS)
+    axes.hlines(M, low_D, high_D, color=colour, **BARS)
+    axes.vlines(D, low_M, high_M, color=colour, **BARS)
     axes.plot(D[:1], M[:1], "o", color=colour, markerfacecolor="white", zorder=4)
     axes.plot(D[-1:], M[-1:], "^", color=colour, markersize=4, zorder=4, clip_on=False)
 

@@ -15,9 +15,12 @@ from zsl.study import Study
 
 
 def data(study: Study) -> pd.DataFrame:
-    """Columns part, run, label, imported, step, step_next, D; parts ``D`` and ``t_d``."""
+    """Columns part, run, label, imported, step, step_next, D, D_low, D_high.
+
+    Parts: ``D``, with the ends of its confidence interval, and ``t_d``.
+    """
     changes = doublings(study).assign(part="D")
-    columns = ["part", "run", "label", "imported", "step", "step_next", "D"]
+    columns = ["part", "run", "label", "imported", "step", "step_next", "D", "D_low", "D_high"]
     return pd.concat(
         [changes[columns], style.deceleration(study, changes["run"])], ignore_index=True
     ).astype({"step_next": "Int64"})
@@ -41,7 +44,10 @@ def draw_as(
     span = style.draw_deceleration(axes, data)
     curves = data[data["part"] == "D"]
     for run, rows in curves.groupby("run", sort=False):
-        axes.plot(rows["step"], rows["D"], marker="o", clip_on=False, **looks[str(run)])
+        look = looks[str(run)]
+        band = {"color": look["color"], "alpha": 0.2, "linewidth": 0}
+        axes.fill_between(rows["step"], rows["D_low"], rows["D_high"], **band)
+        axes.plot(rows["step"], rows["D"], marker="o", clip_on=False, **look)
     style.log_steps(axes)
     axes.set_ylim(0, 1)
     axes.set_ylabel(r"$D(\Delta_t^{2t}\,\ell)$")

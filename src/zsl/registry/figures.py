@@ -31,8 +31,8 @@ FIGURES: tuple[Target, ...] = (
         claims=True,
         caption=(
             "Zero-sum learning throughout training: destructive interference D (Eq. 3) in the "
-            "changes of the evaluation tokens' losses from step t to 2t, drawn at t. Grey: range "
-            "of t_d over the runs."
+            "changes of the evaluation tokens' losses from step t to 2t, drawn at t. Bands: 95 % "
+            "intervals over evaluation sequences. Grey: range of t_d over the runs."
         ),
     ),
     Target(
@@ -61,7 +61,7 @@ FIGURES: tuple[Target, ...] = (
             "Training trajectories in destructive interference D and mean magnitude M of the "
             "changes of per-token losses from step t to 2t; thin lines join equal "
             "|ΔL| = M(1 - D) (Eq. 6). Circles: first point; dotted: into the interval that "
-            "holds t_d; triangles: last point."
+            "holds t_d; triangles: last point. Bars: 95 % intervals over evaluation sequences."
         ),
     ),
     Target(
