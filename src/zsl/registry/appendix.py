@@ -119,4 +119,22 @@ APPENDIX: tuple[Target, ...] = (
         published=False,
         caption="As Fig. 20, for |α| ≤ {experiment.figures.fig21_zoom:g}.",
     ),
+    Target(
+        id="fig22",
+        kind="figure",
+        number=22,
+        title="Scaling of deceleration with model size",
+        section="B.6",
+        inputs=("train_loss", "fits"),
+        published=True,
+        caption=(
+            "L_d, t_d and r_d of fits to steps > {experiment.fits.cut} by the number of all "
+            "parameters N, and the scaling law of Eq. 31: log L_d and log r_d linear in log N, t_d "
+            "linear in N, by least squares. The law is fitted to refits that end at the last step "
+            "T that all curves have (filled), since fits at different T are not comparable; "
+            "hollow: the fits of Table 1 where a curve ends elsewhere. Right: loss at T by the "
+            "law, of all sizes (circles) and of the other sizes (crosses). Runs of unknown N are "
+            "left out. The forms and N are a reading of the paper, which prints no values."
+        ),
+    ),
 )
