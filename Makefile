@@ -1,4 +1,6 @@
 # make all     make the environment if it is missing, then run the default experiment
+# make main    only its suite main; make compare: it against the paper's values
+# make report  everything in one zip to mail: results/mini/report.zip, or REPORT=…
 # make test    make it if it is missing, then run the tests
 # make check   formatting, lint, types
 # CORES=n      cores to use; ARGS='…' is passed on to snakemake or pytest
@@ -8,14 +10,21 @@ IS_3_11 := -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'
 PYTHON ?= $(shell for name in python3.11 python3 python; do \
   "$$name" $(IS_3_11) 2>/dev/null && { echo "$$name"; break; }; done)
 CORES ?= all
+REPORT ?= results/mini/report.zip
 BIN := .venv/bin
 READY := .venv/.ready
 UNFINISHED := .venv/.unfinished
 
-.PHONY: all test check bench format schema clean-environment
+.PHONY: all main compare report test check bench format schema clean-environment
 
 all: $(READY)
 	$(BIN)/snakemake --cores $(CORES) all $(ARGS)
+
+main compare: $(READY)
+	$(BIN)/snakemake --cores $(CORES) $@ $(ARGS)
+
+report: all
+	$(BIN)/snakemake all --report $(REPORT) $(ARGS)
 
 test: $(READY)
 	$(BIN)/pytest $(ARGS)

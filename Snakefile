@@ -28,6 +28,7 @@ include: "workflow/rules/training.smk"
 include: "workflow/rules/measurements.smk"
 include: "workflow/rules/downstream.smk"
 include: "workflow/rules/curves.smk"
+include: "workflow/rules/sensitivity.smk"
 include: "workflow/rules/breakdown.smk"
 include: "workflow/rules/fits.smk"
 include: "workflow/rules/tables.smk"
@@ -35,9 +36,15 @@ include: "workflow/rules/figures.smk"
 include: "workflow/rules/compare.smk"
 
 
-# Every table and figure that this experiment can make.
+# Every table and figure that this experiment can make, and the comparison with the paper.
 rule all:
     default_target: True
     input:
-        [target_file(target, REPORTED[TARGETS[target].kind]) for target in TARGETS],
+        [shown_file(target) for target in TARGETS],
         f"{RESULTS}/compare/compare.html" if COMPARED else [],
+
+
+# Those of suite main alone.
+rule main:
+    input:
+        [shown_file(id) for id, made in TARGETS.items() if made.suites == ("main",)],

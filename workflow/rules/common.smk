@@ -200,7 +200,8 @@ def run_info(run, settings=False):
     """What figures and tables say about a run, as plain values."""
     info = {"id": run, "label": run.split("-", 1)[1], "imported": run in PLAN.imported}
     if run in PLAN.imported:
-        return {**info, "n_parameters": None}
+        number = PLAN.imported[run].parameters.get(info["label"])
+        return {**info, "n_parameters": number}
     made = PLAN.runs[run]
     number = n_parameters(
         made.model, PLAN.corpus(run).tokenizer.rows, made.sequence_length
@@ -338,6 +339,11 @@ def compared_files(wildcards):
 def target_file(target, suffix):
     """Path of a figure or table."""
     return f"{RESULTS}/{TARGETS[target].kind}s/{target}.{suffix}"
+
+
+def shown_file(target):
+    """The file of a figure or table that the report shows."""
+    return target_file(target, REPORTED[TARGETS[target].kind])
 
 
 COMPARISON = "Ours against the paper"
