@@ -46,8 +46,8 @@ def as_text(found: Estimate) -> str:
 def _suite(suite: SuiteCost) -> str:
     rows = [_run(run) for run in suite.runs]
     columns = (
-        "run parameters N steps tokens segments FLOPs GPU-hours checkpoints storage "
-        "measurements GPU-hours"
+        "run parameters N steps tokens seg-|ments FLOPs GPU-|hours check-|points storage "
+        "measured:|jobs GPU-|hours"
     )
     head = f"Suite {suite.name}" + (f": {suite.description}" if suite.description else "")
     lines = [fill(head, WIDTH), "", _table(rows, columns)]
@@ -57,7 +57,7 @@ def _suite(suite: SuiteCost) -> str:
         for name in kinds
     ]
     if measured:
-        lines += ["", _table(measured, "measurement jobs FLOPs GPU-hours storage")]
+        lines += ["", _table(measured, "measurement jobs FLOPs GPU-|hours storage")]
     return "\n".join(lines)
 
 
@@ -97,7 +97,7 @@ def _corpora(found: Estimate) -> str:
         ]
         for corpus in found.corpora
     ]
-    return "Corpora\n\n" + _table(rows, "corpus read|tokens kept|tokens download") if rows else ""
+    return "Corpora\n\n" + _table(rows, "corpus tokens|read tokens|kept download") if rows else ""
 
 
 def _targets(targets: tuple[TargetCost, ...]) -> str:
@@ -113,7 +113,7 @@ def _targets(targets: tuple[TargetCost, ...]) -> str:
         ]
         for target in targets
     ]
-    columns = "target jobs trained|runs GPU-hours measured|by GPU-hours storage"
+    columns = "target jobs trained|runs GPU-|hours measured|by GPU-|hours storage"
     return "Each figure and table, if it alone is made\n\n" + _table(rows, columns)
 
 
@@ -124,7 +124,7 @@ def _cost(cost: Cost) -> list[str]:
 
 def _table(rows: list[list[str]], columns: str) -> str:
     names = columns.split(" ")
-    headers = [name.replace("|", " ") for name in names]
+    headers = [name.replace("|", "\n") for name in names]
     words = {"run", "corpus", "target", "measurement", "measured|by"}
     align = ["left" if name in words else "right" for name in names]
     filled = [[*row, *[""] * (len(headers) - len(row))] for row in rows]
