@@ -1,4 +1,3 @@
-import copy
 import json
 from pathlib import Path
 
@@ -23,7 +22,7 @@ def values():
 
 def spoil(values, key, value):
     """``values`` with one dotted key set; for runs of mini, whose names have no dot."""
-    spoilt = copy.deepcopy(values)
+    spoilt = json.loads(json.dumps(values))  # anchors of YAML share what they repeat
     *parents, last = key.split(".")
     inner = spoilt
     for parent in parents:

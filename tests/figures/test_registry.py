@@ -21,7 +21,7 @@ DEFAULTS = {
     "model": {"d_model": 32, "n_heads": 2, "n_layers": 1},
     "optimizer": {"learning_rate": 1e-3}, "schedule": {"warmup_steps": 4},
 }  # fmt: skip
-IMPORTED = {"path": "published.json", "names": ["OLMo-1B", "OLMo-7B"]}
+IMPORTED = {"path": "published.json", "names": ["Big-1B", "Big-7B"]}
 OPTIMIZERS = {
     name: {"optimizer": {"name": name}} for name in ("adamw", "muon", "ademamix", "c_adamw")
 }
@@ -129,7 +129,7 @@ def test_a_target_with_claims_has_a_module_that_lists_them(target):
 @pytest.mark.parametrize("target", registry.TARGETS, ids=lambda target: target.id)
 def test_captions_are_filled_from_the_configuration(target):
     text = registry.caption(target, everything())
-    assert "{" not in text and "OLMo" not in text
+    assert "{" not in text and "Big" not in text
     assert text.startswith(f"{target.heading}: ") == (target.number is not None)
     if "curves.k" in target.caption:
         assert "k = 1.3" in text
@@ -140,7 +140,7 @@ def test_captions_of_figures_say_what_is_imported(target):
     imported = experiment(runs=("a", "b"), imported=IMPORTED)
     if target.kind == "figure" and target.suites == ("main",):
         text = registry.caption(target, imported)
-        assert ("OLMo-1B, OLMo-7B" in text) == bool(target.inputs), "a sketch shows no run"
+        assert ("Big-1B, Big-7B" in text) == bool(target.inputs), "a sketch shows no run"
 
 
 def test_repeated_runs_are_read_where_claims_are_judged():

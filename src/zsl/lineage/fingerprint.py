@@ -36,6 +36,7 @@ LEFT_OUT = {
 """Modules (with all below them) that are neither counted nor followed, with the reason."""
 
 DECLARATIONS = {
+    "zsl.config.analysis": "settings reach a job as parameters",
     "zsl.config.base": "refuses unknown settings",
     "zsl.config.measurements": "settings reach a job as parameters",
     "zsl.config.schema": "settings reach a job as parameters",
