@@ -9,7 +9,7 @@ from zsl.config.load import read_yaml, resolve
 from zsl.planning.estimate import estimate
 
 
-@pytest.mark.parametrize("name", ["tiny", "paper", "published"])
+@pytest.mark.parametrize("name", ["tiny", "config", "paper", "published"])
 def test_jobs_by_rule_are_those_of_a_dry_run(pristine, name):
     config = f"config/{name}.yaml"
     said = replace(pristine, config=config).snakemake("-n", "--quiet", "rules")
