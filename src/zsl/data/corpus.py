@@ -89,7 +89,7 @@ def _assemble(
     if gathered is not None:
         path = folder / "tokens" / "train-00000.bin"
         window = corpus.evaluation.window
-        excluded = asked_tokens(corpus.exclude_tasks, tokenizer, vocabulary.eos, window)
+        excluded = asked_tokens(corpus.exclude_tasks, tokenizer, window)
         written = write_training(
             path, gathered, evaluation, excluded, tokenizer, vocabulary, window
         )

@@ -7,6 +7,7 @@ right. Wording, order of the choices and metric are those of OLMo's in-loop eval
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import distribution
@@ -44,6 +45,8 @@ class Item:
         return tuple(len(text) - 1 for text in self.continuations)
 
 
+NO_TOKEN = 2**32 - 1
+"""What is no token's id."""
 Asked = tuple[str, Sequence[str], int]
 """Context, choices and the right one's place, of a record."""
 
@@ -98,14 +101,15 @@ def sample_items(items: Sequence[Item], size: int | None, seed: int) -> list[Ite
 
 
 def asked_tokens(
-    tasks: Sequence[TaskName], tokenizer: Tokenizer, eos: int, window: int
+    tasks: Sequence[TaskName], tokenizer: Tokenizer, window: int
 ) -> npt.NDArray[np.uint32]:
     """All windows of ``window`` tokens that a model reads when it is asked all items of ``tasks``.
 
-    Back to back, (tokens,), with ``eos`` between them: of an item its context with the first
-    choice, then the end of the context with each other one.
+    Back to back, (tokens,), with ``NO_TOKEN`` between them: of an item its context with the first
+    choice, then the end of the context with each other one. EOS between them would make windows
+    over the ends of documents, and every document that begins as an item does would be suspect.
     """
-    ids = [eos]
+    ids = array("I", [NO_TOKEN])
     for task in tasks:
         items = read_items(task)
         contexts = encode_texts(tokenizer, [item.context for item in items])
@@ -114,7 +118,7 @@ def asked_tokens(
         for item, context in zip(items, contexts, strict=True):
             for number, _ in enumerate(item.continuations):
                 start = 0 if number == 0 else max(0, len(context) - window + 1)
-                ids += [*context[start:], *next(following), eos]
+                ids.extend([*context[start:], *next(following), NO_TOKEN])
     return np.array(ids, dtype=np.uint32)
 
 
