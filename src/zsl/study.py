@@ -19,6 +19,9 @@ Contracts of the files (all losses in nats, all steps in optimizer steps):
     ``run, step, step_next, by, low, high, n, D, M, mean``: the same of groups of ``n`` tokens,
     ``by`` their ``position`` (tokens of context, from ``low`` to ``high``) or the ``frequency``
     in the training tokens of the token predicted (share from ``low`` to ``high``).
+``curves/token_changes/<run>.csv``
+    ``run, step, step_next, low, high, count``: evaluation tokens by the change of their loss, over
+    the intervals of delta_loss.
 ``curves/gradient_opposition/<run>.csv``
     ``run, step, D_proxy, D_proxy_with_embeddings``: mean over the coordinates of the weights of
     the proxy gradient destructive interference (Eq. 4, A.3), one row per checkpoint.

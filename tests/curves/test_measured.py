@@ -113,3 +113,21 @@ def test_what_an_estimator_does_not_give_is_empty(tmp_path):
     assert list(table["C_g"]) == [1, 2]
     assert table["D_grad"].isna().tolist() == [False, True]
     assert table["C_g_se"].isna().tolist() == [True, False]
+
+
+def test_token_changes_count_every_token_where_its_change_lies(tmp_path):
+    changes = np.random.default_rng(0).normal(-0.2, 0.4, (7, 30)).astype(np.float32)
+    changes[0, :3] = 0, -1e-6, 12.345
+    with writing(tmp_path / "a.h5") as file:
+        for step in (4, 2):
+            group = file.create_group(f"step{step:08d}")
+            group.attrs["step"], group.attrs["step_next"] = step, 2 * step
+            put(group, "delta_loss", changes * step, ("sequences", "positions"))
+    table = CURVES["token_changes"]("main-x", [tmp_path / "a.h5"])
+    assert list(table["step"].unique()) == [2, 4] and (table["count"] > 0).all()
+    for step, rows in table.groupby("step"):
+        scaled = (changes * step).astype(np.float64)
+        assert rows["count"].sum() == changes.size and set(rows["step_next"]) == {2 * step}
+        for row in rows.itertuples():
+            assert row.count == ((scaled >= row.low) & (scaled < row.high)).sum()
+        assert rows.loc[rows["high"] <= 0, "count"].sum() == (changes < 0).sum()

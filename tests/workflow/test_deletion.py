@@ -15,7 +15,10 @@ import pytest
 from zsl import registry
 
 FIRST, LAST = "00000000-00000032", "00000032-00000064"
-FROM_DELTA_LOSS = {"curves/delta_loss/main-small", "figures/fig03", "figures/fig05"}
+FROM_DELTA_LOSS = {
+    *(f"curves/{kind}/main-small" for kind in ("delta_loss", "token_changes")),
+    *(f"figures/{figure}" for figure in ("fig01", "fig03", "fig05")),
+}
 FROM_FIT = {f"{target.kind}s/{target.id}" for target in registry.TARGETS if "fits" in target.inputs}
 FROM_TOKEN_LOSSES = {
     f"measurements/delta_loss/main-small/{FIRST}",

@@ -30,7 +30,8 @@ OF_GRADIENTS = ("gradient_opposition", "gradient_histograms", "token_gradients")
 CLAIMED = ("delta_loss", "gradient_opposition", "token_gradients", "cross_section")
 """Kinds that are also needed of a run that is repeated with another seed."""
 KINDS = (
-    *("train_loss", "eval_loss", "delta_loss", *OF_GRADIENTS, "single_step", *OF_CROSS_SECTION),
+    *("train_loss", "eval_loss", "delta_loss", "token_changes", *OF_GRADIENTS),
+    *("single_step", *OF_CROSS_SECTION),
 )
 MEASUREMENTS = ("token_losses", "delta_loss", "gradient_opposition", *STEPPED)
 TARGETS = targets(*KINDS, "fits")
@@ -81,7 +82,7 @@ def measuring(*kinds: str) -> set[str]:
 
 
 FITS = {f"fits/main-{run}" for run in RUNS}
-DELTA_LOSS = measuring("delta_loss") | following("delta_loss")
+DELTA_LOSS = measuring("delta_loss") | following("delta_loss", "token_changes")
 OPPOSITION = measuring("gradient_opposition") | following(
     "gradient_opposition", "gradient_histograms"
 )

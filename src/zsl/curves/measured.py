@@ -13,6 +13,9 @@ from zsl.curves.bootstrap import intervals
 from zsl.curves.downstream import downstream_curve
 from zsl.measurements.hdf5 import reading
 
+WIDTH = 1 / 16
+"""Nats, of the bins of changes of tokens' losses: a power of two, so that edges are exact."""
+
 
 def eval_loss_curve(run: str, paths: Sequence[Path]) -> pd.DataFrame:
     """Mean evaluation loss of every checkpoint in the token-loss files ``paths``."""
@@ -54,6 +57,21 @@ def step_grids_curve(run: str, paths: Sequence[Path], *, resamples: int, seed: i
     table = pd.concat(frames, ignore_index=True)
     table.insert(1, "grid", table.pop("grid"))
     return table
+
+
+def token_changes(run: str, paths: Sequence[Path]) -> pd.DataFrame:
+    """Histogram of the changes of single tokens' losses, of every interval in ``paths``.
+
+    Bins are ``WIDTH`` nats wide from zero on; those that hold no token have no row.
+    """
+    frames = []
+    for group in _groups(paths):
+        changes = group["delta_loss"][:].astype(np.float64)
+        bins, counts = np.unique(np.floor(changes / WIDTH), return_counts=True)
+        steps = {name: int(group.attrs[name]) for name in ("step", "step_next")}
+        edges = {"low": bins * WIDTH, "high": (bins + 1) * WIDTH}
+        frames.append(pd.DataFrame({"run": run, **steps, **edges, "count": counts}))
+    return pd.concat(frames).sort_values(["step", "low"], ignore_index=True)
 
 
 def gradient_opposition_curve(run: str, paths: Sequence[Path]) -> pd.DataFrame:
@@ -177,6 +195,7 @@ CURVES: dict[str, Callable[..., pd.DataFrame]] = {
     "cross_section": cross_section_curve,
     "landscapes": landscapes,
     "token_landscapes": token_landscapes,
+    "token_changes": token_changes,
     "downstream": downstream_curve,
 }
 """What makes each kind of curve from a run's measurement files."""

@@ -106,5 +106,5 @@ def _even_title(rows: pd.DataFrame) -> str:
     apart = sorted(set(curve["step_next"] - curve["step"]))
     if not apart:
         return PANELS["c"][-1]
-    (k, *_) = apart
+    k = int(apart[0])
     return rf"c) {k:,}, {2 * k:,}, …: $\Delta t = {k}$"

@@ -36,9 +36,12 @@ def draw(data: pd.DataFrame, study: Study) -> Figure:
 
 
 def draw_as(
-    data: pd.DataFrame, looks: Mapping[str, dict[str, Any]], entries: Sequence[Artist]
+    data: pd.DataFrame,
+    looks: Mapping[str, dict[str, Any]],
+    entries: Sequence[Artist],
+    columns: int = 4,
 ) -> Figure:
-    """Draw ``data`` with a look for each run id, and ``entries`` as the legend of the looks."""
+    """Draw ``data`` with a look for each run id, and ``entries`` as their legend in columns."""
     figure = style.figure(style.SINGLE, 2.4)
     axes = figure.subplots()
     span = style.draw_deceleration(axes, data)
@@ -51,5 +54,5 @@ def draw_as(
     style.log_steps(axes)
     axes.set_ylim(0, 1)
     axes.set_ylabel(r"$D(\Delta_t^{2t}\,\ell)$")
-    figure.legend(handles=[*entries, *span], loc="outside upper center", ncols=4)
+    figure.legend(handles=[*entries, *span], loc="outside upper center", ncols=columns)
     return figure

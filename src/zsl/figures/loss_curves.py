@@ -79,13 +79,18 @@ def _fit_parts(fit: dict[str, Any], curve: pd.DataFrame) -> pd.DataFrame:
 def draw(data: pd.DataFrame, study: Study) -> Figure:
     """Draw ``data`` on two logarithmic axes, each run in its colour."""
     looks = {run: {"color": colour} for run, colour in style.colours(study).items()}
-    return draw_as(data, study, looks, style.run_legend(study, data["run"].unique(), linewidth=1.7))
+    entries = style.run_legend(study, data["run"].unique(), linewidth=1.7)
+    return draw_as(data, study, looks, entries)
 
 
 def draw_as(
-    data: pd.DataFrame, study: Study, looks: Mapping[str, dict[str, Any]], entries: Sequence[Artist]
+    data: pd.DataFrame,
+    study: Study,
+    looks: Mapping[str, dict[str, Any]],
+    entries: Sequence[Artist],
+    columns: int = 2,
 ) -> Figure:
-    """Draw ``data`` with a look for each run id, and ``entries`` as the legend of the looks."""
+    """Draw ``data`` with a look for each run id, and ``entries`` as their legend in columns."""
     figure = style.figure(style.SINGLE, 2.7)
     axes = figure.subplots()
     span = style.draw_deceleration(axes, data)
@@ -96,7 +101,7 @@ def draw_as(
     style.log_plain(axes.yaxis, data["loss"].min(), data["loss"].max())
     style.log_steps(axes)
     axes.set_ylabel("train loss $L$ (nats)")
-    axes.add_artist(axes.legend(handles=entries, loc="lower left", ncols=2))
+    axes.add_artist(axes.legend(handles=entries, loc="lower left", ncols=columns))
     axes.legend(handles=_key(study, data["run"].unique()) + span, loc="upper right")
     return figure
 

@@ -6,6 +6,28 @@ from zsl.registry.target import Target
 
 ABLATIONS: tuple[Target, ...] = (
     Target(
+        id="fig01",
+        kind="figure",
+        number=1,
+        title="Paper overview",
+        section="1",
+        inputs=("train_loss", "delta_loss", "token_changes", "fits"),
+        published=False,
+        caption=(
+            "Overview, from measured values. Top: loss curves (LSMA with k = "
+            "{experiment.curves.k}) decelerate; dashed, for the smallest and the largest model, "
+            "the two power laws of its BNSL fit to steps > {experiment.fits.cut}. Bottom: zero-sum "
+            "learning; changes of the losses of single evaluation tokens ({evaluation}) of the "
+            "largest model over two intervals, with all improvements (green) and all degradations "
+            "(red) per token: D (Eq. 3) is the part of both that cancels. Right: D of all models, "
+            "drawn at t. Models {labels}, {steps} steps. Grey: range of t_d over the runs."
+        ),
+        mini=(
+            "Deceleration and the rise of D with it; D has an early peak that the paper's models "
+            "do not have, and t_d does not fall with size."
+        ),
+    ),
+    Target(
         id="fig15",
         kind="figure",
         number=15,

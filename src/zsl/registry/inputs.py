@@ -23,6 +23,7 @@ MEASUREMENT_OF: Mapping[InputKind, str] = {
     "token_landscapes": "cross_section",
     "downstream": "downstream",
     "breakdown": "delta_loss",
+    "token_changes": "delta_loss",
 }
 """The measurement that each kind of curve is made from; the other kinds come from training."""
 
@@ -47,6 +48,14 @@ def runs_of(plan: Plan, target: Target, kind: InputKind) -> list[str]:
     if target.claims:
         return [*ids, *(again for id in ids for again in plan.seeds.get(id, ()))]
     return ids
+
+
+def blocks_of(plan: Plan, kind: InputKind, run: str) -> list[str]:
+    """Blocks of the run whose measurement files a kind of curve is made from."""
+    layout = plan.layout(run)
+    if MEASUREMENT_OF[kind] != "delta_loss":
+        return list(layout.measured_blocks)
+    return [*layout.delta_blocks(), *(layout.grids if kind == "step_grids" else ())]
 
 
 def downstream_runs(plan: Plan) -> list[str]:

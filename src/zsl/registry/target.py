@@ -19,6 +19,7 @@ InputKind = Literal[
     "step_grids",
     "downstream",
     "breakdown",
+    "token_changes",
     "sensitivity",
     "fits",
 ]
