@@ -20,7 +20,7 @@ from zsl.errors import ZslError
 from zsl.lineage.fingerprint import fingerprint
 from zsl.lineage.pins import pins
 from zsl.optimizers import module_of
-from zsl.registry.inputs import MEASUREMENT_OF, runs_of, shown_runs
+from zsl.registry.inputs import MEASUREMENT_OF, blocks_of, runs_of, shown_runs
 from zsl.registry.target import BEYOND
 
 
@@ -166,15 +166,8 @@ def published_file(run):
 
 def measurement_files(curve, run):
     """The files of a run's measurement that a kind of curve is made from."""
-    layout = PLAN.layout(run)
-    blocks = {
-        "eval_loss": layout.blocks,
-        "delta_loss": layout.delta_blocks(),
-        "breakdown": layout.delta_blocks(),
-        "step_grids": [*layout.delta_blocks(), *layout.grids],
-    }.get(curve, layout.measured_blocks)
     folder = f"{RESULTS}/measurements/{MEASUREMENT_OF[curve]}/{run}"
-    return [f"{folder}/{block}.h5" for block in blocks]
+    return [f"{folder}/{block}.h5" for block in blocks_of(PLAN, curve, run)]
 
 
 def measured_steps(wildcards):

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import cast
 
 from zsl.config.grids import Layout, Segment
 from zsl.config.load import Plan
-from zsl.registry.inputs import MEASUREMENT_OF, runs_of
+from zsl.registry.inputs import MEASUREMENT_OF, blocks_of, runs_of
 from zsl.registry.target import InputKind, Target
 
 CURVE_RULES = {"breakdown": "breakdown_curve", "sensitivity": "sensitivity_curve"}
@@ -122,13 +123,6 @@ class Jobs:
 
     def _measurements(self, kind: str, run: str) -> Iterable[Job]:
         """The files of measurements that a kind of curve is made from."""
-        layout = self.layout(run)
-        blocks: Iterable[str] = layout.measured_blocks
-        if kind == "eval_loss":
-            blocks = layout.blocks
-        elif kind in ("delta_loss", "breakdown"):
-            blocks = layout.delta_blocks()
-        elif kind == "step_grids":
-            blocks = [*layout.delta_blocks(), *layout.grids]
-        rule = MEASUREMENT_OF[kind]  # type: ignore[index]
-        yield from (Job(rule, run, block) for block in blocks)
+        asked = cast(InputKind, kind)
+        blocks = blocks_of(self.plan, asked, run)
+        yield from (Job(MEASUREMENT_OF[asked], run, block) for block in blocks)
