@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from zsl.fits.bnsl import fit_bnsl
 from zsl.fits.bootstrap import LEVEL, QUANTITIES, Bootstrap, bootstrap, paths
@@ -106,9 +107,12 @@ def test_replicates_are_fits_from_the_grid_too():
     np.testing.assert_allclose(made.values["L_hat_T"], L_hat, rtol=1e-4)
 
 
-def test_an_interval_is_the_central_part_of_the_replicates():
-    made = Bootstrap({"L_d": np.random.default_rng(0).permutation(np.arange(2001.0))}, failed=0)
-    assert made.interval("L_d") == pytest.approx((50.0, 1950.0)) and LEVEL == 0.95
+@pytest.mark.parametrize("blocks", [2, 15, 10_000])
+def test_an_interval_is_that_of_student_s_t_for_normal_replicates(blocks):
+    normal = scipy.stats.norm.ppf((np.arange(200_000) + 0.5) / 200_000)
+    made = Bootstrap({"L_d": np.random.default_rng(0).permutation(normal)}, failed=0, blocks=blocks)
+    end = min(scipy.stats.t.ppf((1 + LEVEL) / 2, blocks - 1), normal[-1])
+    assert made.interval("L_d") == pytest.approx((-end, end), abs=1e-3)
 
 
 def test_replicates_without_a_break_are_counted():

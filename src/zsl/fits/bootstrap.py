@@ -17,14 +17,16 @@ most, is not in the residuals. What the residuals do show is how fast the noise 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtr, stdtrit
 
 from zsl.fits.bnsl import NAMES, Bnsl, fit_bnsl
 
 LEVEL = 0.95
-"""Part of the replicates within an interval."""
+"""Confidence of the intervals."""
 OFFSET = 1e-3
 """How exact refits are (see :data:`zsl.fits.bnsl.OFFSET`): to a thousandth of their spread."""
 QUANTITIES = ("L_d", "t_d", "r_d", "L_hat_T")
@@ -41,9 +43,17 @@ class Bootstrap:
     """How many replicates had no break inside the fitted steps; they count, too, for to leave
     them out would make intervals narrow just where a curve says little."""
 
+    blocks: int
+    """How many blocks the curve has."""
+
     def interval(self, quantity: str) -> tuple[float, float]:
-        """The central ``LEVEL`` of a quantity's replicates, in its unit."""
-        low, high = np.quantile(self.values[quantity], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        """Percentiles of a quantity's replicates, in its unit.
+
+        They are taken further out than ``LEVEL`` as Student's t asks for few blocks (Hesterberg,
+        The American Statistician 69, 2015).
+        """
+        tail = ndtr(stdtrit(max(self.blocks - 1, 1), (1 - LEVEL) / 2))
+        low, high = np.quantile(self.values[quantity], [tail, 1 - tail])
         return float(low), float(high)
 
 
@@ -69,7 +79,8 @@ def bootstrap(
     refits = [fit_bnsl(steps, np.exp(smooth + each), start, OFFSET) for each in noise]
     rows = [(each.L_d, each.t_d, each.r_d, each.L_hat(T), *each.parameters) for each in refits]
     values = dict(zip((*QUANTITIES, *NAMES), np.array(rows).T, strict=True))
-    return Bootstrap(values, failed=sum(not refit.break_inside for refit in refits))
+    failed = sum(not refit.break_inside for refit in refits)
+    return Bootstrap(values, failed=failed, blocks=math.ceil((x[-1] - x[0]) / block))
 
 
 def paths(
