@@ -67,8 +67,8 @@ APPENDIX: tuple[Target, ...] = (
             "the right; a point for each checkpoint. Lines: thin before deceleration, dotted into "
             "the interval that holds t_d, thick after it; bars: one standard error; dashed: "
             "guessing (most answers of boolq are yes: always saying so is above it). Cut: items "
-            "whose text is longer than the model's context, so that it saw the end. The paper "
-            "shows OLMo-1B and OLMo-7B instead."
+            "longer than the model's context, of which it read the end. The paper shows OLMo-1B "
+            "and OLMo-7B instead."
         ),
     ),
     Target(
