@@ -177,11 +177,25 @@ def step_grids(run, position):
         first, last = np.array(kept[:-1]), np.array(kept[1:])
         D = 0.9 / (1 + (T_D[position] / (first + 1)) ** 0.7) / (last - first) ** 0.05
         table = {"run": run, "grid": grid, "step": first, "step_next": last, "D": D, "M": 1.0}
-        frames.append(pd.DataFrame({**table, "mean": D - 1, "abs_dL": 1 - D}))
+        ends = {"D_low": D - 0.02, "D_high": D + 0.01, "M_low": 0.9, "M_high": 1.1}
+        frames.append(pd.DataFrame({**table, "mean": D - 1, "abs_dL": 1 - D, **ends}))
+    return pd.concat(frames)
+
+
+def token_changes(run, position):
+    """Bins of 1/16 nats over the intervals of ``changes``, ever fewer of them falls."""
+    frames = []
+    for interval in changes(run, position).to_dict("records"):
+        low = np.arange(-48, 48) / 16
+        weight = np.exp(-np.abs(low)) * np.where(low < 0, 1, interval["D"] / (2 - interval["D"]))
+        steps = {name: interval[name] for name in ("step", "step_next")}
+        table = {"run": run, **steps, "low": low, "high": low + 1 / 16}
+        frames.append(pd.DataFrame({**table, "count": np.round(1000 * weight).astype(int)}))
     return pd.concat(frames)
 
 
 MEASURED = {
+    "token_changes": token_changes,
     "delta_loss": changes,
     "breakdown": breakdowns,
     "eval_loss": evaluations,

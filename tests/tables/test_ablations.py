@@ -146,3 +146,13 @@ def test_tables_5_and_8_are_tables_4_and_1_of_other_runs(make):
     study = make(**RUNS["table5"])
     assert table5.rows(study).equals(table4.rows(study))
     assert table8.rows(study).equals(table1.rows(study))
+
+
+@pytest.mark.parametrize("module", [table6, table7])
+def test_a_break_after_which_the_loss_falls_faster_is_no_deceleration(make, module):
+    study = make(**RUNS["table7"])
+    rows = table7.rows(study)
+    assert not any("No deceleration" in note for note in module.notes(study, rows))
+    rows.loc[1, "c_1"] = 0.01
+    (note,) = (note for note in module.notes(study, rows) if "No deceleration" in note)
+    assert "C-AdamW" in note

@@ -44,12 +44,20 @@ def legend(study: Study, drawn: Iterable[str], **line: Any) -> list[Artist]:
     batches = sorted({batch_tokens(run) for run in runs})
     lengths = sorted({sequence_length(run) for run in runs})
     return [
-        *(Line2D([], [], color=colours[n], label=f"batch {n:,} tokens", **line) for n in batches),
+        *(Line2D([], [], color=colours[n], label=f"batch {_short(n)}", **line) for n in batches),
         *(
             Line2D([], [], color="0.35", linestyle=lines[n], label=f"sequence {n:,}", **line)
             for n in lengths
         ),
     ]
+
+
+def _short(tokens: int) -> str:
+    """Tokens as the paper counts those of a batch: 1M is 2^20."""
+    for power, suffix in ((20, "M"), (10, "k")):
+        if tokens % 2**power == 0:
+            return f"{tokens >> power}{suffix}"
+    return f"{tokens:,}"
 
 
 def _scales(study: Study) -> tuple[dict[int, str], dict[int, Any]]:

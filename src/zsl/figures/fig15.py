@@ -20,6 +20,7 @@ PANELS = {
 }
 """Suite, grid of checkpoints and title of each panel."""
 COLUMNS = ["part", "panel", "run", "label", "imported", "grid", "step", "step_next", "D"]
+COLUMNS += ["D_low", "D_high"]
 TENFOLD: dict[str, Any] = {
     "color": "0.35",
     "linewidth": 0.6,
@@ -30,11 +31,11 @@ DOUBLINGS: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.6}
 
 
 def data(study: Study) -> pd.DataFrame:
-    """Columns part, panel, run, label, imported, grid, step, step_next, D.
+    """Columns part, panel, run, label, imported, grid, step, step_next, D, D_low, D_high.
 
-    Parts: ``D``, the changes between neighbours of a panel's grid, from step 1 on;
-    ``doublings``, those from t to 2t of the runs in panel a; ``tenfold``, the steps of panel a
-    at which neighbours become ten times further apart; ``t_d``.
+    Parts: ``D``, with the ends of its confidence interval, of the changes between neighbours of a
+    panel's grid, from step 1 on; ``doublings``, those from t to 2t of the runs in panel a;
+    ``tenfold``, the steps of panel a at which neighbours become ten times further apart; ``t_d``.
     """
     changes = study.curve("step_grids").assign(imported=False)
     changes = changes[changes["step"] > 0]
@@ -94,6 +95,8 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, study: Study) -> None:
     for run, doubled in rows[rows["part"] == "doublings"].groupby("run", sort=False):
         axes.plot(doubled["step"], doubled["D"], color=colour[str(run)], **DOUBLINGS)
     for run, of_run in rows[rows["part"] == "D"].groupby("run", sort=False):
+        band: dict[str, Any] = {"color": colour[str(run)], "alpha": 0.2, "linewidth": 0}
+        axes.fill_between(of_run["step"], of_run["D_low"], of_run["D_high"], **band)
         look: dict[str, Any] = {"marker": "o", "markersize": 2.0, "clip_on": False}
         axes.plot(of_run["step"], of_run["D"], color=colour[str(run)], **look)
     if not (rows["part"] == "D").any():

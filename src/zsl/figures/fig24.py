@@ -18,7 +18,7 @@ from zsl.study import RunInfo, Study
 EFFECTS = {"sequence length": sequence_length, "batch size": batch_tokens}
 """What is compared in a column of panels, while the other of both stays."""
 COLUMNS = ["part", "effect", "run", "label", "imported", "baseline", "step", "loss"]
-TRAIN: dict[str, Any] = {"linewidth": 2.0, "alpha": 0.35}
+TRAIN: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.6}
 EVAL: dict[str, Any] = {"marker": "o", "markersize": 2.2}
 
 
@@ -117,4 +117,4 @@ def _label(first: list[Axes], data: pd.DataFrame) -> None:
     losses = data.loc[data["part"] == "eval_loss", "loss"]
     first[0].set(yscale="log", ylabel="evaluation loss (nats)")
     style.log_plain(first[0].yaxis, losses.min(), losses.max())
-    first[1].set_ylabel("difference to the\nsmallest (nats)")
+    first[1].set_ylabel("difference to the\nsmallest value (nats)")

@@ -55,6 +55,7 @@ def draw(data: pd.DataFrame, study: Study) -> Figure:
             axes.plot(rows["step"], rows["loss"], color=colour[str(run)])
         style.log_steps(axes)
     losses = data.loc[data["part"] == "smoothed", "loss"]
+    panels[0].tick_params(labelbottom=False)
     panels[0].set(yscale="log", xlabel="", ylabel="train loss $L$ (nats)")
     style.log_plain(panels[0].yaxis, losses.min(), losses.max())
     (name,) = {run.label for run in study.runs if run.id in set(data["baseline"].dropna())}

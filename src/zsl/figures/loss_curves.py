@@ -102,7 +102,9 @@ def draw_as(
     style.log_steps(axes)
     axes.set_ylabel("train loss $L$ (nats)")
     axes.add_artist(axes.legend(handles=entries, loc="lower left", ncols=columns))
-    axes.legend(handles=_key(study, data["run"].unique()) + span, loc="upper right")
+    on_white = {"frameon": True, "framealpha": 1, "edgecolor": "none"}  # the grey is in the key
+    key = _key(study, data["run"].unique()) + span
+    axes.legend(handles=key, loc="upper right", **on_white)
     return figure
 
 

@@ -43,7 +43,8 @@ ABLATIONS: tuple[Target, ...] = (
             "checkpoints 1, 2, ..., 10, 20, ..., 100, 200, ...; thin: the same run from t to 2t; "
             "dotted: where neighbours become ten times further apart. b) The AdamW run of suite "
             "optimizer from t to 2t. c) The same run every {every} steps, from {every} on. Grey: "
-            "t_d of the runs shown. Runs of {steps} steps."
+            "t_d of the runs shown. Bands: 95 % intervals over evaluation sequences. Runs of "
+            "{steps} steps."
         ),
         mini=(
             "The drops of D where neighbours become ten times further apart show; the paper's "
@@ -61,10 +62,10 @@ ABLATIONS: tuple[Target, ...] = (
         suites=("batch_sequence",),
         settings=True,
         caption=(
-            "As Fig. 2, for batches of {batches} tokens and sequences of {lengths} tokens, "
-            "{steps} steps each: more tokens a batch are more tokens in all. Every loss is that "
-            "of the run's own batches, so that longer sequences have more context. BNSL fitted "
-            "to steps > {experiment.fits.cut}."
+            "As Fig. 2, for batches of {batches} tokens (1k is 2^10, 1M 2^20) and sequences of "
+            "{lengths} tokens, {steps} steps each: more tokens a batch are more tokens in all. "
+            "Every loss is that of the run's own batches, so that longer sequences have more "
+            "context. BNSL fitted to steps > {experiment.fits.cut}."
         ),
         mini="The design at small batches and lengths; fits of so short runs differ by noise, too.",
     ),
@@ -83,7 +84,7 @@ ABLATIONS: tuple[Target, ...] = (
             "The runs of Fig. 23, of {steps} steps, with batches of {batches} and sequences of "
             "{lengths} tokens, evaluated on the same {evaluation} tokens. Above: runs that "
             "differ in one setting alone, the other being the smallest. Below: differences in "
-            "evaluation loss (points) and in smoothed train loss (broad) to the run with the "
+            "evaluation loss (points) and in smoothed train loss (thin) to the run with the "
             "smallest value and the other setting equal. Grey: range of t_d over the runs."
         ),
         mini=(

@@ -30,6 +30,15 @@ def columns(study: Study) -> list[Column]:
     return [*exact_steps(shown), *table4.columns(study), T]
 
 
+def notes(study: Study, rows: pd.DataFrame) -> list[str]:
+    """What a reader has to know beside the numbers, and which break is no deceleration."""
+    faster = rows.loc[rows["c_1"] > 0, "label"]
+    said = [
+        f"No deceleration, since c_1 > 0: the loss of {', '.join(faster)} falls faster after t_d."
+    ]
+    return [*table4.notes(study, rows), *(said if len(faster) else [])]
+
+
 def exact_steps(columns: Iterable[Column]) -> list[Column]:
     """The columns with t_d to single steps, as Tables 6 to 8 of the paper print it."""
     return [

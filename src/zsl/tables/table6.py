@@ -7,7 +7,8 @@ import pandas as pd
 from zsl.study import Study
 from zsl.tables import measurements_and_parameters as common
 from zsl.tables.layout import Column, thousands
-from zsl.tables.table4 import MISSING, expected, notes
+from zsl.tables.measurements_and_parameters import notes
+from zsl.tables.table4 import MISSING, expected
 
 __all__ = ["HEADING", "MISSING", "columns", "expected", "notes", "rows"]
 
