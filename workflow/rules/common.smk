@@ -124,40 +124,6 @@ def block_checkpoints(wildcards):
     }
 
 
-def local_files(corpus):
-    """Local files that a corpus is made of; those that are missing stand as they are written."""
-    made = EXPERIMENT.corpora[corpus]
-    patterns = [
-        p
-        for source in [*made.train, *made.eval_sources]
-        for p in getattr(source, "paths", [])
-    ]
-    if getattr(made.tokenizer, "path", None):
-        patterns.append(made.tokenizer.path)
-    return [path for p in patterns for path in sorted(glob(p, recursive=True)) or [p]]
-
-
-def check_tokens():
-    """Stop when a corpus whose size is known is too small for its runs."""
-    for name, corpus in EXPERIMENT.corpora.items():
-        needs = [
-            requirement(id, run, unseen=UNSEEN)
-            for id, run in PLAN.runs.items()
-            if run.corpus == name
-        ]
-        tokens = known_tokens(
-            corpus, Path(f"{RESULTS}/data/{name}/manifest.json"), Path.cwd()
-        )
-        if tokens is not None:
-            check_budget(name, tokens, needs)
-
-
-def published_source(suite):
-    """Where the curves of a suite are downloaded from."""
-    source = EXPERIMENT.suites[suite].imported
-    return {"url": source.url, "sha256": source.sha256}
-
-
 def published_file(run):
     """The file that a run's imported curve is in: the user's own, or the downloaded one."""
     source = PLAN.imported[run]
@@ -294,41 +260,6 @@ def report_labels(target, file):
     return {"in the paper": paper, "title": shown.title, "what": file}
 
 
-def published_values():
-    """The authors' values that can be read here, by what they are of.
-
-    Only an experiment with the paper's models and data is held against their curves.
-    """
-    if not EXPERIMENT.comparable:
-        return {}
-    folder = Path(os.environ.get("ZSL_PUBLISHED_DIR", ""))
-    named = {
-        "published_losses": folder / "bnsl_fit.json",
-        "published_delta_loss": folder / "loss_intrf_dt_t.csv",
-        "published_gradient_opposition": folder / "grad_intrf_proxy.csv",
-    }
-    found = {key: str(path) for key, path in named.items() if path.is_file()}
-    imported = [run for run in PLAN.run_ids("main") if run in PLAN.imported]
-    if imported and "published_losses" not in found:
-        found["published_losses"] = published_file(imported[0])
-    return found
-
-
-def compared_files(wildcards):
-    """Tables and curves that are held against the paper's, and the authors' values."""
-    published = published_values()
-    files = {table: target_file(table, "csv") for table in COMPARED}
-    trained = [run for run in PLAN.run_ids("main") if run in PLAN.runs]
-    if "published_losses" in published:
-        files["train_loss"] = [
-            curve_file("train_loss", run) for run in PLAN.run_ids("main")
-        ]
-    for kind in ("delta_loss", "gradient_opposition"):
-        if f"published_{kind}" in published and trained:
-            files[kind] = [curve_file(kind, run) for run in trained]
-    return {**files, **published}
-
-
 def target_file(target, suffix):
     """Path of a figure or table."""
     return f"{RESULTS}/{TARGETS[target].kind}s/{target}.{suffix}"
@@ -337,8 +268,3 @@ def target_file(target, suffix):
 def shown_file(target):
     """The file of a figure or table that the report shows."""
     return target_file(target, REPORTED[TARGETS[target].kind])
-
-
-COMPARISON = "Ours against the paper"
-COMPARED = [table for table in of_kind("table") if printed_values(table)]
-checked(check_tokens)
