@@ -4,7 +4,6 @@ Snakemake compares parameters as a set of values without their names, so a numbe
 ``threads`` stands in a dict with its name, lest it change into its neighbour unseen.
 """
 
-import os
 import re
 import sys
 from functools import cache
@@ -20,8 +19,7 @@ from zsl.errors import ZslError
 from zsl.lineage.fingerprint import fingerprint
 from zsl.lineage.pins import pins
 from zsl.optimizers import module_of
-from zsl.registry.inputs import MEASUREMENT_OF, blocks_of, runs_of, shown_runs
-from zsl.registry.target import BEYOND
+from zsl.registry.inputs import MEASUREMENT_OF, blocks_of
 
 
 def checked(function, *arguments):
@@ -40,7 +38,6 @@ RESULTS = f"results/{EXPERIMENT.experiment}"
 LINEAGE = f"{RESULTS}/lineage"
 LOGS = f"{RESULTS}/logs"
 TARGETS = {target.id: target for target in registry.available(PLAN)}
-REPORTED = {"figure": "svg", "table": "html"}
 # Curves whose jobs have a rule of their own.
 OTHER_CURVES = ["breakdown", "sensitivity"]
 UNSEEN = EXPERIMENT.measurements.single_step.batches
@@ -124,6 +121,40 @@ def block_checkpoints(wildcards):
     }
 
 
+def local_files(corpus):
+    """Local files that a corpus is made of; those that are missing stand as they are written."""
+    made = EXPERIMENT.corpora[corpus]
+    patterns = [
+        p
+        for source in [*made.train, *made.eval_sources]
+        for p in getattr(source, "paths", [])
+    ]
+    if getattr(made.tokenizer, "path", None):
+        patterns.append(made.tokenizer.path)
+    return [path for p in patterns for path in sorted(glob(p, recursive=True)) or [p]]
+
+
+def check_tokens():
+    """Stop when a corpus whose size is known is too small for its runs."""
+    for name, corpus in EXPERIMENT.corpora.items():
+        needs = [
+            requirement(id, run, unseen=UNSEEN)
+            for id, run in PLAN.runs.items()
+            if run.corpus == name
+        ]
+        tokens = known_tokens(
+            corpus, Path(f"{RESULTS}/data/{name}/manifest.json"), Path.cwd()
+        )
+        if tokens is not None:
+            check_budget(name, tokens, needs)
+
+
+def published_source(suite):
+    """Where the curves of a suite are downloaded from."""
+    source = EXPERIMENT.suites[suite].imported
+    return {"url": source.url, "sha256": source.sha256}
+
+
 def published_file(run):
     """The file that a run's imported curve is in: the user's own, or the downloaded one."""
     source = PLAN.imported[run]
@@ -155,20 +186,6 @@ def pair_files(wildcards):
     return [f"{folder}/{block}.h5" for block in blocks]
 
 
-def run_info(run, settings=False):
-    """What figures and tables say about a run, as plain values."""
-    info = {"id": run, "label": run.split("-", 1)[1], "imported": run in PLAN.imported}
-    if run in PLAN.imported:
-        number = PLAN.imported[run].parameters.get(info["label"])
-        return {**info, "n_parameters": number}
-    made = PLAN.runs[run]
-    number = n_parameters(
-        made.model, PLAN.corpus(run).tokenizer.rows, made.sequence_length
-    )
-    shown = {"settings": made.model_dump(mode="json")} if settings else {}
-    return {**info, "n_parameters": number, **shown}
-
-
 def evaluation_sequences(run, asked):
     """The evaluation sequences of a measurement: the first ``asked`` of them; None: all."""
     evaluation = PLAN.corpus(run).evaluation
@@ -193,78 +210,4 @@ def curve_options(curve):
     return {}
 
 
-def curve_file(kind, run):
-    """The fit of a run, or its curve of a kind."""
-    return (
-        f"{RESULTS}/fits/{run}.json"
-        if kind == "fits"
-        else f"{RESULTS}/curves/{kind}/{run}.csv"
-    )
-
-
-def study_inputs(target):
-    """Files by kind that a figure or table reads."""
-    asked = TARGETS[target]
-    return {
-        kind: [curve_file(kind, run) for run in runs_of(PLAN, asked, kind)]
-        for kind in asked.inputs
-    }
-
-
-def study(target):
-    """What a figure or table reads besides files, as plain values: only what it depends on."""
-    asked = TARGETS[target]
-    settings = EXPERIMENT.tables if asked.kind == "table" else EXPERIMENT.figures
-    options = settings.model_dump(mode="json").items()
-    sizes = [run.split("-", 1)[1] for run in PLAN.run_ids("main")]
-    shown = shown_runs(PLAN, asked)
-    return {
-        "experiment": EXPERIMENT.experiment,
-        "comparable": EXPERIMENT.comparable,
-        "runs": [run_info(run, settings=asked.settings) for run in shown],
-        "sizes": sizes if asked.kind == "figure" else [],
-        "seeds": (
-            {run: PLAN.seeds[run] for run in shown if run in PLAN.seeds}
-            if asked.claims
-            else {}
-        ),
-        "options": {key: value for key, value in options if key.startswith(target)},
-    }
-
-
-def printed_values(table):
-    """File of the paper's own values of a table, if they are kept."""
-    path = f"src/zsl/tables/paper/{table}.csv"
-    return [path] if Path(path).exists() else []
-
-
-def caption(target):
-    """Caption of a figure or table, filled from the configuration."""
-    return registry.caption(TARGETS[target], PLAN)
-
-
-def shown_caption(target, path):
-    """The caption in the report: with the verdicts on its claims, which the figure's job made.
-
-    Elsewhere the plain one: a parameter that depends on an output would be recorded too early.
-    """
-    if "--report" in sys.argv and Path(path).exists():
-        return Path(path).read_text(encoding="utf-8")
-    return caption(target)
-
-
-def report_labels(target, file):
-    """What the report's lists say of a file of a figure or table."""
-    shown = TARGETS[target]
-    paper = shown.heading if shown.number is not None else "–"
-    return {"in the paper": paper, "title": shown.title, "what": file}
-
-
-def target_file(target, suffix):
-    """Path of a figure or table."""
-    return f"{RESULTS}/{TARGETS[target].kind}s/{target}.{suffix}"
-
-
-def shown_file(target):
-    """The file of a figure or table that the report shows."""
-    return target_file(target, REPORTED[TARGETS[target].kind])
+checked(check_tokens)

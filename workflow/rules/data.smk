@@ -5,43 +5,6 @@ digest of every file, is what makes a reader stale. Downloads resume under ``sta
 """
 
 
-def local_files(corpus):
-    """Local files that a corpus is made of; those that are missing stand as they are written."""
-    made = EXPERIMENT.corpora[corpus]
-    patterns = [
-        p
-        for source in [*made.train, *made.eval_sources]
-        for p in getattr(source, "paths", [])
-    ]
-    if getattr(made.tokenizer, "path", None):
-        patterns.append(made.tokenizer.path)
-    return [path for p in patterns for path in sorted(glob(p, recursive=True)) or [p]]
-
-
-def check_tokens():
-    """Stop when a corpus whose size is known is too small for its runs."""
-    for name, corpus in EXPERIMENT.corpora.items():
-        needs = [
-            requirement(id, run, unseen=UNSEEN)
-            for id, run in PLAN.runs.items()
-            if run.corpus == name
-        ]
-        tokens = known_tokens(
-            corpus, Path(f"{RESULTS}/data/{name}/manifest.json"), Path.cwd()
-        )
-        if tokens is not None:
-            check_budget(name, tokens, needs)
-
-
-def published_source(suite):
-    """Where the curves of a suite are downloaded from."""
-    source = EXPERIMENT.suites[suite].imported
-    return {"url": source.url, "sha256": source.sha256}
-
-
-checked(check_tokens)
-
-
 rule tokens:
     """Read the sources of a corpus, train or take its tokenizer, hold out, pack."""
     input:

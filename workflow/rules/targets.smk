@@ -1,0 +1,138 @@
+"""What figures, tables and the comparison with the paper read, and how the report shows them."""
+
+import os
+
+from zsl.registry.inputs import runs_of, shown_runs
+from zsl.registry.target import BEYOND
+
+REPORTED = {"figure": "svg", "table": "html"}
+
+
+def run_info(run, settings=False):
+    """What figures and tables say about a run, as plain values."""
+    info = {"id": run, "label": run.split("-", 1)[1], "imported": run in PLAN.imported}
+    if run in PLAN.imported:
+        number = PLAN.imported[run].parameters.get(info["label"])
+        return {**info, "n_parameters": number}
+    made = PLAN.runs[run]
+    number = n_parameters(
+        made.model, PLAN.corpus(run).tokenizer.rows, made.sequence_length
+    )
+    shown = {"settings": made.model_dump(mode="json")} if settings else {}
+    return {**info, "n_parameters": number, **shown}
+
+
+def curve_file(kind, run):
+    """The fit of a run, or its curve of a kind."""
+    return (
+        f"{RESULTS}/fits/{run}.json"
+        if kind == "fits"
+        else f"{RESULTS}/curves/{kind}/{run}.csv"
+    )
+
+
+def study_inputs(target):
+    """Files by kind that a figure or table reads."""
+    asked = TARGETS[target]
+    return {
+        kind: [curve_file(kind, run) for run in runs_of(PLAN, asked, kind)]
+        for kind in asked.inputs
+    }
+
+
+def study(target):
+    """What a figure or table reads besides files, as plain values: only what it depends on."""
+    asked = TARGETS[target]
+    settings = EXPERIMENT.tables if asked.kind == "table" else EXPERIMENT.figures
+    options = settings.model_dump(mode="json").items()
+    sizes = [run.split("-", 1)[1] for run in PLAN.run_ids("main")]
+    shown = shown_runs(PLAN, asked)
+    return {
+        "experiment": EXPERIMENT.experiment,
+        "comparable": EXPERIMENT.comparable,
+        "runs": [run_info(run, settings=asked.settings) for run in shown],
+        "sizes": sizes if asked.kind == "figure" else [],
+        "seeds": (
+            {run: PLAN.seeds[run] for run in shown if run in PLAN.seeds}
+            if asked.claims
+            else {}
+        ),
+        "options": {key: value for key, value in options if key.startswith(target)},
+    }
+
+
+def printed_values(table):
+    """File of the paper's own values of a table, if they are kept."""
+    path = f"src/zsl/tables/paper/{table}.csv"
+    return [path] if Path(path).exists() else []
+
+
+def caption(target):
+    """Caption of a figure or table, filled from the configuration."""
+    return registry.caption(TARGETS[target], PLAN)
+
+
+def shown_caption(target, path):
+    """The caption in the report: with the verdicts on its claims, which the figure's job made.
+
+    Elsewhere the plain one: a parameter that depends on an output would be recorded too early.
+    """
+    if "--report" in sys.argv and Path(path).exists():
+        return Path(path).read_text(encoding="utf-8")
+    return caption(target)
+
+
+def report_labels(target, file):
+    """What the report's lists say of a file of a figure or table."""
+    shown = TARGETS[target]
+    paper = shown.heading if shown.number is not None else "–"
+    return {"in the paper": paper, "title": shown.title, "what": file}
+
+
+def published_values():
+    """The authors' values that can be read here, by what they are of.
+
+    Only an experiment with the paper's models and data is held against their curves.
+    """
+    if not EXPERIMENT.comparable:
+        return {}
+    folder = Path(os.environ.get("ZSL_PUBLISHED_DIR", ""))
+    named = {
+        "published_losses": folder / "bnsl_fit.json",
+        "published_delta_loss": folder / "loss_intrf_dt_t.csv",
+        "published_gradient_opposition": folder / "grad_intrf_proxy.csv",
+    }
+    found = {key: str(path) for key, path in named.items() if path.is_file()}
+    imported = [run for run in PLAN.run_ids("main") if run in PLAN.imported]
+    if imported and "published_losses" not in found:
+        found["published_losses"] = published_file(imported[0])
+    return found
+
+
+def compared_files(wildcards):
+    """Tables and curves that are held against the paper's, and the authors' values."""
+    published = published_values()
+    files = {table: target_file(table, "csv") for table in COMPARED}
+    trained = [run for run in PLAN.run_ids("main") if run in PLAN.runs]
+    if "published_losses" in published:
+        files["train_loss"] = [
+            curve_file("train_loss", run) for run in PLAN.run_ids("main")
+        ]
+    for kind in ("delta_loss", "gradient_opposition"):
+        if f"published_{kind}" in published and trained:
+            files[kind] = [curve_file(kind, run) for run in trained]
+    return {**files, **published}
+
+
+def target_file(target, suffix):
+    """Path of a figure or table."""
+    return f"{RESULTS}/{TARGETS[target].kind}s/{target}.{suffix}"
+
+
+def shown_file(target):
+    """The file of a figure or table that the report shows."""
+    return target_file(target, REPORTED[TARGETS[target].kind])
+
+
+COMPARISON = "Ours against the paper"
+COMPARED = [table for table in of_kind("table") if printed_values(table)]
