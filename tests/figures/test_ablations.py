@@ -1,5 +1,6 @@
 """Figs 1, 15 and 23-29: the data behind them, computed again, and what is drawn of it."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -105,6 +106,16 @@ def test_fig_24_compares_runs_that_differ_in_one_setting(make):
     above = part(data, "eval_loss").groupby("effect")["run"].unique()
     assert set(above["sequence length"]) == {a, b} and set(above["batch size"]) == {a, c}
     assert [batch_tokens(run) for run in study.runs] == [2**19, 2**19, 2**21, 2**21]
+
+
+def test_fig_24_orders_by_size_not_by_configuration(make):
+    study = make(labels=LABELS, suites=("batch_sequence",))
+    turned = fig24.data(dataclasses.replace(study, runs=study.runs[::-1]))
+    for data in (turned, fig24.data(study)):
+        pairs = part(data, "eval_difference")[["run", "baseline"]].drop_duplicates()
+        assert set(pairs["run"].str[15:] + " " + pairs["baseline"].str[15:]) == {
+            "37M 14M", "144M 78M", "78M 14M", "144M 37M",
+        }  # fmt: skip
 
 
 def test_the_differences_of_fig_24_are_of_the_losses_at_one_step(make):
