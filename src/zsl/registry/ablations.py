@@ -18,7 +18,7 @@ ABLATIONS: tuple[Target, ...] = (
             "{experiment.curves.k}) decelerate; dashed, for the smallest and the largest model, "
             "the two power laws of its BNSL fit to steps > {experiment.fits.cut}. Bottom: zero-sum "
             "learning; changes of the losses of single evaluation tokens ({evaluation}) of the "
-            "largest model over two intervals; numbers: sums of all improvements (green) and of all "
+            "largest model over two intervals; numbers: sums of all improvements (green) and all "
             "degradations (red), by the number of tokens; D (Eq. 3) is the part of both that "
             "cancels. Right: D of all models, drawn at t. Models {labels}, {steps} steps. Grey: "
             "range of t_d over the runs."
