@@ -42,6 +42,9 @@ Contracts of the files (all losses in nats, all steps in optimizer steps):
     ``run, step, update_norm, alpha, mean_loss, delta_loss``: mean over the tokens (B.5).
 ``curves/token_landscapes/<run>.csv``
     ``run, step, update_norm, token, alpha, delta_loss``: sampled tokens (B.4).
+``curves/downstream/<run>.csv``
+    ``run, step, task, accuracy, se, chance, items, cut``: multiple-choice tasks (B.3), one row
+    per checkpoint and task; ``cut`` counts items longer than the model's context.
 ``fits/<run>.json``
     The one-break BNSL (Eq. 1) of the smoothed train loss: ``run, imported, note, T, cut, k,
     n_points, RSLE, L_d, t_d, r_d, L_hat_T, L_T`` and ``parameters`` and ``errors`` with keys

@@ -194,7 +194,19 @@ def token_changes(run, position):
     return pd.concat(frames)
 
 
+def downstream(run, position):
+    """Two tasks, one of which is learnt."""
+    frames = []
+    for task, choices, gain in (("boolq", 2, 0.0), ("sciq", 4, 0.02)):
+        step = np.array([0, *(1 << i for i in range(15))])
+        accuracy = 1 / choices + gain * np.log2(step + 1) + 0.01 * position
+        table = {"accuracy": accuracy, "se": 0.03, "chance": 1 / choices, "items": 50, "cut": 40}
+        frames.append(pd.DataFrame({"run": run, "step": step, "task": task, **table}))
+    return pd.concat(frames).sort_values(["step", "task"])
+
+
 MEASURED = {
+    "downstream": downstream,
     "token_changes": token_changes,
     "delta_loss": changes,
     "breakdown": breakdowns,
