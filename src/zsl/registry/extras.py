@@ -22,4 +22,19 @@ EXTRAS: tuple[Target, ...] = (
             "t_d of the run."
         ),
     ),
+    Target(
+        id="sensitivity",
+        kind="figure",
+        number=None,
+        title="Sensitivity of the fits",
+        section="A.2",
+        inputs=("sensitivity", "fits"),
+        published=True,
+        caption=(
+            "L_d, t_d and r_d of fits in which one choice is changed: the end T of the curve, the "
+            "cut (steps up to it are left out), and k of the smoothing, which needs losses of "
+            "single steps. Circles: the choices of the tables; crosses: no break within the "
+            "fitted steps. Lines beyond the axes are cut off."
+        ),
+    ),
 )
