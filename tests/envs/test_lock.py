@@ -94,7 +94,7 @@ def test_the_python_that_pyproject_asks_for():
 
 def imports() -> set[str]:
     """Packages that the code of the project imports."""
-    folders = ["src", "workflow", "tests"]
+    folders = ["src", "workflow", "tests", "benchmarks", "docs"]
     files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
     pattern = re.compile(r"^\s*(?:import|from) (\w+)", re.MULTILINE)
     names = {name for path in files for name in pattern.findall(path.read_text())}
