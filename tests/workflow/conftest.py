@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -22,6 +23,8 @@ FOLDERS = ("workflow", "config", "profiles", "src")
 FILES = ("Snakefile", "requirements.lock", "pyproject.toml")
 WORDS = [a + b + c for a in "bdgklmnprst" for b in "aeiou" for c in "lnrs"]
 CONFIG = "config/tiny.yaml"
+TEXTS = (1, 2, 3)
+"""Names of the texts, and their seeds."""
 
 
 @dataclass(frozen=True)
@@ -114,10 +117,15 @@ class Project:
             and not path.name.startswith(".")
         }
 
+    def configuration(self) -> dict[str, Any]:
+        """The configuration, in which no two places share what an anchor repeats."""
+        values: dict[str, Any] = yaml.safe_load((self.root / self.config).read_text())
+        return json.loads(json.dumps(values))  # type: ignore[no-any-return]
+
     def configure(self, change: Callable[[dict[str, Any]], object]) -> None:
         """Change the configuration."""
         path = self.root / self.config
-        values = yaml.safe_load(path.read_text())
+        values = self.configuration()
         change(values)
         path.write_text(yaml.safe_dump(values, sort_keys=False))
 
@@ -153,7 +161,7 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Project:
         shutil.copy2(ROOT / name, root / name)
     shutil.copy2(HERE / "tiny.yaml", root / CONFIG)
     (root / "text").mkdir()
-    for seed in (1, 2):
+    for seed in TEXTS:
         (root / "text" / f"{seed}.txt").write_text(invented_text(seed, 800))
     return Project(root)
 

@@ -36,6 +36,10 @@ def main(config):
     return config["suites"]["main"]
 
 
+def optimizer(config, run):
+    return config["suites"]["optimizer"]["runs"][run]["optimizer"]
+
+
 MISTAKES = {
     "unknown key": (
         lambda c: main(c)["defaults"].update(batchsize=4),
@@ -49,9 +53,46 @@ MISTAKES = {
         lambda c: main(c)["defaults"]["checkpoints"].update(also=[100]),
         "checkpoints.also = [100]: not within the run's steps 0 to 64",
     ),
+    "no distance between checkpoints": (
+        lambda c: main(c)["defaults"]["checkpoints"].update(every=0),
+        "suites.main.runs.small.checkpoints.every = 0: ",
+    ),
+    "checkpoints further apart than the run is long": (
+        lambda c: c["suites"]["optimizer"]["runs"]["AdamW"]["checkpoints"].update(every=100),
+        "suites.optimizer.runs.AdamW.checkpoints.every = 100: more than the run's steps, 32",
+    ),
     "corpus": (
         lambda c: main(c)["defaults"].update(corpus="inventd"),
         "suites.main.runs.small.corpus = 'inventd': there is no such corpus; did you mean",
+    ),
+    "optimizer": (
+        lambda c: optimizer(c, "Muon").update(name="moun"),
+        "suites.optimizer.runs.Muon.optimizer: unknown name 'moun'; did you mean 'muon'?",
+    ),
+    "constant of another optimizer": (
+        lambda c: optimizer(c, "C-AdamW").update(beta3=0.9),
+        "suites.optimizer.runs.C-AdamW.optimizer: unknown key 'beta3'; did you mean 'betas'?",
+    ),
+    "constant out of range": (
+        lambda c: optimizer(c, "AdEMAMix").update(betas=[0.9, 1]),
+        "suites.optimizer.runs.AdEMAMix.optimizer.betas.1 = 1",
+    ),
+    "context shorter than what is evaluated": (
+        lambda c: c["suites"]["batch_sequence"]["runs"]["2x-32"].update(sequence_length=8),
+        "corpora.invented.evaluation.sequence_length = 16: longer than the context of "
+        "batch_sequence-2x-32, 8 tokens",
+    ),
+    "run of Fig. 17": (
+        lambda c: c["measurements"]["downstream"].update(runs=["smal"]),
+        "measurements.downstream.runs = 'smal': suite main trains no such run; did you mean",
+    ),
+    "task of Fig. 17": (
+        lambda c: c["measurements"]["downstream"].update(tasks=["picqa"]),
+        "measurements.downstream.tasks.0 = 'picqa': ",
+    ),
+    "run that is repeated": (
+        lambda c: main(c).update(repeat={"smal": [7]}),
+        "suites.main.repeat.smal: there is no such run; did you mean 'small'?",
     ),
     "step of table 2": (
         lambda c: c["tables"].update(table2_steps=[5]),
@@ -65,7 +106,7 @@ TOO_FEW = "run main-small needs 270,336 sequences of 16 tokens, corpus invented 
 
 @pytest.mark.parametrize(("change", "message"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_in_the_configuration(pristine, tmp_path, change, message):
-    values = yaml.safe_load((pristine.root / pristine.config).read_text())
+    values = pristine.configuration()
     change(values)
     config = tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump(values, sort_keys=False))
@@ -93,9 +134,7 @@ def test_too_few_tokens_in_a_corpus_that_is_not_made_yet(fresh):
     fresh.configure(lambda c: main(c)["defaults"].update(batch_size=4096))
     done = fresh.try_snakemake()
     assert done.returncode != 0
-    assert (
-        "run main-small needs 270,336 sequences of 16 tokens, corpus invented has " in done.stdout
-    )
+    assert TOO_FEW in done.stdout
     assert "Traceback" not in done.stdout
     assert not (fresh.results / "training").exists()
     assert [path for path in (fresh.results / "data").rglob("*") if path.is_file()] == []

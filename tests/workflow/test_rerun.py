@@ -1,4 +1,8 @@
-"""What is made again after a change: that which the change can alter, and nothing else."""
+"""What is made again after a change: that which the change can alter, and nothing else.
+
+A change is said to touch the jobs that run the code, or read the setting; what follows from them
+is found in the graph of jobs that ``zsl plan`` counts, whatever suites and figures there are.
+"""
 
 from __future__ import annotations
 
@@ -6,93 +10,26 @@ import os
 import re
 
 import pytest
+from job_graph import Graph, graph_of
 
-from zsl import registry
-
-FIRST, LAST, NEW = "00000000-00000032", "00000032-00000064", "00000064-00000128"
-SEGMENTS = (FIRST, LAST)
-SETTINGS = {"tables/table3"}
-"""The one target that is made from the configuration alone."""
-SKETCH = {"figures/fig06"}
-"""The one that is made from nothing."""
-
-
-def targets(*kinds: str) -> set[str]:
-    """The targets that read one of these kinds of files."""
-    found = [target for target in registry.TARGETS if set(target.inputs) & set(kinds)]
-    return {f"{target.kind}s/{target.id}" for target in found}
-
-
-STEPPED = ("token_gradients", "single_step", "cross_section")
+NEW = "00000064-00000128"
+STEPPED = tuple(
+    f"measurements/{kind}" for kind in ("token_gradients", "single_step", "cross_section")
+)
 """Measurements of the next step, whose training batches come after the last step of a run."""
-OF_CROSS_SECTION = ("cross_section", "landscapes", "token_landscapes")
-OF_GRADIENTS = ("gradient_opposition", "gradient_histograms", "token_gradients")
-CLAIMED = ("delta_loss", "gradient_opposition", "token_gradients", "cross_section")
-"""Kinds that are also needed of a run that is repeated with another seed."""
-KINDS = (
-    *("train_loss", "eval_loss", "delta_loss", "token_changes", *OF_GRADIENTS),
-    *("single_step", *OF_CROSS_SECTION),
-)
-MEASUREMENTS = ("token_losses", "delta_loss", "gradient_opposition", *STEPPED)
-TARGETS = targets(*KINDS, "fits")
-"""Targets that are made from the runs."""
-FIGURES = {target for target in TARGETS if target.startswith("figures/")}
-FITTED = targets("fits")
-AGAIN = "small_seed7"
-"""The run that is repeated with another seed."""
+FITS = ("fits", "curves/sensitivity")
+FORWARD = "measurements/token_losses"
+EVALUATED = (FORWARD, "measurements/single_step", "measurements/cross_section")
+"""What runs the code of token losses."""
 
 
-def curves(run: str) -> set[str]:
-    """A run's curves and its fit."""
-    kinds = ("train_loss", *CLAIMED) if run == AGAIN else KINDS
-    return {f"fits/main-{run}", *(f"curves/{kind}/main-{run}" for kind in kinds)}
+@pytest.fixture(scope="module")
+def graph(finished) -> Graph:
+    return graph_of(finished.configuration())
 
 
-def measured(
-    run: str, segments: tuple[str, ...] = SEGMENTS, kinds: tuple[str, ...] = MEASUREMENTS
-) -> set[str]:
-    """A run's measurements."""
-    kept = [kind for kind in kinds if not (run == AGAIN and kind == "single_step")]
-    return {f"measurements/{kind}/main-{run}/{name}" for kind in kept for name in segments}
-
-
-def trained(run: str, segments: tuple[str, ...] = SEGMENTS) -> set[str]:
-    """A run's segments."""
-    return {f"training/main-{run}/{name}" for name in segments}
-
-
-def chain(run: str, segments: tuple[str, ...] = SEGMENTS) -> set[str]:
-    """Everything about a run that starts with these segments."""
-    return trained(run, segments) | measured(run, segments) | curves(run)
-
-
-RUNS = ("small", "large", AGAIN)
-BOTH = set.union(*map(chain, RUNS))
-
-
-def following(*kinds: str) -> set[str]:
-    """Curves of these kinds that there are, and the targets that read them."""
-    made = {f"curves/{kind}/main-{run}" for kind in kinds for run in RUNS}
-    return made & BOTH | targets(*kinds)
-
-
-def measuring(*kinds: str) -> set[str]:
-    """These measurements of all runs."""
-    return set.union(*(measured(run, SEGMENTS, kinds) for run in RUNS))
-
-
-FITS = {f"fits/main-{run}" for run in RUNS}
-DELTA_LOSS = measuring("delta_loss") | following("delta_loss", "token_changes")
-OPPOSITION = measuring("gradient_opposition") | following(
-    "gradient_opposition", "gradient_histograms"
-)
-STEPS_AGAIN = measuring(*STEPPED)
-EXTENDED = set.union(*(chain(run, (NEW,)) for run in RUNS)) | STEPS_AGAIN | TARGETS | SETTINGS
-
-
-def test_the_jobs_of_the_matrix_are_those_of_the_experiment(finished):
-    expected = BOTH | TARGETS | SETTINGS | SKETCH | {"data/invented/manifest"}
-    assert set(finished.records()) == expected
+def test_the_jobs_of_the_matrix_are_those_of_the_experiment(finished, graph):
+    assert set(finished.records()) == graph.names
 
 
 def constant(project, module):
@@ -101,36 +38,50 @@ def constant(project, module):
     path.write_text(path.read_text() + "\nADDED = 1\n")
 
 
-@pytest.mark.parametrize("figure", ["fig02", "fig03", "fig06", "fig13", "fig20"])
+@pytest.mark.parametrize(
+    "figure", ["fig02", "fig03", "fig06", "fig13", "fig15", "fig17", "fig20", "fig29", "breakdown"]
+)
 def test_a_figures_module_makes_that_figure_again(project, figure):
     constant(project, f"figures.{figure}")
     assert project.planned() == {f"figures/{figure}"}
 
 
+def figures(*names):
+    return lambda g: {f"figures/{name}" for name in names}
+
+
 @pytest.mark.parametrize(
-    ("module", "again"),
+    ("module", "touched"),
     [
-        ("tables.table4", {"tables/table4"}),
-        ("figures.doublings", {"figures/fig03", "figures/fig05"}),
-        ("figures.style", FIGURES | SKETCH),
-        ("fits.bnsl", FITS | FITTED),
-        ("measurements.token_losses", measuring("token_losses", "single_step", "cross_section")
-         | DELTA_LOSS | following("eval_loss", "single_step", *OF_CROSS_SECTION)),
-        ("measurements.gradient_opposition", OPPOSITION | measuring("token_gradients")
-         | following("token_gradients")),
-        ("measurements.prefix_backward", measuring("token_gradients")
-         | following("token_gradients")),
-        ("measurements.chebyshev", measuring("cross_section") | following(*OF_CROSS_SECTION)),
-        ("measurements.next_step", STEPS_AGAIN | following(*STEPPED, *OF_CROSS_SECTION)),
-        ("training.segment", BOTH | TARGETS),
-        ("data.packing", BOTH | TARGETS | {"data/invented/manifest"}),
-        ("lineage.record", set()),
-        ("progress", set()),
+        ("tables.table4", lambda g: {"tables/table4"}),
+        ("tables.table6", lambda g: {"tables/table6"}),
+        ("compare.page", lambda g: {"compare/compare"}),
+        ("figures.batch_sequence", figures("fig23", "fig24", "fig25")),
+        ("figures.doublings", figures("fig01", "fig03", "fig05", "fig25", "fig27")),
+        ("figures.style", lambda g: g.of("figures")),
+        ("fits.bnsl", lambda g: g.of(*FITS)),
+        ("fits.bootstrap", lambda g: g.of("fits")),
+        ("curves.sensitivity", lambda g: g.of("curves/sensitivity")),
+        ("curves.breakdown", lambda g: g.of("curves/breakdown")),
+        ("measurements.token_losses", lambda g: g.of(*EVALUATED)),
+        ("measurements.gradient_opposition", lambda g: g.of(
+            "measurements/gradient_opposition", "measurements/token_gradients")),
+        ("measurements.prefix_backward", lambda g: g.of("measurements/token_gradients")),
+        ("measurements.chebyshev", lambda g: g.of("measurements/cross_section")),
+        ("measurements.next_step", lambda g: g.of(*STEPPED)),
+        ("measurements.downstream", lambda g: g.of("measurements/downstream")),
+        ("data.tasks", lambda g: g.of("measurements/downstream", "data")),
+        ("optimizers.c_adamw", lambda g: g.of("training", run="optimizer-C-AdamW")),
+        ("optimizers.muon", lambda g: g.of("training", run="optimizer-Muon")),
+        ("training.segment", lambda g: g.of("training")),
+        ("data.packing", lambda g: g.of("data")),
+        ("lineage.record", lambda g: set()),
+        ("progress", lambda g: set()),
     ],
 )  # fmt: skip
-def test_a_module_makes_again_what_runs_it_and_what_follows(project, module, again):
+def test_a_module_makes_again_what_runs_it_and_what_follows(project, graph, module, touched):
     constant(project, module)
-    assert project.planned() == again
+    assert project.planned() == graph.after(touched(graph))
 
 
 def test_comments_and_docstrings_make_nothing_again(project):
@@ -154,62 +105,98 @@ def test_new_times_make_nothing_again(project):
     assert project.planned() == set()
 
 
+def defaults(config, suite="main"):
+    return config["suites"][suite]["defaults"]
+
+
 def one_rate(config):
     config["suites"]["main"]["runs"]["small"]["optimizer"] = {"learning_rate": 2e-2}
 
 
-def common_rate(config):
-    config["suites"]["main"]["defaults"]["optimizer"]["learning_rate"] = 2e-2
+def rate_of(suite):
+    return lambda config: defaults(config, suite)["optimizer"].update(learning_rate=2e-2)
+
+
+def trained(suite):
+    return lambda g: g.of("training", suite=suite) | g.settings(suite)
+
+
+@pytest.mark.parametrize(
+    ("change", "touched"),
+    [
+        (one_rate, lambda g: g.of("training", run="main-small")
+         | g.of("training", run="main-small_seed7") | g.settings("main")),
+        *((rate_of(suite), trained(suite)) for suite in ("main", "cosine", "batch_sequence")),
+        (lambda c: c["suites"]["optimizer"]["runs"]["AdEMAMix"]["optimizer"].update(beta3=0.9),
+         lambda g: g.of("training", run="optimizer-AdEMAMix")),
+        (lambda c: c["tables"].update(table2_steps=[8, 32]), lambda g: {"tables/table2"}),
+        (lambda c: c["fits"].update(cut=8), lambda g: g.of(*FITS)),
+        (lambda c: c["fits"].update(seed=1), lambda g: g.of("fits")),  # as many as threads
+        (lambda c: c["curves"].update(k=1.3), lambda g: g.of("curves/train_loss", *FITS)),
+        (lambda c: c["curves"].update(resampling_seed=1),
+         lambda g: g.of("curves/delta_loss", "curves/step_grids")),
+        (lambda c: c["curves"].update(groups=3), lambda g: g.of("curves/breakdown")),
+        (lambda c: c["measurements"]["cross_section"].update(epsilon=0.1),
+         lambda g: g.of("measurements/cross_section")),
+        (lambda c: c["measurements"]["downstream"].update(items=3),
+         lambda g: g.of("measurements/downstream")),
+        (lambda c: c["figures"].update(fig21_zoom=1.0), lambda g: {"figures/fig21"}),
+        (lambda c: c["figures"].update(landscape_seed=1),
+         lambda g: g.of("curves/token_landscapes")),
+        (lambda c: c.update(data_seed=1), lambda g: g.of("training")),  # as many as threads
+        (lambda c: c.update(description="Other words."), lambda g: set()),
+    ],
+    ids=["rate of a run", "rate of main", "rate of cosine", "rate of batch_sequence", "beta3",
+         "table2_steps", "cut", "seed of fits", "k", "resampling_seed", "groups", "epsilon",
+         "items", "zoom", "landscape_seed", "data_seed", "words"],
+)  # fmt: skip
+def test_a_setting_makes_again_what_depends_on_it(project, graph, change, touched):
+    project.configure(change)
+    assert project.planned() == graph.after(touched(graph))
 
 
 def steps(config):
-    config["suites"]["main"]["defaults"]["steps"] = 128
+    defaults(config)["steps"] = 128
+
+
+def extended(before: Graph, after: Graph) -> set[str]:
+    """What twice the steps touch: what is new, the next step after the last, and what is made from
+    a grid of steps as a whole."""
+    grid = {each for each in after.names if each.endswith("/decades")}
+    return (after.names - before.names) | after.of(*STEPPED) | grid
+
+
+def test_twice_the_steps_of_a_suite_leave_what_is_trained(project, graph):
+    project.configure(steps)
+    now = graph_of(project.configuration())
+    assert now.of("training") - graph.names == {
+        f"training/main-{run}/{NEW}" for run in ("small", "large", "small_seed7")
+    }
+    assert project.planned() == now.after(extended(graph, now) | now.settings("main"))
 
 
 @pytest.mark.parametrize(
-    ("change", "again"),
+    ("package", "touched"),
     [
-        (one_rate, chain("small") | chain(AGAIN) | TARGETS | SETTINGS),
-        (common_rate, BOTH | TARGETS | SETTINGS),
-        (steps, EXTENDED),
-        (lambda c: c["tables"].update(table2_steps=[8, 32]), {"tables/table2"}),
-        (lambda c: c["fits"].update(cut=8), FITS | FITTED),
-        (lambda c: c["measurements"]["cross_section"].update(epsilon=0.1),
-         measuring("cross_section") | following(*OF_CROSS_SECTION)),
-        (lambda c: c["figures"].update(fig21_zoom=1.0), {"figures/fig21"}),
-        (lambda c: c["figures"].update(landscape_seed=1), following("token_landscapes")),
-        (lambda c: c.update(data_seed=1), BOTH | TARGETS),  # 1 is also the number of threads
-        (lambda c: c.update(description="Other words."), set()),
-    ],
-    ids=["rate of a run", "rate of a suite", "steps", "table2_steps", "cut", "epsilon", "zoom",
-         "landscape_seed", "data_seed", "words"],
-)  # fmt: skip
-def test_a_setting_makes_again_what_depends_on_it(project, change, again):
-    project.configure(change)
-    assert project.planned() == again
-
-
-@pytest.mark.parametrize(
-    ("package", "again"),
-    [
-        ("matplotlib", FIGURES | SKETCH),
-        ("torch", BOTH | TARGETS),
-        ("tokenizers", BOTH | TARGETS | {"data/invented/manifest"}),
-        ("ruff", set()),
+        ("matplotlib", lambda g: g.of("figures")),
+        ("tabulate", lambda g: g.of("tables")),
+        ("torch", lambda g: g.of("training")),
+        ("tokenizers", lambda g: g.of("data")),
+        ("ruff", lambda g: set()),
     ],
 )
-def test_a_pin_makes_again_what_the_package_makes(project, package, again):
+def test_a_pin_makes_again_what_the_package_makes(project, graph, package, touched):
     path = project.root / "requirements.lock"
     text, count = re.subn(rf"(?m)^{package}==\S+", f"{package}==99.0", path.read_text())
     assert count == 1
     path.write_text(text)
-    assert project.planned() == again
+    assert project.planned() == graph.after(touched(graph))
 
 
-def test_a_changed_text_makes_everything_again_from_the_tokens_on(project):
-    with (project.root / "text/1.txt").open("a") as file:
+def test_a_changed_text_makes_everything_of_its_corpus_again_from_the_tokens_on(project, graph):
+    with (project.root / "text/3.txt").open("a") as file:
         file.write("\n\nbal bel bil bol bul bar ber bir bor bur")
-    assert project.planned() == BOTH | TARGETS | {"data/invented/manifest"}
+    assert project.planned() == graph.after({"data/other/manifest"})
 
 
 def test_a_figure_is_drawn_again_by_the_changed_code(project):
@@ -223,10 +210,7 @@ def test_a_figure_is_drawn_again_by_the_changed_code(project):
     assert project.planned() == set()
 
 
-NOT_NEEDED = ("gradient", "landscapes", "cross_section", "single_step")
-
-
-def test_twice_the_steps_train_and_measure_only_what_is_new(project):
+def test_twice_the_steps_train_and_measure_only_what_is_new(project, graph):
     def kept():
         return {
             path: (path.stat().st_mtime_ns, path.read_bytes())
@@ -237,9 +221,9 @@ def test_twice_the_steps_train_and_measure_only_what_is_new(project):
 
     project.configure(steps)
     before = kept()
-    needed = {job for run in ("small", "large") for job in chain(run, (NEW,))}
-    needed = {job for job in needed if not any(kind in job for kind in NOT_NEEDED)}
-    assert project.made("fig05", "table2") == needed | {"figures/fig05", "tables/table2"}
+    now = graph_of(project.configuration())
+    asked = now.before({"figures/fig05", "tables/table2"})
+    assert project.made("fig05", "table2") == asked & now.after(extended(graph, now))
     after = kept()
     assert {path: after[path] for path in before} == before
     assert {path.name for path in after.keys() - before.keys()} >= {"00000064-00000128.h5"}

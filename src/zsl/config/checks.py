@@ -42,6 +42,12 @@ def _run_problems(id: str, run: Run, experiment: Experiment) -> Iterator[str]:
             f"{key}.checkpoints.also = {past}: not within the run's steps 0 to {run.steps}; "
             "leave them out or raise steps"
         )
+    every = run.checkpoints.every
+    if every is not None and every > run.steps:
+        yield (
+            f"{key}.checkpoints.every = {every}: more than the run's steps, {run.steps}, so that "
+            "no two checkpoints are that far apart; lower it or raise steps"
+        )
     if run.steps <= experiment.fits.cut:
         yield (
             f"{key}.steps = {run.steps}: the fit leaves out steps <= fits.cut = "
