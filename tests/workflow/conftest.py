@@ -17,6 +17,9 @@ from typing import Any
 import pytest
 import yaml
 
+from zsl import registry
+from zsl.config.load import load
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 FOLDERS = ("workflow", "config", "profiles", "src")
@@ -187,6 +190,16 @@ def finished(
         request.getfixturevalue("one_core")
     project = pristine.copy(tmp_path_factory.mktemp("finished") / "project")
     project.snakemake()
+    return project
+
+
+@pytest.fixture(scope="session")
+def mini() -> Project:
+    """The default experiment, where all of it is made."""
+    project = Project(ROOT, "config/config.yaml", "mini")
+    shown = registry.available(load([ROOT / project.config]))
+    if not all((project.results / f"{t.kind}s/{t.id}.csv").exists() for t in shown):
+        pytest.skip("results/mini is not whole: make all first")
     return project
 
 

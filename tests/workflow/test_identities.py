@@ -5,8 +5,6 @@ On the tiny experiment always; on mini where its results are there (``make all``
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import h5py
 import numpy as np
 import pytest
@@ -22,19 +20,12 @@ from zsl.measurements.single_step import mean_gradient
 from zsl.training.checkpoint import load_model
 from zsl.training.order import data_order
 
-ROOT = Path(__file__).parents[2]
 
-
-@pytest.fixture(params=["tiny", "mini"])
+@pytest.fixture(params=["finished", "mini"], ids=["tiny", "mini"])
 def experiment(request):
     """Results and configuration of a finished experiment."""
-    if request.param == "tiny":
-        finished = request.getfixturevalue("finished")
-        return finished.results, finished.root / finished.config
-    results = ROOT / "results/mini"
-    if not (results / "figures/fig21.pdf").exists():
-        pytest.skip("results/mini is not there: make all first")
-    return results, ROOT / "config/config.yaml"
+    project = request.getfixturevalue(request.param)
+    return project.results, project.root / project.config
 
 
 def measured(results, measurement):

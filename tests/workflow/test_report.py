@@ -5,19 +5,15 @@ On the tiny experiment always; on mini where its results are there (``make all``
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import zipfile
-from pathlib import Path
 
 import browser
 import pytest
 
 from zsl import registry
 from zsl.config.load import load
+from zsl.registry.target import BEYOND
 
-ROOT = Path(__file__).parents[2]
 MAIL = 15e6
 """Largest report, bytes, that can be mailed."""
 LINKS = "return [...document.querySelectorAll('nav a')].map(link => link.innerText.trim())"
@@ -46,23 +42,16 @@ return frame !== null && frame.getBoundingClientRect().height > 100;
 """
 
 
-@pytest.fixture(scope="module", params=["tiny", "mini"])
+@pytest.fixture(scope="module", params=["finished", "mini"], ids=["tiny", "mini"])
 def report(request, tmp_path_factory):
     """The zipped report of a finished experiment, unpacked, and its plan."""
-    if request.param == "tiny":
-        finished = request.getfixturevalue("finished")
-        root, config, variables = finished.root, finished.config, finished.environment()
-    else:
-        root, config, variables = ROOT, "config/config.yaml", dict(os.environ)
-        if not (root / "results/mini/figures/fig21.pdf").exists():
-            pytest.skip("results/mini is not there: make all first")
+    project = request.getfixturevalue(request.param)
     folder = tmp_path_factory.mktemp("report")
     path = folder / "report.zip"
-    command = [sys.executable, "-m", "snakemake", "all", "--report", str(path)]
-    subprocess.run([*command, "--configfile", config], cwd=root, env=variables, check=True)
+    project.snakemake("all", "--report", str(path))
     with zipfile.ZipFile(path) as packed:
         packed.extractall(folder)
-    return path, folder / "report" / "report.html", load([root / config])
+    return path, folder / "report" / "report.html", load([project.root / project.config])
 
 
 def test_it_is_small_enough_to_mail(report):
@@ -70,35 +59,50 @@ def test_it_is_small_enough_to_mail(report):
 
 
 @pytest.fixture(scope="module")
-def page(report, tmp_path_factory):
-    """A browser at the report."""
+def opened(tmp_path_factory):
+    """A browser."""
     if why := browser.missing():
         pytest.skip(why)
-    with browser.browser(tmp_path_factory.mktemp("profile")) as opened:
-        opened.post("url", url=report[1].as_uri())
-        opened.wait("return document.querySelectorAll('nav a').length > 5")
-        yield opened
+    with browser.browser(tmp_path_factory.mktemp("profile")) as session:
+        yield session
+
+
+@pytest.fixture
+def page(report, opened):
+    """The browser at the first page of the report."""
+    show(opened, report[1])
+    return opened
+
+
+def show(page, path):
+    page.post("url", url="about:blank")
+    page.post("url", url=path.as_uri())
+    page.wait("return document.querySelectorAll('nav a').length > 5")
 
 
 def test_every_target_has_its_page_under_the_papers_sections(report, page):
     for target in registry.available(report[2]):
         assert page.run(CLICK, target.chapter), page.run(LINKS)
-        words = [target.title, target.kind]
-        page.wait(VIEW, words)
+        page.wait(VIEW, [target.title, target.kind])
         page.wait(IMAGE if target.kind == "figure" else FRAME)
         assert any(target.title in row and "data" in row for row in page.run(ROWS))
-        page.post("url", url=report[1].as_uri())
-        page.wait("return document.querySelectorAll('nav a').length > 5")
+        show(page, report[1])
 
 
-def test_captions_are_those_of_the_experiment(report, page):
+def test_the_comparison_with_the_paper_has_its_page(page):
+    assert page.run(CLICK, BEYOND), page.run(LINKS)
+    page.wait(VIEW, ["Ours against the paper", "table"])
+    page.wait(FRAME)
+
+
+def test_captions_are_those_of_the_experiment(report):
     html = report[1].read_text(encoding="utf-8")
     for target in registry.available(report[2]):
         assert target.title in html
     assert f"k = {report[2].experiment.curves.k}" in html
 
 
-def test_search_finds_a_figure(report, page):
+def test_search_finds_a_figure(page):
     typed = """
     const box = document.querySelector('nav input');
     const set = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').set;
@@ -109,9 +113,7 @@ def test_search_finds_a_figure(report, page):
     page.wait("return document.querySelector('nav').innerText.includes('Sharpness')")
 
 
-def test_nothing_is_asked_of_the_network(report, page):
-    page.post("url", url=report[1].as_uri())
-    page.wait("return document.querySelectorAll('nav a').length > 5")
+def test_nothing_is_asked_of_the_network(page):
     asked = page.requested()
     assert asked, "the page itself"
     local = ("file:", "data:", "blob:", "about:", "chrome:")

@@ -53,7 +53,7 @@ def figures(*names):
 @pytest.mark.parametrize(
     ("module", "touched"),
     [
-        ("tables.table4", lambda g: {"tables/table4"}),
+        ("tables.table2", lambda g: {"tables/table2"}),
         ("tables.table6", lambda g: {"tables/table6"}),
         ("compare.page", lambda g: {"compare/compare"}),
         ("figures.batch_sequence", figures("fig23", "fig24", "fig25")),
