@@ -15,7 +15,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 UNFINISHED := .venv/.unfinished
 
-.PHONY: all main compare report test check bench format schema clean-environment
+.PHONY: all main compare report test check bench format schema gallery clean-environment
 
 all: $(READY)
 	$(BIN)/snakemake --cores $(CORES) all $(ARGS)
@@ -47,6 +47,10 @@ format: $(READY)
 
 schema: $(READY)
 	$(BIN)/zsl schema > config/schema.json
+
+# The lists and pictures that come from the registry and from mini's results.
+gallery: $(READY)
+	$(BIN)/python docs/picture.py
 
 # An interrupted pip can leave half a package that it takes for whole, so what was not finished
 # is made anew. Torch comes first: a machine without a GPU may provide a smaller build of the

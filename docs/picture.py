@@ -1,8 +1,8 @@
-"""Make the pictures of README.md and gallery.md from the figures of mini.
+"""Make the pictures of README.md and gallery.md from the figures of mini, and their lists.
 
 ``python docs/picture.py [RESULTS]``: each figure is drawn again from the data that the workflow
 saved beside it and from the study that its lineage record holds. ``mini.png`` is some of them
-side by side, ``gallery/`` has a small picture of each.
+side by side, ``gallery/`` has a small picture of each. The lists follow from the registry.
 """
 
 import sys
@@ -12,8 +12,11 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
+from zsl.cli import SHIPPED
+from zsl.config.load import load
 from zsl.figures import render
-from zsl.files import read_json
+from zsl.files import read_json, write_text
+from zsl.registry.gallery import filled, gallery
 from zsl.study import make_study
 
 FIGURES = ("fig02", "fig03", "fig05")
@@ -56,6 +59,10 @@ def main(results: Path, docs: Path) -> None:
         (docs / "gallery").mkdir(exist_ok=True)
         for figure, image in images.items():
             small(image).save(docs / "gallery" / f"{figure}.png", optimize=True)
+    root = docs.parent
+    write_text(docs / "gallery.md", gallery([load([root / path]) for path in SHIPPED]))
+    readme = root / "README.md"
+    write_text(readme, filled(readme.read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":

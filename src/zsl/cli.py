@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; see ``zsl --help``."""
     options = _parser().parse_args(arguments)
     try:
-        print(options.command(options))
+        print(options.command(options).rstrip())
     except ZslError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
@@ -156,7 +156,7 @@ def _share(written: str) -> float:
 
 def _targets(options: argparse.Namespace) -> str:
     if options.gallery:
-        return gallery([load([path]) for path in SHIPPED]).rstrip()
+        return gallery([load([path]) for path in SHIPPED])
     made = available(load(options.configfile))
     return "\n".join(f"{t.id:14} {t.heading:9} {t.title}" for t in made)
 

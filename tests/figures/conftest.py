@@ -205,6 +205,19 @@ def downstream(run, position):
     return pd.concat(frames).sort_values(["step", "task"])
 
 
+def sensitivities(run, position, known):
+    """Refits with other ends, cuts and, of runs made here, k; one of the cuts has no break."""
+    choices = {"T": [5000, 10_000, 20_000], "cut": [20, 100, 900], "k": [1.1, 1.2, 1.6]}
+    rows = [
+        {"run": run, "parameter": name, "value": value, "L_d": 4 - 0.3 * position + 0.02 * i,
+         "t_d": T_D[position] + 50 * i, "r_d": 0.02 + 0.002 * position - 0.001 * i,
+         "RSLE": 0.01, "break_inside": value != 900}
+        for name, values in choices.items() for i, value in enumerate(values)
+        if known or name != "k"
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
 MEASURED = {
     "downstream": downstream,
     "token_changes": token_changes,
@@ -249,7 +262,7 @@ def make(tmp_path):
     def build(
         labels=("14M", "37M", "78M"), imported=(), without_fit=(), suites=("main",), **options
     ):
-        files = {kind: [] for kind in ("train_loss", *MEASURED, "fits")}
+        files = {kind: [] for kind in ("train_loss", "sensitivity", *MEASURED, "fits")}
         runs = []
         noise = np.random.default_rng(0)
 
@@ -266,6 +279,7 @@ def make(tmp_path):
             raw = smoothed + noise.normal(0, 0.05, len(STEPS)) if known else np.nan
             columns = {"step": STEPS, "train_loss": raw, "smoothed_train_loss": smoothed}
             keep("train_loss", run, pd.DataFrame({"run": run, **columns}))
+            keep("sensitivity", run, sensitivities(run, position, known))
             if known:
                 for kind, curve in MEASURED.items():
                     keep(kind, run, curve(run, position))

@@ -135,6 +135,16 @@ def test_captions_are_filled_from_the_configuration(target):
         assert "k = 1.3" in text
 
 
+def test_a_suite_may_cut_its_fits_elsewhere():
+    suites = {name: {"defaults": DEFAULTS, "runs": runs} for name, runs in SUITES.items()}
+    suites["optimizer"]["cut"] = 77
+    cut = plan(suites, fits={"cut": 55})
+    assert [cut.cut(id) for id in ("main-a", "optimizer-muon")] == [55, 77]
+    for id, other in (("table1", "77"), ("table7", "55"), ("fig26", "55")):
+        text = registry.caption(registry.BY_ID[id], cut)
+        assert ("steps > 77" in text) == (other == "55") and f"steps > {other}" not in text
+
+
 @pytest.mark.parametrize("target", registry.TARGETS, ids=lambda target: target.id)
 def test_captions_of_figures_say_what_is_imported(target):
     imported = experiment(runs=("a", "b"), imported=IMPORTED)

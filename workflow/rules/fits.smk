@@ -15,8 +15,8 @@ rule fit:
         code=code("fit.py"),
         packages=packages("numpy", "scipy", "pandas"),
         threads=THREADS,
-        settings={
-            "cut": EXPERIMENT.fits.cut,
+        settings=lambda wildcards: {
+            "cut": PLAN.cut(wildcards.run),
             "k": EXPERIMENT.curves.k,
             "replicates": EXPERIMENT.fits.bootstrap,
             "block": EXPERIMENT.fits.block,

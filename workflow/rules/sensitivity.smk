@@ -23,8 +23,8 @@ rule sensitivity_curve:
         code=code("sensitivity.py"),
         packages=packages("numpy", "scipy", "pandas"),
         threads=THREADS,
-        settings={
-            "cut": EXPERIMENT.fits.cut,
+        settings=lambda wildcards: {
+            "cut": PLAN.cut(wildcards.run),
             "k": EXPERIMENT.curves.k,
             "first": EXPERIMENT.curves.first,
         },

@@ -48,10 +48,12 @@ def _run_problems(id: str, run: Run, experiment: Experiment) -> Iterator[str]:
             f"{key}.checkpoints.every = {every}: more than the run's steps, {run.steps}, so that "
             "no two checkpoints are that far apart; lower it or raise steps"
         )
-    if run.steps <= experiment.fits.cut:
+    own = experiment.suites[id.split("-", 1)[0]].cut
+    cut, where = (experiment.fits.cut, "fits.cut") if own is None else (own, "cut of its suite")
+    if run.steps <= cut:
         yield (
-            f"{key}.steps = {run.steps}: the fit leaves out steps <= fits.cut = "
-            f"{experiment.fits.cut}; train longer or lower the cut"
+            f"{key}.steps = {run.steps}: the fit leaves out steps <= {where} = "
+            f"{cut}; train longer or lower the cut"
         )
 
 

@@ -60,6 +60,11 @@ class Plan:
         kept = run.checkpoints.model_copy(update={"also": owned, "decades": False, "every": None})
         return run.model_copy(update={"steps": steps, "checkpoints": kept})
 
+    def cut(self, id: str) -> int:
+        """Last step that is left out of a run's fit."""
+        cut = self.experiment.suites[id.split("-", 1)[0]].cut
+        return self.experiment.fits.cut if cut is None else cut
+
     def run_ids(self, suite: str) -> list[str]:
         """Run ids of a suite, trained ones first, each in the order of the configuration.
 

@@ -229,6 +229,9 @@ class Suite(Settings):
     repeat: dict[Name, list[int]] = {}
     """Further seeds by name of a run: it is trained again from other initial weights, and what
     the paper claims of a figure is judged on the interval over the seeds."""
+    cut: int | None = Field(default=None, ge=0)
+    """Steps <= this are left out of the suite's fits; None: ``fits.cut``. For models that first
+    rest, longer than those of other suites, where the loss is at the frequencies of tokens."""
     imported: ImportedCurves | None = None
     """Runs whose curves are imported, marked so wherever they appear."""
 

@@ -16,7 +16,7 @@ ABLATIONS: tuple[Target, ...] = (
         caption=(
             "Overview, from measured values. Top: loss curves (LSMA with k = "
             "{experiment.curves.k}) decelerate; dashed, for the smallest and the largest model, "
-            "the two power laws of its BNSL fit to steps > {experiment.fits.cut}. Bottom: zero-sum "
+            "the two power laws of its BNSL fit to steps > {cut}. Bottom: zero-sum "
             "learning; changes of the losses of single evaluation tokens ({evaluation}) of the "
             "largest model over two intervals; numbers: sums of all improvements (green) and all "
             "degradations (red), by the number of tokens; D (Eq. 3) is the part of both that "
@@ -66,7 +66,7 @@ ABLATIONS: tuple[Target, ...] = (
             "As Fig. 2, for batches of {batches} tokens (1k is 2^10, 1M 2^20) and sequences of "
             "{lengths} tokens, {steps} steps each: more tokens a batch are more tokens in all. "
             "Every loss is that of the run's own batches, so that longer sequences have more "
-            "context. BNSL fitted to steps > {experiment.fits.cut}."
+            "context. BNSL fitted to steps > {cut}."
         ),
         mini="The design at small batches and lengths; fits of so short runs differ by noise, too.",
     ),
@@ -121,7 +121,7 @@ ABLATIONS: tuple[Target, ...] = (
         suites=("optimizer",),
         caption=(
             "As Fig. 2, for optimizers: {labels}; {steps} steps with batches of {batches} "
-            "tokens. BNSL fitted to steps > {experiment.fits.cut}."
+            "tokens. BNSL fitted to steps > {cut}."
         ),
         mini="One peak rate per optimizer, not tuned: no ranking of optimizers follows.",
     ),
@@ -171,7 +171,7 @@ ABLATIONS: tuple[Target, ...] = (
         suites=("cosine",),
         caption=(
             "As Fig. 2, with a rate that decays by a cosine to {final} of its peak at the last "
-            "step, {steps}: sizes {labels}. BNSL fitted to steps > {experiment.fits.cut}."
+            "step, {steps}: sizes {labels}. BNSL fitted to steps > {cut}."
         ),
         mini="The design of the paper at small sizes and few steps.",
     ),
@@ -187,7 +187,7 @@ ABLATIONS: tuple[Target, ...] = (
         caption=(
             "BNSL parameters (Eq. 1) with their standard errors, and root standard log error "
             "(RSLE), of runs of {steps} steps whose rate decays by a cosine to {final} of its "
-            "peak; from fits to steps > {experiment.fits.cut} of the smoothed train loss."
+            "peak; from fits to steps > {cut} of the smoothed train loss."
         ),
         mini="The design of the paper at small sizes and few steps.",
     ),
@@ -204,7 +204,7 @@ ABLATIONS: tuple[Target, ...] = (
         caption=(
             "Loss deceleration measurements (Eq. 2) and BNSL parameters (Eq. 1) with their "
             "standard errors, by tokens of a batch ({batches}) and of a sequence ({lengths}), "
-            "{steps} steps each; from fits to steps > {experiment.fits.cut} of the smoothed "
+            "{steps} steps each; from fits to steps > {cut} of the smoothed "
             "train loss."
         ),
         mini="The design at small batches and lengths; fits of so short runs differ by noise, too.",
@@ -221,7 +221,7 @@ ABLATIONS: tuple[Target, ...] = (
         caption=(
             "Loss deceleration measurements (Eq. 2) and BNSL parameters (Eq. 1) with their "
             "standard errors, by optimizer; runs of {steps} steps with batches of {batches} "
-            "tokens, fits to steps > {experiment.fits.cut} of the smoothed train loss."
+            "tokens, fits to steps > {cut} of the smoothed train loss."
         ),
         mini="One peak rate per optimizer, not tuned: no ranking of optimizers follows.",
     ),
@@ -236,7 +236,7 @@ ABLATIONS: tuple[Target, ...] = (
         suites=("cosine",),
         caption=(
             "Loss deceleration measurements (Eq. 2) of runs of {steps} steps whose rate decays "
-            "by a cosine to {final} of its peak; from fits to steps > {experiment.fits.cut} of "
+            "by a cosine to {final} of its peak; from fits to steps > {cut} of "
             "the smoothed train loss."
         ),
         mini="The design of the paper at small sizes and few steps.",

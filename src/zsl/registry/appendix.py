@@ -128,7 +128,7 @@ APPENDIX: tuple[Target, ...] = (
         inputs=("train_loss", "fits"),
         published=True,
         caption=(
-            "L_d, t_d and r_d of fits to steps > {experiment.fits.cut} by the number of all "
+            "L_d, t_d and r_d of fits to steps > {cut} by the number of all "
             "parameters N, and the scaling law of Eq. 31: log L_d and log r_d linear in log N, t_d "
             "linear in N, by least squares. The law is fitted to refits that end at the last step "
             "T that all curves have (filled), since fits at different T are not comparable; "

@@ -37,4 +37,17 @@ EXTRAS: tuple[Target, ...] = (
             "fitted steps. Lines beyond the axes are cut off."
         ),
     ),
+    Target(
+        id="table1_common",
+        kind="table",
+        number=None,
+        title="Loss deceleration measurements at a common T",
+        section="2",
+        inputs=("train_loss", "fits"),
+        published=True,
+        caption=(
+            "Table 1 from fits to the same steps of all curves: those > {cut} up "
+            "to the last step T that all have. Two fits are comparable only at the same T."
+        ),
+    ),
 )

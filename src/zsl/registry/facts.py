@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def facts(plan: Plan, target: Target) -> dict[str, str]:
     """Words for the template of a caption, each over the runs shown that are made here.
 
-    ``labels``; ``steps``; ``batches`` and ``lengths``, tokens of a batch and of a sequence;
-    ``evaluation``, the size of the evaluation set; ``final``, the fractions of the peak rate at
+    ``cut``, of the fits; ``labels``; ``steps``; ``batches`` and ``lengths``, tokens of a batch
+    and of a sequence; ``evaluation``, the size of the evaluation set; ``final``, the fractions of the peak rate at
     which cosine schedules end; ``every``, the distances of evenly spaced checkpoints.
     """
     ids = [id for id in shown_runs(plan, target) if id in plan.runs]
@@ -25,6 +25,7 @@ def facts(plan: Plan, target: Target) -> dict[str, str]:
     cosine = [run.schedule for run in runs if run.schedule.name == "cosine_with_warmup"]
     even = [run.checkpoints.every for run in runs if run.checkpoints.every]
     return {
+        "cut": _numbers(plan.cut(id) for id in shown_runs(plan, target)),
         "labels": _listed(id.split("-", 1)[1] for id in ids),
         "steps": _numbers(run.steps for run in runs),
         "batches": _numbers(run.batch_size * run.sequence_length for run in runs),

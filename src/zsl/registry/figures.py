@@ -16,7 +16,7 @@ FIGURES: tuple[Target, ...] = (
         caption=(
             "Loss curves (thin: train loss after LSMA with k = {experiment.curves.k}) "
             "decelerate early in training (grey: range of t_d over the runs) and are described "
-            "by a one-break BNSL (Eq. 1; bold), fitted to steps > {experiment.fits.cut}. Dashed: "
+            "by a one-break BNSL (Eq. 1; bold), fitted to steps > {cut}. Dashed: "
             "its two power laws, which meet at (t_d, L_d)."
         ),
     ),

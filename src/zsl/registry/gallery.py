@@ -68,3 +68,11 @@ def _chapters() -> list[tuple[str, list[Target]]]:
 
 def _name(target: Target) -> str:
     return "Beyond the paper" if target.number is None else target.heading
+
+
+def filled(readme: str) -> str:
+    """The text of README.md with the list between ``MARKS`` as it should be."""
+    first, last = MARKS
+    before, rest = readme.split(f"{first}\n")
+    _, after = rest.split(last)
+    return f"{before}{first}\n{listing()}\n{last}{after}"

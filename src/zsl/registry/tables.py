@@ -14,7 +14,7 @@ TABLES: tuple[Target, ...] = (
         inputs=("fits",),
         published=True,
         caption=(
-            "Loss deceleration measurements (Eq. 2) from fits to steps > {experiment.fits.cut} "
+            "Loss deceleration measurements (Eq. 2) from fits to steps > {cut} "
             "of the smoothed train loss."
         ),
     ),
@@ -50,7 +50,7 @@ TABLES: tuple[Target, ...] = (
         published=True,
         caption=(
             "BNSL parameters (Eq. 1) with their standard errors, and root standard log error "
-            "(RSLE), from fits to steps > {experiment.fits.cut} of the smoothed train loss."
+            "(RSLE), from fits to steps > {cut} of the smoothed train loss."
         ),
     ),
 )

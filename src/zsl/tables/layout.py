@@ -77,6 +77,11 @@ def identity(run: RunInfo) -> dict[str, Any]:
     return {"run": run.id, "label": run.label, "imported": run.imported}
 
 
+def in_paper(table: str) -> bool:
+    """Whether the paper has the table, so that its values are kept."""
+    return resources.files("zsl.tables").joinpath("paper", f"{table}.csv").is_file()
+
+
 def paper_values(table: str) -> pd.DataFrame:
     """The paper's table as printed there, indexed by its first column, the label."""
     path = resources.files("zsl.tables").joinpath("paper", f"{table}.csv")
@@ -114,7 +119,7 @@ def compared(
 
     Returned as they are where the study is not comparable or the paper has none of the labels.
     """
-    if not study.comparable:
+    if not study.comparable or not in_paper(table):
         return rows
     paper = paper_values(table)
     if not rows["label"].isin(paper.index).any():
@@ -185,7 +190,7 @@ def common_notes(
     absent = [label for label in expected if label not in here]
     if absent:
         notes.append(f"Left out, {missing}: {', '.join(absent)}.")
-    if study.comparable:
+    if study.comparable and in_paper(table):
         known = here.union(absent)
         theirs = [label for label in paper_values(table).index if label not in known]
         if theirs:

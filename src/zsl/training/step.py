@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from olmo.model import OLMo
 from torch import nn
+from torch.autograd.function import once_differentiable
 from torch.nn.parallel import DistributedDataParallel
 
 from zsl.config.schema import Run
@@ -70,14 +72,41 @@ def token_losses(logits: torch.Tensor, input_ids: torch.Tensor) -> torch.Tensor:
     ``logits`` (sequences, positions, vocabulary) predict ``input_ids`` (sequences, positions)
     one position later; the result is (sequences, positions - 1).
     """
-    if logits.dtype in (torch.float16, BF16):
-        logits = logits.float()
+    logits = _wide(logits)
     # The last position predicts nothing and is ignored: cutting it off would copy all logits.
     targets = F.pad(input_ids[:, 1:], (0, 1), value=IGNORED)
     losses = F.cross_entropy(
         logits.flatten(0, 1), targets.flatten(), reduction="none", ignore_index=IGNORED
     )
     return losses.view(targets.shape)[:, :-1]
+
+
+def _wide(logits: torch.Tensor) -> torch.Tensor:
+    return logits.float() if logits.dtype in (torch.float16, BF16) else logits
+
+
+class _TokenLosses(torch.autograd.Function):
+    """:func:`token_losses` whose backward pass writes over what the forward pass saved.
+
+    The gradient of the logits, softmax less one at the target, takes the place of the log
+    probabilities: no second array of their size is made, nor one that is zero almost everywhere.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: torch.Tensor, input_ids: torch.Tensor) -> torch.Tensor:
+        targets = input_ids[:, 1:, None]
+        ctx.log_probabilities, ctx.targets = torch.log_softmax(logits, -1), targets
+        return -ctx.log_probabilities[:, :-1].gather(-1, targets)[..., 0]
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        errors = ctx.log_probabilities.exp_()
+        del ctx.log_probabilities
+        ones = torch.ones_like(ctx.targets, dtype=errors.dtype)
+        errors[:, :-1].scatter_add_(-1, ctx.targets, -ones).mul_(gradient[..., None])
+        errors[:, -1] = 0
+        return errors, None
 
 
 def train_step(
@@ -102,7 +131,8 @@ def train_step(
         with module.no_sync() if _waits(module, last) else nullcontext():  # type: ignore[operator]
             with autocast:
                 logits = module(micro_batch).logits
-            loss = token_losses(logits, micro_batch).sum() / loss_denominator(run)
+            losses_of_tokens = _TokenLosses.apply(_wide(logits), micro_batch)
+            loss = losses_of_tokens.sum() / loss_denominator(run)
             # DistributedDataParallel averages gradients over processes; ours is a sum.
             (loss * group.world_size).backward()
         losses.append(loss.detach())
