@@ -41,7 +41,7 @@ MISTAKES = [
     (f"{RUN}.model.d_model", "wide", f"{RUN}.model.d_model = 'wide'"),
     (f"{RUN}.corpus", "bundle", "no such corpus; did you mean 'bundled'"),
     (f"{RUN}.steps", 0, f"{RUN}.steps = 0"),
-    (f"{RUN}.steps", 40, "the fit leaves out steps <= fits.cut"),
+    (f"{RUN}.steps", 30, "the fit leaves out steps <= fits.cut"),
     (f"{RUN}.checkpoints.also", [9000], "also = [9000]: not within the run's steps 0 to 4096"),
     (f"{RUN}.precision.micro_batch_size", 3, "does not divide batch_size = 16; choose"),
     (f"{RUN}.precision.weights", "bfloat16", "set compute: bfloat16"),

@@ -16,8 +16,9 @@ def facts(plan: Plan, target: Target) -> dict[str, str]:
     """Words for the template of a caption, each over the runs shown that are made here.
 
     ``cut``, of the fits; ``labels``; ``steps``; ``batches`` and ``lengths``, tokens of a batch
-    and of a sequence; ``evaluation``, the size of the evaluation set; ``final``, the fractions of the peak rate at
-    which cosine schedules end; ``every``, the distances of evenly spaced checkpoints.
+    and of a sequence; ``evaluation``, the size of the evaluation set; ``final``, the fractions
+    of the peak rate at which cosine schedules end; ``every``, the distances of evenly spaced
+    checkpoints.
     """
     ids = [id for id in shown_runs(plan, target) if id in plan.runs]
     runs = [plan.runs[id] for id in ids]
