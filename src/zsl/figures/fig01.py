@@ -152,7 +152,7 @@ def _draw_changes(axes: Axes, data: pd.DataFrame, part: str) -> None:
         f"{change.label}, $t$ = {change.step:,.0f} to {change.step_next:,}:\n"
         f"{_place(data, change)}$D$ = {change.D:.2f}"
     )
-    axes.set_xlabel(r"change of a token's loss $\Delta\ell_i$ (nats)")
+    axes.set_xlabel(r"token's change $\Delta\ell_i$ (nats)")
     for x, ha, mean, colour in (
         (0.03, "left", f"\N{MINUS SIGN}{change.improved:.2f}", style.IMPROVES),
         (0.97, "right", f"+{change.degraded:.2f}", style.DEGRADES),

@@ -117,4 +117,4 @@ def _label(first: list[Axes], data: pd.DataFrame) -> None:
     losses = data.loc[data["part"] == "eval_loss", "loss"]
     first[0].set(yscale="log", ylabel="evaluation loss (nats)")
     style.log_plain(first[0].yaxis, losses.min(), losses.max())
-    first[1].set_ylabel("difference to the\nsmallest value (nats)")
+    first[1].set_ylabel("difference to the\nsmallest setting (nats)")
