@@ -150,7 +150,8 @@ def deceleration(study: Study, drawn: Iterable[str]) -> pd.DataFrame:
         for fit in study.fits()
         if fit["run"] in kept
     ]
-    return pd.DataFrame(found, columns=["part", "run", "label", "imported", "step"])
+    table = pd.DataFrame(found, columns=["part", "run", "label", "imported", "step"])
+    return table.astype({"step": float})
 
 
 def draw_deceleration(axes: Axes, data: pd.DataFrame) -> list[Artist]:
