@@ -51,6 +51,12 @@ class Browser:
             time.sleep(0.1)
         return value
 
+    def type(self, selector: str, text: str) -> None:
+        """Type into the element that a selector finds first."""
+        found = self.post("element", using="css selector", value=selector)
+        (element,) = found.values()
+        self.post(f"element/{element}/value", text=text)
+
     def requested(self) -> list[str]:
         """Addresses that pages asked for since the last call."""
         messages = [json.loads(entry["message"])["message"] for entry in self._log("performance")]

@@ -6,9 +6,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import h5py
 
+from zsl.config.measurements import TaskName
 from zsl.files import read_json, sha256
 from zsl.lineage.digests import sha256_of_folder
 from zsl.registry import TARGETS
@@ -111,15 +113,17 @@ def test_the_page_on_measurements_names_every_dataset_and_attribute(finished):
             for group in file.values():
                 found |= set(group.attrs)
                 group.visititems(note)
-    assert {"token_losses", "C_g", "D_hist/edges", "fine_method"} <= found
-    assert found <= set(re.findall(r"`([\w/]+)`", page))
+    assert {"token_losses", "C_g", "D_hist/edges", "fine_method", "piqa/label"} <= found
+    of_tasks = re.compile(rf"^({'|'.join(get_args(TaskName))})/")
+    named = {of_tasks.sub("<task>/", name) for name in found}
+    assert named <= set(re.findall(r"`([\w/<>]+)`", page))
 
 
 def test_captions_say_whether_the_claims_hold(finished):
     for target in TARGETS:
         if target.kind == "figure":
             text = (finished.results / f"figures/{target.id}.md").read_text()
-            assert text.startswith(target.heading)
+            assert target.number is None or text.startswith(f"{target.heading}: ")
             assert ("Claim: " in text) == target.claims
             if target.claims:
                 assert "interval over 2 seeds" in text

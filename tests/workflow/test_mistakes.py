@@ -132,7 +132,7 @@ def test_too_few_tokens_in_a_corpus_that_is_made(project):
 
 def test_too_few_tokens_in_a_corpus_that_is_not_made_yet(fresh):
     fresh.configure(lambda c: main(c)["defaults"].update(batch_size=4096))
-    done = fresh.try_snakemake()
+    done = fresh.try_snakemake("table1")
     assert done.returncode != 0
     assert TOO_FEW in done.stdout
     assert "Traceback" not in done.stdout

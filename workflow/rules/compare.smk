@@ -10,14 +10,14 @@ rule compare:
             f"{RESULTS}/compare/compare.csv",
             caption="../report/caption.rst",
             category=BEYOND,
-            labels={"in the paper": "–", "title": COMPARISON, "what": "data"},
+            labels={"title": COMPARISON, "what": "values"},
         ),
         md=f"{RESULTS}/compare/compare.md",
         html=report(
             f"{RESULTS}/compare/compare.html",
             caption="../report/caption.rst",
             category=BEYOND,
-            labels={"in the paper": "–", "title": COMPARISON, "what": "table"},
+            labels={"title": COMPARISON, "what": "table"},
         ),
         lineage=f"{LINEAGE}/compare/compare.json",
     log:

@@ -17,7 +17,7 @@ rule figure:
             f"{RESULTS}/figures/{{figure}}.csv",
             caption="../report/caption.rst",
             category=lambda wildcards: TARGETS[wildcards.figure].chapter,
-            labels=lambda wildcards: report_labels(wildcards.figure, "data"),
+            labels=lambda wildcards: report_labels(wildcards.figure, "values"),
         ),
         caption=f"{RESULTS}/figures/{{figure}}.md",
         lineage=f"{LINEAGE}/figures/{{figure}}.json",

@@ -18,7 +18,7 @@ rule table:
             f"{RESULTS}/tables/{{table}}.csv",
             caption="../report/caption.rst",
             category=lambda wildcards: TARGETS[wildcards.table].chapter,
-            labels=lambda wildcards: report_labels(wildcards.table, "data"),
+            labels=lambda wildcards: report_labels(wildcards.table, "values"),
         ),
         lineage=f"{LINEAGE}/tables/{{table}}.json",
     log:

@@ -83,10 +83,15 @@ def shown_caption(target, path):
 
 
 def report_labels(target, file):
-    """What the report's lists say of a file of a figure or table."""
+    """What the report's lists say of a file of a figure or table.
+
+    A label after the first that has two values, as often, becomes a switch, which starts at the
+    value that comes first in the alphabet. So there is one other, lest a list of two targets have
+    a switch between them, of which the report knows no values.
+    """
     shown = TARGETS[target]
-    paper = shown.heading if shown.number is not None else "–"
-    return {"in the paper": paper, "title": shown.title, "what": file}
+    heading = f"{shown.heading}: " if shown.number is not None else ""
+    return {"title": heading + shown.title, "what": file}
 
 
 def published_values():
