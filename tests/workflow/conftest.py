@@ -45,7 +45,8 @@ class Project:
         return self.root / "results" / self.experiment
 
     def command(self, *arguments: str) -> list[str]:
-        options = ["--configfile", self.config, "--cores", "2", "--nocolor"]
+        cores = [] if "--cores" in arguments else ["--cores", "2"]
+        options = ["--configfile", self.config, *cores, "--nocolor"]
         return [sys.executable, "-m", "snakemake", *arguments, *options]
 
     def environment(self) -> dict[str, str]:
