@@ -19,3 +19,11 @@ def test_jobs_by_rule_are_those_of_a_dry_run(pristine, name):
     found = estimate(plan, gpu="H100", utilisation=0.4)
     assert found.rules == counted
     assert found.total.jobs == total
+
+
+def test_main_trains_the_runs_of_that_suite_alone(pristine):
+    said = pristine.snakemake("-n", "main")
+    trained = set(re.findall(r"Training ([\w.-]+), steps", said))
+    plan = resolve(pristine.configuration(), environ={})
+    assert trained == {id for id in plan.runs if id.startswith("main-")}
+    assert trained < set(plan.runs)
