@@ -54,7 +54,7 @@ def longer(project):
 
     def change(config: dict[str, Any]) -> None:
         main = config["suites"]["main"]
-        del main["runs"]["large"]
+        del main["runs"]["large"], main["repeat"]
         main["defaults"] |= {"steps": 512, "checkpoints": {"first_segment": 512}}
         config["measurements"]["micro_batch_size"] = 1
 
