@@ -1,6 +1,6 @@
 # make all     make the environment if it is missing, then run the default experiment
 # make main    only its suite main; make compare: it against the paper's values
-# make report  everything in one zip to mail: results/mini/report.zip, or REPORT=…
+# make report  everything in one zip to mail: results/report.zip, or REPORT=…
 # make test    make it if it is missing, then run the tests
 # make check   formatting, lint, types
 # CORES=n      cores to use; ARGS='…' is passed on to snakemake or pytest
@@ -10,12 +10,12 @@ IS_3_11 := -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'
 PYTHON ?= $(shell for name in python3.11 python3 python; do \
   "$$name" $(IS_3_11) 2>/dev/null && { echo "$$name"; break; }; done)
 CORES ?= all
-REPORT ?= results/mini/report.zip
+REPORT ?= results/report.zip
 BIN := .venv/bin
 READY := .venv/.ready
 UNFINISHED := .venv/.unfinished
 
-.PHONY: all main compare report test check bench format schema gallery clean-environment
+.PHONY: all main compare report test check bench format schema gallery docs clean-environment
 
 all: $(READY)
 	$(BIN)/snakemake --cores $(CORES) all $(ARGS)
@@ -24,6 +24,7 @@ main compare: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $@ $(ARGS)
 
 report: all
+	$(BIN)/snakemake --cores $(CORES) provenance --forcerun provenance $(ARGS)
 	$(BIN)/snakemake all --report $(REPORT) $(ARGS)
 
 test: $(READY)
@@ -51,6 +52,10 @@ schema: $(READY)
 # The lists and pictures that come from the registry and from mini's results.
 gallery: $(READY)
 	$(BIN)/python docs/picture.py
+
+# The numbers in README.md and docs/ that come from mini's results; ARGS=--check only looks.
+docs: $(READY)
+	$(BIN)/python docs/fill.py $(ARGS)
 
 # An interrupted pip can leave half a package that it takes for whole, so what was not finished
 # is made anew. Torch comes first: a machine without a GPU may provide a smaller build of the

@@ -35,14 +35,17 @@ include: "workflow/rules/fits.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/compare.smk"
+include: "workflow/rules/lineage.smk"
 
 
-# Every table and figure that this experiment can make, and the comparison with the paper.
+# Every table and figure that this experiment can make, the comparison with the paper, and the
+# root digest of all records.
 rule all:
     default_target: True
     input:
         [shown_file(target) for target in TARGETS],
         f"{RESULTS}/compare/compare.html" if COMPARED else [],
+        f"{RESULTS}/provenance/root.html",
 
 
 # Those of suite main alone.

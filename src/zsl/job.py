@@ -28,15 +28,18 @@ THREAD_VARIABLES = (
 
 
 @contextmanager
-def job(snakemake: Any, **named: Any) -> Iterator[None]:
-    """Run the body of a script as a recorded, logged job; ``named`` as for ``recorded``."""
+def job(snakemake: Any, **named: Any) -> Iterator[dict[str, Any]]:
+    """Run the body of a script as a recorded, logged job; ``named`` as for ``recorded``.
+
+    Yields a dict for further facts of the record.
+    """
     fix_threads(getattr(snakemake.params, "threads", 1))
     _log_to(Path(snakemake.log[0]), _title(snakemake))
     try:
         from zsl.lineage.record import recorded
 
-        with recorded(snakemake, **named):
-            yield
+        with recorded(snakemake, **named) as facts:
+            yield facts
     except ZslError as error:
         logging.getLogger("zsl").error("%s", error)
         sys.exit(1)

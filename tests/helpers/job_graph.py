@@ -35,6 +35,8 @@ def name(job: Job) -> str:
         return f"fits/{job.of}"
     if job.rule == "compare":
         return "compare/compare"
+    if job.rule == "provenance":
+        return "provenance/root"
     if job.rule in MEASUREMENT_OF.values():
         return f"measurements/{job.rule}/{job.of}/{job.part}"
     kind = job.part or KIND_OF.get(job.rule, "train_loss")
@@ -69,6 +71,8 @@ class Graph:
             tables = [job.of for job in self._jobs.values() if job.rule == "table"]
             compared = [table for table in tables if (folder / f"{table}.csv").is_file()]
             found["compare/compare"].update(*(found[f"tables/{table}"] for table in compared))
+        if "provenance/root" in found:
+            found["provenance/root"] = set(self._jobs)
         return found
 
     @cached_property

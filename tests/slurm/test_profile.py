@@ -26,7 +26,9 @@ MEASUREMENTS = {
 """Minutes of the measurements that need a GPU."""
 GPU_RULES = {"train", *MEASUREMENTS}
 CURVES = {"train_loss", "measured", "breakdown_curve", "sensitivity_curve"}
-RULES = GPU_RULES | CURVES | {"tokens", "delta_loss", "fit", "table", "figure", "compare"}
+RULES = (
+    GPU_RULES | CURVES | {"tokens", "delta_loss", "fit", "table", "figure", "compare", "provenance"}
+)
 IMPORTING = {"published_curves", "imported_loss"}
 MEMORY = {
     "train": "64000",

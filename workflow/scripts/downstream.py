@@ -2,7 +2,7 @@
 
 from zsl.job import job
 
-with job(snakemake):
+with job(snakemake) as facts:
     from pathlib import Path
 
     from pydantic import TypeAdapter
@@ -11,7 +11,7 @@ with job(snakemake):
     from zsl.config.measurements import Downstream
     from zsl.config.schema import Model
     from zsl.config.sources import Tokenizer
-    from zsl.data.tasks import read_items, sample_items
+    from zsl.data.tasks import read_items, sample_items, task_files
     from zsl.data.tokenizer import load_tokenizer
     from zsl.measurements.checkpoints import measure_checkpoints, of_weights
     from zsl.measurements.downstream import encode, measure
@@ -29,6 +29,7 @@ with job(snakemake):
         )
         for task in settings.tasks
     }
+    facts["sources"] = task_files(settings.tasks)
     declared = TypeAdapter(Tokenizer).validate_python(params.tokenizer)
     model = empty_model(Model.model_validate(params.model), length, declared)
     model = model.to(device(params.threads)).eval()

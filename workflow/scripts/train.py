@@ -3,7 +3,7 @@
 from zsl.job import job
 from zsl.optimizers import module_of
 
-with job(snakemake, modules=[module_of(snakemake.params.run["optimizer"]["name"])]):
+with job(snakemake, modules=[module_of(snakemake.params.run["optimizer"]["name"])]) as facts:
     import shutil
     from pathlib import Path
 
@@ -16,6 +16,7 @@ with job(snakemake, modules=[module_of(snakemake.params.run["optimizer"]["name"]
     from zsl.data.tokens import open_training
     from zsl.files import sha256, sha256_of_json, write_json
     from zsl.training.device import device
+    from zsl.training.order import order_sha256
     from zsl.training.parallel import processes
     from zsl.training.segment import make_trainer, publish_segment, train_segment
 
@@ -34,6 +35,7 @@ with job(snakemake, modules=[module_of(snakemake.params.run["optimizer"]["name"]
         )
         tokenizer = TypeAdapter(Tokenizer).validate_python(params.tokenizer)
         trainer = make_trainer(run, tokenizer, tokens, params.data_order["data_seed"], group)
+        facts["data_order"] = {"sequences": len(tokens), "sha256": order_sha256(trainer.order)}
         train_segment(
             trainer,
             segment,

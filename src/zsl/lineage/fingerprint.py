@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[3]
 ``workflow/scripts``."""
 
 PACKAGE = "zsl"
+SCRIPTS = "workflow/scripts"
 
 LEFT_OUT = {
     "zsl.lineage": "describes results, does not make them",
@@ -177,3 +178,11 @@ def _locate(name: str, folder: Path) -> _Module | None:
         if isfile(path):  # noqa: PTH113 (asked thousands of times when a DAG is built)
             return _Module(name, Path(path))
     return None
+
+
+def path_of(name: str, root: Path = ROOT) -> Path:
+    """Where the code lies that :func:`modules_of` names so; there may be none any more."""
+    if "/" in name:
+        return root / name
+    found = _locate(name, root / "src" if is_inside(name) else root / SCRIPTS)
+    return found.path if found else root / "src" / f"{name.replace('.', '/')}.py"

@@ -21,7 +21,8 @@ and in its script::
         write_fit(snakemake.input.curve, snakemake.output.fit, cut=snakemake.params.cut)
 
 A record names no host and no path of a machine. Inputs carry the digests that the records of
-their makers carry as outputs, which is how records chain.
+their makers carry as outputs, and the digests of these records themselves, which is how records
+chain: :mod:`zsl.lineage.history` keeps all of them.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from zsl.lineage import machine
 from zsl.lineage.artifacts import Declared, described
 from zsl.lineage.errors import LineageError
 from zsl.lineage.fingerprint import ROOT, is_inside, is_left_out, is_named, modules_of
+from zsl.lineage.history import keep_code, keep_record, lineage_folder, maker
 from zsl.lineage.pins import installed_versions
 from zsl.lineage.values import plain, portable, seeds
 
@@ -69,6 +71,7 @@ def recorded(
     """
     outputs = _declared(job.output)
     path = _record_path(outputs, job.rule)
+    kept = lineage_folder(path)
     path.unlink(missing_ok=True)
     started, clock = datetime.now(UTC), time.monotonic()
     script = script or getattr(sys.modules["__main__"], "__file__", None)
@@ -76,14 +79,16 @@ def recorded(
     parameters = plain(_parameters(job.params), f"params of rule {job.rule}", root)
     record: dict[str, Any] = {
         "schema": SCHEMA,
+        "path": portable(path, root)[0],
         "rule": job.rule,
         "wildcards": plain(_parameters(job.wildcards), "wildcards", root),
         "params": parameters,
         "seeds": seeds(parameters),
         "code": _code(script, modules, files, root),
         "git": machine.revision(root),
-        "inputs": described(_declared(job.input), trust=trust, root=root),
+        "inputs": _inputs(job, kept, trust, root),
     }
+    keep_code(record["code"].get("modules", {}), kept, root)
     facts: dict[str, Any] = {}
     yield facts
     ended, seconds = datetime.now(UTC), time.monotonic() - clock
@@ -99,6 +104,19 @@ def recorded(
         "time": {"start": _utc(started), "end": _utc(ended), "seconds": round(seconds, 3)},
     }
     write_json(path, {key: value for key, value in record.items() if value not in ({}, None)})
+    keep_record(path)
+
+
+def _inputs(job: Any, folder: Path, trust: bool, root: Path) -> list[dict[str, Any]]:
+    """Entries of the inputs, with the ``record`` of the job that made each, where one did."""
+    declared = _declared(job.input)
+    records = [maker(item.path, folder) for item in declared]
+    digests = {path: sha256(path) for path in records if path}
+    entries = described(declared, trust=trust, root=root)
+    return [
+        {**entry, "record": digests[path]} if path else entry
+        for entry, path in zip(entries, records, strict=True)
+    ]
 
 
 def _record_path(outputs: Sequence[Declared], rule: str) -> Path:

@@ -47,12 +47,14 @@ class Jobs:
         return self._layouts[run]
 
     def everything(self, targets: Iterable[Target]) -> set[Job]:
-        """All jobs of ``snakemake all``: the targets, and their comparison with printed tables."""
+        """All jobs of ``snakemake all``: the targets, their comparison with printed tables, and
+        the root digest of all records."""
         targets = [*targets]
-        found = {Job("all", self.plan.experiment.experiment), *self.needed(targets)}
+        name = self.plan.experiment.experiment
+        found = {Job("all", name), Job("provenance", name), *self.needed(targets)}
         printed = files("zsl.tables") / "paper"
         if any((printed / f"{target.id}.csv").is_file() for target in targets):
-            found.add(Job("compare", self.plan.experiment.experiment))
+            found.add(Job("compare", name))
         return found
 
     def needed(self, targets: Iterable[Target]) -> set[Job]:

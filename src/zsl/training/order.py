@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 from olmo.data import IterableDataset
 
 from zsl.config.schema import Run
+from zsl.files import sha256_of_json
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,13 @@ def data_order(n_sequences: int, seed: int) -> np.ndarray:
         fs_local_rank=0,
     )
     return dataset.get_global_indices()
+
+
+def order_sha256(order: Order) -> str:
+    """Digest of an order: runs that have the same read the same sequences in the same order."""
+    if isinstance(order, Draws):
+        return sha256_of_json([order.n_sequences, order.seed])
+    return hashlib.sha256(np.ascontiguousarray(order, dtype="<u4").tobytes()).hexdigest()
 
 
 def batch_indices(order: Order, step: int, batch_size: int) -> np.ndarray:
