@@ -57,10 +57,6 @@ gallery: $(READY)
 docs: $(READY)
 	$(BIN)/python docs/fill.py $(ARGS)
 
-# The numbers in README.md and docs/ that come from mini's results; ARGS=--check only looks.
-docs: $(READY)
-	$(BIN)/python docs/fill.py $(ARGS)
-
 # An interrupted pip can leave half a package that it takes for whole, so what was not finished
 # is made anew. Torch comes first: a machine without a GPU may provide a smaller build of the
 # same version, and what is installed is not fetched again for the packages that need it.
