@@ -1,0 +1,107 @@
+"""The page that a person opens: figures, tables, and where everything else is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+
+from rocrate.rocrate import ROCrate
+
+from zsl.crate.artifacts import Artifact, Artifacts
+from zsl.crate.workflow import Run
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 60em; padding: 0 1em; }
+img { max-width: 100%; }
+figure { margin: 2em 0; }
+table { border-collapse: collapse; }
+th, td { padding: .15em .8em .15em 0; text-align: left; vertical-align: top; }
+"""
+
+
+def preview(crate: ROCrate, run: Run, artifacts: Artifacts, root: Path) -> str:
+    """The page as HTML; it needs no network and no script."""
+    title = escape(crate.root_dataset["name"])
+    return "\n".join(
+        [
+            "<!doctype html>",
+            f'<html lang="en"><meta charset="utf-8"><title>{title}</title>',
+            f"<style>{STYLE}</style>",
+            f"<h1>{title}</h1>",
+            f"<p>{escape(crate.root_dataset['description'])}</p>",
+            *_facts(crate, run),
+            *_figures(run, artifacts, root),
+            *_tables(run, artifacts),
+            *_left_out(artifacts),
+            "<h2>Everything</h2>",
+            "<p>Each file, job, setting and package is described in "
+            '<a href="ro-crate-metadata.json">ro-crate-metadata.json</a> '
+            "(Provenance Run Crate 0.5).</p>",
+            "</html>",
+            "",
+        ]
+    )
+
+
+def _facts(crate: ROCrate, run: Run) -> Iterator[str]:
+    whole = crate.get("#run").properties()
+    versions = sorted({job.version for job in run.jobs if job.version})
+    facts = {
+        "License": str(crate.root_dataset["license"]),
+        "Jobs": f"{len(run.jobs)}, from {whole['startTime']} to {whole['endTime']}",
+        "Versions of the code": ", ".join(version[:12] for version in versions) or "not recorded",
+    }
+    if "error" in whole:
+        facts["Not complete"] = whole["error"]
+    rows = [f"<tr><th>{escape(k)}<td>{escape(v)}" for k, v in facts.items()]
+    links = [_link(item["@id"]) for item in whole.get("object", []) if item["@id"][0] != "#"]
+    yield f"<table>{''.join(rows)}<tr><th>Configuration<td>{', '.join(links)}</table>"
+
+
+def _figures(run: Run, artifacts: Artifacts, root: Path) -> Iterator[str]:
+    for artifact in _carried(artifacts, f"{run.results}/figures/", ".svg"):
+        stem = artifact.path.removesuffix(".svg")
+        caption = root / f"{stem}.md"
+        text = caption.read_text(encoding="utf-8") if caption.is_file() else Path(stem).name
+        others = [a for a in artifacts.values() if a.carried and a.path.startswith(f"{stem}.")]
+        record = f"{run.results}/lineage/figures/{Path(stem).name}.json"
+        links = [_link(a.id, Path(a.path).suffix[1:]) for a in others] + [_link(record, "record")]
+        name = escape(Path(stem).name)
+        yield f'<figure id="{name}"><img loading="lazy" alt="{name}" src="{artifact.id}">'
+        yield f"<figcaption>{escape(text.strip())} {', '.join(links)}</figcaption></figure>"
+
+
+def _tables(run: Run, artifacts: Artifacts) -> Iterator[str]:
+    found = _carried(artifacts, f"{run.results}/tables/", ".html")
+    found += _carried(artifacts, f"{run.results}/compare/", ".html")
+    if found:
+        yield "<h2>Tables</h2><ul>"
+        yield from (f"<li>{_link(a.id, Path(a.path).stem)}" for a in found)
+        yield "</ul>"
+
+
+def _left_out(artifacts: Artifacts) -> Iterator[str]:
+    left = [a for a in artifacts.values() if a.current and not a.carried]
+    if left:
+        size = sum(a.size or 0 for a in left) / 1e6
+        yield "<h2>Not in this crate</h2>"
+        yield (
+            f"<p>{len(left)} artifacts, {size:,.1f} MB, such as checkpoints: the SHA-256 of each "
+            "of their files is in " + _link("left-out.sha256") + ".</p>"
+        )
+
+
+def _carried(artifacts: Artifacts, start: str, end: str) -> list[Artifact]:
+    return sorted(
+        (
+            a
+            for a in artifacts.values()
+            if a.carried and a.path.startswith(start) and a.path.endswith(end)
+        ),
+        key=lambda artifact: artifact.path,
+    )
+
+
+def _link(path: str, text: str | None = None) -> str:
+    return f'<a href="{escape(path)}">{escape(text or path)}</a>'
