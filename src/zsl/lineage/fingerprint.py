@@ -186,3 +186,14 @@ def path_of(name: str, root: Path = ROOT) -> Path:
         return root / name
     found = _locate(name, root / "src" if is_inside(name) else root / SCRIPTS)
     return found.path if found else root / "src" / f"{name.replace('.', '/')}.py"
+
+
+def digest_of(name: str, root: Path = ROOT) -> str | None:
+    """The digest that :func:`modules_of` would give a module or file now; None if it is gone.
+
+    Raises :class:`LineageError` where a module is not Python.
+    """
+    path = path_of(name, root)
+    if not path.is_file():
+        return None
+    return _source(_Module(name, path)).digest if path.suffix == ".py" else sha256(path)

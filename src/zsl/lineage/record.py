@@ -76,12 +76,12 @@ def recorded(
     started, clock = datetime.now(UTC), time.monotonic()
     script = script or getattr(sys.modules["__main__"], "__file__", None)
     loaded = set(sys.modules)
-    parameters = plain(_parameters(job.params), f"params of rule {job.rule}", root)
+    parameters = plain(named_values(job.params), f"params of rule {job.rule}", root)
     record: dict[str, Any] = {
         "schema": SCHEMA,
         "path": portable(path, root)[0],
         "rule": job.rule,
-        "wildcards": plain(_parameters(job.wildcards), "wildcards", root),
+        "wildcards": plain(named_values(job.wildcards), "wildcards", root),
         "params": parameters,
         "seeds": seeds(parameters),
         "code": _code(script, modules, files, root),
@@ -144,7 +144,7 @@ def _declared(files: Any) -> list[Declared]:
     return [Declared(Path(path), names.get(str(path))) for path in flat]
 
 
-def _parameters(values: Any) -> dict[str, Any]:
+def named_values(values: Any) -> dict[str, Any]:
     """Named values of a Namedlist or dict; those without a name are numbered."""
     named = dict(values.items())
     if isinstance(values, Mapping):
