@@ -18,12 +18,14 @@ from zsl.crate.entities import (
     fragment,
     short,
     to,
+    utc,
 )
 from zsl.crate.jobs import Job
 from zsl.crate.software import step, tool
 from zsl.crate.values import add_parameter, add_settings, connect, plain, slot
 
 COMPLETED = "http://schema.org/CompletedActionStatus"
+FAILED = "http://schema.org/FailedActionStatus"
 UNITS = {
     "peak_memory.process": "https://qudt.org/vocab/unit/BYTE",
     "peak_memory.children": "https://qudt.org/vocab/unit/BYTE",
@@ -61,9 +63,9 @@ def add_job(crate: ROCrate, payload: Payload, job: Job, artifacts: Artifacts, ro
         instrument=to(tool(job)),
         object=all_to([*read, *settings]),
         result=all_to(written),
-        startTime=time.get("start"),
-        endTime=time.get("end"),
-        actionStatus=to(COMPLETED),  # a job that fails leaves no record
+        startTime=utc(time["start"]),
+        endTime=utc(time["end"]),
+        actionStatus=COMPLETED,  # a job that fails leaves no record
         resourceUsage=all_to(_usage(crate, job)),
         environment=all_to(
             [_variable(crate, name, threads[name]) for name in sorted(threads) if name.isupper()]
@@ -98,7 +100,7 @@ def add_controls(crate: ROCrate, jobs: Sequence[Job]) -> list[str]:
             name=f"Jobs of rule {rule}",
             instrument=to(step(rule)),
             object=all_to(ids),
-            actionStatus=to(COMPLETED),
+            actionStatus=COMPLETED,
         )
         for rule, ids in sorted(of_rules.items())
     ]

@@ -15,6 +15,7 @@ from rocrate.rocrate import ROCrate
 from zsl.crate.artifacts import Artifact, digest
 
 MEDIA_TYPES = {
+    "": "text/plain",
     ".cff": "application/yaml",
     ".csv": "text/csv",
     ".h5": "application/x-hdf5",
@@ -44,6 +45,11 @@ def to(id: str) -> dict[str, str]:
 def all_to(ids: Iterator[str] | list[str]) -> list[dict[str, str]]:
     """References to entities, each once, in the order given."""
     return [to(id) for id in dict.fromkeys(ids)]
+
+
+def utc(moment: str) -> str:
+    """A time of a record with its offset in figures, as the profile's examples have it."""
+    return moment.replace("Z", "+00:00")
 
 
 def fragment(*parts: str) -> str:

@@ -55,8 +55,8 @@ def _facts(crate: ROCrate, run: Run) -> Iterator[str]:
     if "error" in whole:
         facts["Not complete"] = whole["error"]
     rows = [f"<tr><th>{escape(k)}<td>{escape(v)}" for k, v in facts.items()]
-    links = [_link(item["@id"]) for item in whole.get("object", []) if item["@id"][0] != "#"]
-    yield f"<table>{''.join(rows)}<tr><th>Configuration<td>{', '.join(links)}</table>"
+    files = [str(path) for path in run.configfiles]
+    yield f"<table>{''.join(rows)}<tr><th>Configuration<td>{escape(', '.join(files))}</table>"
 
 
 def _figures(run: Run, artifacts: Artifacts, root: Path) -> Iterator[str]:

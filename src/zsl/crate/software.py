@@ -14,6 +14,7 @@ from zsl.crate.entities import Payload, add, add_file, all_to, fragment, to
 from zsl.crate.jobs import LINEAGE, Job
 
 SNAKEMAKE = "snakemake"
+LOCK = "requirements.lock"
 PYTHON = "https://www.python.org/"
 
 
@@ -61,8 +62,11 @@ def add_tools(
 def add_steps(crate: ROCrate, jobs: Sequence[Job]) -> list[str]:
     """Add a step for each rule, in an order in which they can run; their identifiers."""
     tools: dict[str, list[str]] = {}
+    locks: dict[str, list[str]] = {}
     for job in jobs:
         tools.setdefault(job.rule, []).append(tool(job))
+        if digest := job.record.get("environment", {}).get("lock_sha256"):
+            locks.setdefault(job.rule, []).append(_lock(crate, digest))
     positions = _positions(jobs)
     for rule in sorted(tools, key=lambda rule: (positions.get(rule, 0), rule)):
         add(
@@ -72,6 +76,7 @@ def add_steps(crate: ROCrate, jobs: Sequence[Job]) -> list[str]:
             name=rule,
             position=str(positions[rule]) if positions else None,
             workExample=all_to(tools[rule]),
+            buildInstructions=all_to(locks.get(rule, [])),
         )
     return [step(rule) for rule in sorted(tools, key=lambda rule: (positions.get(rule, 0), rule))]
 
@@ -104,6 +109,16 @@ def add_engine(crate: ROCrate, jobs: Sequence[Job]) -> str:
     if version:
         return add_package(crate, SNAKEMAKE, version)
     return add(crate, fragment(SNAKEMAKE), "SoftwareApplication", name=SNAKEMAKE)
+
+
+def _lock(crate: ROCrate, digest: str) -> str:
+    """The pins that a job ran with: those of the crate, or others of which only this is known."""
+    carried = crate.get(LOCK)
+    if carried is not None and carried["sha256"] == digest:
+        return LOCK
+    id = fragment(f"{LOCK}@{digest[:12]}")
+    known = {"name": LOCK, "sha256": digest, "encodingFormat": "text/plain"}
+    return add(crate, id, "File", **known, description="Not in this crate, only named.")
 
 
 def _dirty(job: Job) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 from rocrate.rocrate import ROCrate
 
-from zsl.crate.actions import COMPLETED
-from zsl.crate.artifacts import Artifacts, key
+from zsl.crate.actions import COMPLETED, FAILED
+from zsl.crate.artifacts import Artifacts, digest, key
 from zsl.crate.entities import (
     Payload,
     add,
@@ -20,6 +20,7 @@ from zsl.crate.entities import (
     all_to,
     fragment,
     to,
+    utc,
 )
 from zsl.crate.errors import CrateError
 from zsl.crate.jobs import Job
@@ -76,7 +77,12 @@ def add_workflow(crate: ROCrate, payload: Payload, run: Run, root: Path) -> None
         SNAKEFILE,
         main=True,
         lang="snakemake",
-        properties={"name": cited.get("title", "Snakemake workflow"), "conformsTo": to(BIOSCHEMAS)},
+        properties={
+            "name": cited.get("title", "Snakemake workflow"),
+            "conformsTo": to(BIOSCHEMAS),
+            "encodingFormat": "text/plain",
+            **digest(root / SNAKEFILE),
+        },
     )
     workflow.properties()["@type"] = [
         "File",
@@ -152,9 +158,9 @@ def add_run(crate: ROCrate, run: Run, configuration: Sequence[str], artifacts: A
         instrument=to(SNAKEFILE),
         object=all_to(read),
         result=all_to(written),
-        startTime=min(job.record["time"]["start"] for job in run.jobs),
-        endTime=max(job.record["time"]["end"] for job in run.jobs),
-        actionStatus=to("http://schema.org/FailedActionStatus" if missing else COMPLETED),
+        startTime=min(utc(job.record["time"]["start"]) for job in run.jobs),
+        endTime=max(utc(job.record["time"]["end"]) for job in run.jobs),
+        actionStatus=FAILED if missing else COMPLETED,
         error=f"Not made: {', '.join(missing)}." if missing else None,
     )
 

@@ -72,6 +72,7 @@ def write_crate(
     _add_all_jobs(crate, payload, run, artifacts, root)
     _add_left_out(crate, payload, artifacts)
     _describe(crate, run)
+    _compact(crate)
     crate.add(Preview(crate, io.StringIO(preview(crate, run, artifacts, root))))
     for entity in (crate.metadata, crate.preview):
         payload |= {path: content for path, content in entity.stream()}
@@ -151,10 +152,19 @@ def _describe(crate: ROCrate, run: Run) -> None:
     )
     root["license"] = LICENSE
     # When these results came to be; a crate of the same results is the same whenever it is made.
-    root["datePublished"] = max(job.record["time"]["end"] for job in run.jobs)
+    root["datePublished"] = crate.get("#run")["endTime"]
     for id, title in PROFILES.items():
         add(crate, id, "CreativeWork", name=title, version=id.rsplit("/", 1)[1])
     root["conformsTo"] = all_to(list(PROFILES))
+
+
+def _compact(crate: ROCrate) -> None:
+    """Write lists of one as that one, as RO-Crate recommends."""
+    for entity in crate.get_entities():
+        properties = entity.properties()
+        for name, value in properties.items():
+            if isinstance(value, list) and len(value) == 1:
+                properties[name] = value[0]
 
 
 def _write_zip(out: Path, payload: Payload) -> None:
