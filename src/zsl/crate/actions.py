@@ -8,7 +8,7 @@ from typing import Any
 
 from rocrate.rocrate import ROCrate
 
-from zsl.crate.artifacts import Artifacts, key
+from zsl.crate.artifacts import Artifact, Artifacts, key
 from zsl.crate.entities import (
     Payload,
     add,
@@ -77,11 +77,11 @@ def add_job(crate: ROCrate, payload: Payload, job: Job, artifacts: Artifacts, ro
 
 def add_connections(crate: ROCrate, jobs: Sequence[Job]) -> None:
     """Say which outputs of rules are inputs of others."""
-    makers = {key(entry): (job.rule, entry) for job in jobs for entry in job.record["outputs"]}
+    makers = {entry["path"]: (job.rule, entry) for job in jobs for entry in job.record["outputs"]}
     for job in jobs:
         for entry in job.record.get("inputs", []):
-            if key(entry) in makers:
-                rule, output = makers[key(entry)]
+            if entry["path"] in makers:
+                rule, output = makers[entry["path"]]
                 source = slot(rule, "output", output.get("name"))
                 target = slot(job.rule, "input", entry.get("name"))
                 connect(crate, source, target, step(job.rule))
@@ -118,7 +118,8 @@ def _files(
     for entry in job.record.get(direction, []):
         artifact = artifacts[key(entry)]
         if crate.get(artifact.id) is None:
-            add_artifact(crate, payload, artifact, root, description=_why_left(artifact, job))
+            why = _why_left(artifact, job, entry.get("record"))
+            add_artifact(crate, payload, artifact, root, description=why)
         name = entry.get("name")
         parameter = slot(job.rule, direction[:-1], name)
         kind = "Dataset" if artifact.folder else "File"
@@ -127,11 +128,14 @@ def _files(
     return ids
 
 
-def _why_left(artifact: Any, job: Job) -> str | None:
+def _why_left(artifact: Artifact, job: Job, record: str | None) -> str | None:
     if artifact.carried:
         return None
-    if not artifact.current:
-        return "Not in this crate: no job of it left this content in place."
+    if artifact.origin == "given":
+        return "Not in this crate; no job made it."
+    if artifact.origin == "earlier job":
+        kept = f" The record of this content is history/{record}.json." if record else ""
+        return f"Not in this crate: its job wrote something else since.{kept}"
     files = f" {job.path} has the SHA-256 of each of its files." if artifact.folder else ""
     return f"Not in this crate, only described.{files}"
 

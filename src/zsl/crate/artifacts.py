@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from zsl.crate.errors import CrateError
@@ -15,6 +15,10 @@ from zsl.lineage.digests import sha256_of_files, sha256_of_folder
 
 HEAVY = ("checkpoints", "measurements", "tokens")
 """Kinds of artifacts whose bytes stay out of a crate unless they are asked for."""
+
+
+Origin = Literal["job", "earlier job", "given"]
+"""What a job wrote last; what it wrote before that, and another job read; what no job wrote."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,8 @@ class Artifact:
     """Of a folder, SHA-256 by relative path."""
     carried: bool
     """Whether its bytes are in the crate."""
-    current: bool
-    """Whether it is what its maker wrote last; otherwise an earlier content, or not ours."""
+    origin: Origin
+    """Where it comes from."""
 
     @property
     def id(self) -> str:
@@ -41,7 +45,8 @@ class Artifact:
         path = quote(self.path)
         if self.carried:
             return f"{path}/" if self.folder else path
-        version = "" if self.current or not self.sha256 else f"@{self.sha256[:12]}"
+        known = self.origin == "job" or not self.sha256
+        version = "" if known else f"@{(self.sha256 or '')[:12]}"
         return f"#{path}{version}"
 
     @property
@@ -69,10 +74,12 @@ def artifacts_of(jobs: Sequence[Job], asked: Collection[str], root: Path) -> Art
         for entry in job.record["outputs"]:
             kind = _kind(job, entry)
             wanted = (kind is None or kind in asked) and not entry.get("external")
-            found[key(entry)] = _artifact(entry, wanted and (root / entry["path"]).exists(), True)
+            found[key(entry)] = _artifact(entry, wanted and (root / entry["path"]).exists(), "job")
+    written = {path for path, _ in found}
     for job in jobs:
         for entry in job.record.get("inputs", []):
-            found.setdefault(key(entry), _artifact(entry, False, False))
+            origin: Origin = "earlier job" if entry["path"] in written else "given"
+            found.setdefault(key(entry), _artifact(entry, False, origin))
     _verify([artifact for artifact in found.values() if artifact.carried], root)
     return found
 
@@ -82,7 +89,7 @@ def key(entry: Mapping[str, Any]) -> tuple[str, str | None]:
     return entry["path"], entry.get("sha256")
 
 
-def _artifact(entry: Mapping[str, Any], carried: bool, current: bool) -> Artifact:
+def _artifact(entry: Mapping[str, Any], carried: bool, origin: Origin) -> Artifact:
     return Artifact(
         path=entry["path"],
         folder=entry.get("kind") == "folder",
@@ -90,7 +97,7 @@ def _artifact(entry: Mapping[str, Any], carried: bool, current: bool) -> Artifac
         sha256=entry.get("sha256"),
         files=entry.get("files", {}),
         carried=carried,
-        current=current,
+        origin=origin,
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from rocrate.rocrate import ROCrate
 
 from zsl.crate.artifacts import Artifact, Artifacts
-from zsl.crate.workflow import Run
+from zsl.crate.workflow import Run, place
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 60em; padding: 0 1em; }
@@ -55,8 +55,8 @@ def _facts(crate: ROCrate, run: Run) -> Iterator[str]:
     if "error" in whole:
         facts["Not complete"] = whole["error"]
     rows = [f"<tr><th>{escape(k)}<td>{escape(v)}" for k, v in facts.items()]
-    files = [str(path) for path in run.configfiles]
-    yield f"<table>{''.join(rows)}<tr><th>Configuration<td>{escape(', '.join(files))}</table>"
+    links = ", ".join(_link(place(path)) for path in run.configfiles)
+    yield f"<table>{''.join(rows)}<tr><th>Configuration<td>{links}</table>"
 
 
 def _figures(run: Run, artifacts: Artifacts, root: Path) -> Iterator[str]:
@@ -82,7 +82,7 @@ def _tables(run: Run, artifacts: Artifacts) -> Iterator[str]:
 
 
 def _left_out(artifacts: Artifacts) -> Iterator[str]:
-    left = [a for a in artifacts.values() if a.current and not a.carried]
+    left = [a for a in artifacts.values() if a.origin == "job" and not a.carried]
     if left:
         size = sum(a.size or 0 for a in left) / 1e6
         yield "<h2>Not in this crate</h2>"

@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 from rocrate.rocrate import ROCrate
 
-from zsl.crate.artifacts import key
 from zsl.crate.entities import Payload, add, add_file, all_to, fragment, to
 from zsl.crate.jobs import LINEAGE, Job
 
@@ -157,10 +156,10 @@ def _packages(crate: ROCrate, job: Job) -> list[str]:
 
 def _positions(jobs: Sequence[Job]) -> dict[str, int]:
     """Position of each rule after those that it reads from; empty where they go in circles."""
-    makers = {key(entry): job.rule for job in jobs for entry in job.record["outputs"]}
+    makers = {entry["path"]: job.rule for job in jobs for entry in job.record["outputs"]}
     before: dict[str, set[str]] = {job.rule: set() for job in jobs}
     for job in jobs:
-        read = {makers.get(key(entry), job.rule) for entry in job.record.get("inputs", [])}
+        read = {makers.get(entry["path"], job.rule) for entry in job.record.get("inputs", [])}
         before[job.rule] |= read - {job.rule}
     ordered = TopologicalSorter({rule: sorted(rules) for rule, rules in sorted(before.items())})
     try:

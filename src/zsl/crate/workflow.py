@@ -112,13 +112,17 @@ def add_workflow(crate: ROCrate, payload: Payload, run: Run, root: Path) -> None
             add_folder(crate, payload, folder, files, name=folder)
 
 
+def place(configfile: Path) -> str:
+    """Where a configuration file is in the crate; one from elsewhere is in ``config``."""
+    inside = not configfile.is_absolute() and ".." not in configfile.parts
+    return configfile.as_posix() if inside else f"config/{configfile.name}"
+
+
 def add_configuration(crate: ROCrate, payload: Payload, run: Run, root: Path) -> list[str]:
     """Add the configuration files; their identifiers."""
     read = []
     for path in run.configfiles:
-        inside = not path.is_absolute() and ".." not in path.parts
-        place = path if inside else Path("config", path.name)
-        id = add_file(crate, payload, place.as_posix(), root / path)
+        id = add_file(crate, payload, place(path), root / path)
         add_parameter(crate, CONFIGURATION, "configfile", "File", id)
         read.append(id)
     return read
@@ -129,10 +133,9 @@ def add_run(crate: ROCrate, run: Run, configuration: Sequence[str], artifacts: A
     workflow = crate.get(SNAKEFILE)
     read, written = list(configuration), []
     inputs, outputs = ([CONFIGURATION] if read else []), []
-    made = {key(entry) for job in run.jobs for entry in job.record["outputs"]}
     for job in run.jobs:
         for entry in job.record.get("inputs", []):
-            if key(entry) not in made:
+            if artifacts[key(entry)].origin == "given":
                 id = artifacts[key(entry)].id
                 inputs.append(_given(crate, job, entry, id))
                 read.append(id)

@@ -128,7 +128,7 @@ def _give_tools_their_parameters(crate: ROCrate, jobs: Sequence[Job]) -> None:
 
 def _add_left_out(crate: ROCrate, payload: Payload, artifacts: Artifacts) -> None:
     """Name every file that jobs wrote and that is not in the crate, as ``sha256sum`` does."""
-    left = [a for a in artifacts.values() if a.current and not a.carried]
+    left = [a for a in artifacts.values() if a.origin == "job" and not a.carried]
     digests = {path: digest for a in left for path, digest in a.digests.items()}
     lines = [f"{digests[path]}  {path}\n" for path in sorted(digests) if len(digests[path]) == 64]
     if lines:

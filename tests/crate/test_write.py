@@ -1,0 +1,188 @@
+"""What is in a crate, what is only described, and what is not said at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from zsl.crate.artifacts import HEAVY
+from zsl.crate.errors import CrateError
+
+RESULTS = "results/tiny"
+SEGMENT = f"{RESULTS}/training/main-1k/00000000-00000004"
+TOKENS = f"{RESULTS}/data/text/tokens"
+MEASURED = f"{RESULTS}/measurements/losses/main-1k.h5"
+FIT = f"{RESULTS}/fits/main-1k.json"
+FIGURE = f"{RESULTS}/figures/fig01.svg"
+
+
+def test_figures_tables_fits_records_and_the_workflow_are_in_it(crate):
+    light = [FIT, FIGURE, f"{RESULTS}/figures/fig01.csv", f"{RESULTS}/tables/table1.html"]
+    workflow = ["Snakefile", "workflow/rules/all.smk", "config/config.yaml", "requirements.lock"]
+    records = [f"{RESULTS}/lineage/{name}.json" for name in ("fits/main-1k", "figures/fig01")]
+    pages = ["ro-crate-metadata.json", "ro-crate-preview.html"]
+    assert {*light, *workflow, *records, *pages, f"{SEGMENT}.steps.csv"} <= set(crate.names)
+    assert f"{RESULTS}/lineage/code/{'a' * 64}.py" in crate.names
+
+
+def test_what_python_compiled_is_not(crate):
+    assert [name for name in crate.names if "__pycache__" in name] == []
+
+
+def test_every_file_that_is_described_is_there_with_its_bytes(crate):
+    names = set(crate.names)
+    files = [e for e in crate.entities.values() if "File" in e["@type"] and e["@id"][0] != "#"]
+    assert len(files) > 15
+    for entity in files:
+        assert entity["@id"] in names
+        content = crate.read(entity["@id"])
+        assert hashlib.sha256(content).hexdigest() == entity["sha256"]
+        assert str(len(content)) == entity["contentSize"]
+
+
+def test_every_file_in_it_is_described(crate):
+    described = {id for id in crate.entities if not id.startswith("#")}
+    folders = tuple(id for id in described if id.endswith("/") and id != "./")
+    loose = {name for name in crate.names if name not in described and not name.startswith(folders)}
+    assert loose == set()
+
+
+def test_heavy_artifacts_are_described_by_size_and_digest_alone(crate):
+    for path in (SEGMENT, TOKENS, MEASURED):
+        assert [name for name in crate.names if name.startswith(f"{path}/") or name == path] == []
+        entity = crate.entities[f"#{path}"]
+        assert len(entity["sha256"]) == 64
+        assert int(entity["contentSize"]) > 0
+        assert "Not in this crate" in entity["description"]
+
+
+def test_sha256sum_checks_what_was_left_out(crate, project):
+    (project / "left-out.sha256").write_bytes(crate.read("left-out.sha256"))
+    command = ["sha256sum", "--check", "left-out.sha256"]
+    checked = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True)
+    assert len(checked.stdout.splitlines()) == 5
+    (project / SEGMENT / "step0/model.safetensors").write_text("other")
+    assert subprocess.run(command, cwd=project, capture_output=True).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        ("checkpoints", f"{SEGMENT}/step4/model.safetensors"),
+        ("tokens", f"{TOKENS}/train-0.bin"),
+        ("measurements", MEASURED),
+    ],
+)
+def test_bytes_that_are_asked_for_are_in_it(written, project, kind, path):
+    made = written(project, carry=[kind])
+    assert made.read(path) == (project / path).read_bytes()
+    assert path not in made.read("left-out.sha256").decode()
+
+
+def test_with_everything_asked_for_nothing_is_left_out(written, project):
+    made = written(project, carry=HEAVY)
+    assert "left-out.sha256" not in made.names
+    assert "Not in this crate" not in made.read("ro-crate-preview.html").decode()
+
+
+def test_equal_results_give_equal_bytes(crate, written, project):
+    shutil.move(project, project.with_name("elsewhere"))
+    assert written(project.with_name("elsewhere")).path.read_bytes() == crate.path.read_bytes()
+
+
+def test_the_crate_is_dated_by_the_last_job(crate):
+    assert crate.entities["./"]["datePublished"] == "2026-01-01T00:00:51.500+00:00"
+
+
+def test_nobody_is_named_who_is_not_known(crate):
+    people = {
+        e["name"] for e in crate.entities.values() if e["@type"] in ("Person", "Organization")
+    }
+    assert people == {"Its authors"}  # of the workflow, from CITATION.cff
+    assert not any("agent" in entity for entity in crate.entities.values())
+    assert not {"author", "creator", "publisher"} & set(crate.entities["./"])
+
+
+def test_no_path_of_this_machine(written, project):
+    made = written(project, configfiles=[project / "config/config.yaml"])
+    assert "config/config.yaml" in made.names
+    for name in ("ro-crate-metadata.json", "ro-crate-preview.html", "left-out.sha256"):
+        assert str(project) not in made.read(name).decode()
+
+
+def test_a_file_that_changed_since_its_job_is_an_error(written, project):
+    (project / FIT).write_text("edited")
+    with pytest.raises(CrateError, match=FIT):
+        written(project)
+
+
+def test_a_deleted_intermediate_is_only_described(written, project):
+    (project / FIT).unlink()
+    made = written(project)
+    assert FIT not in made.names
+    assert f"#{FIT}" in made.entities
+
+
+def test_results_without_records_are_an_error(written, project):
+    shutil.rmtree(project / RESULTS / "lineage")
+    with pytest.raises(CrateError, match="no lineage record below results/tiny"):
+        written(project)
+
+
+def test_a_file_that_is_no_record_is_an_error(written, project):
+    (project / RESULTS / "lineage/fits/main-1k.json").write_text("{}")
+    with pytest.raises(CrateError, match=r"fits/main-1k.json is no lineage record: it lacks rule"):
+        written(project)
+
+
+def test_another_folder_is_an_error(written, project):
+    (project / "Snakefile").unlink()
+    with pytest.raises(CrateError, match="no Snakefile here"):
+        written(project)
+
+
+def test_an_experiment_that_lacks_a_figure_says_so(written, project):
+    made = written(project, expected=["figures/fig01", "figures/fig02"])
+    assert made.entities["#run"]["actionStatus"] == "http://schema.org/FailedActionStatus"
+    assert made.entities["#run"]["error"] == "Not made: figures/fig02."
+
+
+def test_a_figure_made_from_an_earlier_fit_shows_that_fit(written, project, record):
+    (project / FIT).write_text("another fit")
+    record(project, "fit", "fits/main-1k", [], 30)
+    made = written(project)
+    read = {item["@id"] for item in made.entities["#job/figures/fig01"]["object"]}
+    (earlier,) = (id for id in read if FIT in id)
+    assert earlier != FIT
+    assert "wrote something else since" in made.entities[earlier]["description"]
+    assert made.entities["#job/fits/main-1k"]["result"] == {"@id": FIT}
+    # It is a result of the workflow's own, not something given to it.
+    assert earlier not in json.dumps(made.entities["#run"]["object"])
+
+
+def test_records_that_say_little_are_enough(written, project, broken_rules):
+    """Old records lack keys; a machine without git or a lock has fewer facts."""
+    for path in (project / RESULTS / "lineage").rglob("*.json"):
+        value = json.loads(path.read_text())
+        kept = {key: value[key] for key in ("rule", "outputs", "time")}
+        path.write_text(json.dumps(kept))
+    for name in ("requirements.lock", "CITATION.cff", "envs/container.def"):
+        (project / name).unlink()
+    made = written(project)
+    tool = made.entities["#job/fits/main-1k"]["instrument"]["@id"]
+    assert "softwareVersion" not in made.entities[tool]
+    assert "0123456789ab" not in json.dumps(made.metadata)
+    assert broken_rules(made.path) == set()
+
+
+def test_the_page_shows_each_figure_with_its_caption_and_needs_no_network(crate):
+    page = crate.read("ro-crate-preview.html").decode()
+    caption = crate.read(f"{RESULTS}/figures/fig01.md").decode()
+    assert f'src="{RESULTS}/figures/fig01.svg"' in page
+    assert caption in page
+    assert f'href="{RESULTS}/tables/table1.html"' in page
+    assert "http" not in page.replace("https://w3id.org", "")
