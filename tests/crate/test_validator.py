@@ -1,0 +1,85 @@
+"""roc-validator finds nothing wrong at its required level, without a network."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+TOOL = "#rule/fit@0123456789ab"
+
+
+def test_the_crate_breaks_no_required_rule(crate, broken_rules):
+    assert broken_rules(crate.path) == set()
+
+
+def test_nor_does_one_with_all_bytes(written, project, broken_rules):
+    made = written(project, carry=["checkpoints", "measurements", "tokens"])
+    assert broken_rules(made.path) == set()
+
+
+def without(crate, tmp_path, id: str, *properties: str) -> Path:
+    """The crate with some properties of an entity removed, or all of it."""
+    metadata = crate.metadata
+    kept = [entity for entity in metadata["@graph"] if entity["@id"] != id or properties]
+    for entity in kept:
+        if entity["@id"] == id:
+            for name in properties:
+                del entity[name]
+    return with_metadata(crate, tmp_path, {**metadata, "@graph": kept})
+
+
+def with_metadata(crate, tmp_path, metadata: object) -> Path:
+    out = tmp_path / "broken.zip"
+    with zipfile.ZipFile(out, "w") as archive:
+        for name in crate.names:
+            changed = name == "ro-crate-metadata.json"
+            archive.writestr(name, json.dumps(metadata) if changed else crate.read(name))
+    return out
+
+
+@pytest.mark.parametrize(
+    ("id", "properties", "rule"),
+    [
+        ("./", ["license"], "MUST have a `license`"),
+        ("./", ["conformsTo"], "permalink of the Provenance Run Crate profile"),
+        ("Snakefile", ["hasPart"], "MUST refer to orchestrated tools"),
+        (TOOL, [], "instrument property that references the executed tool"),
+        ("#job/fits/main-1k", [], "must be referred to from an action via instrument"),
+        ("#step/fit", ["workExample"], "HowToStep must refer to its corresponding tool"),
+        ("#control/fit", ["object"], "ControlAction must reference the action"),
+        ("#engine", ["result"], "OrganizeAction must reference the action"),
+        ("#rule/fit/output/json", ["additionalType"], "MUST have an additionalType"),
+    ],
+)
+def test_the_validator_sees_what_is_wrong(crate, tmp_path, broken_rules, id, properties, rule):
+    assert id in crate.entities
+    found = broken_rules(without(crate, tmp_path, id, *properties))
+    assert any(rule in message for message in found), found
+
+
+def test_the_validator_sees_a_file_that_is_missing(crate, tmp_path, broken_rules):
+    out = tmp_path / "missing.zip"
+    with zipfile.ZipFile(out, "w") as archive:
+        for name in crate.names:
+            if not name.endswith("fig01.svg"):
+                archive.writestr(name, crate.read(name))
+    assert any("fig01.svg" in message for message in broken_rules(out))
+
+
+def test_a_context_that_is_not_cached_is_not_fetched(crate, tmp_path, broken_rules):
+    metadata = crate.metadata
+    metadata["@context"] = [*metadata["@context"], "https://example.org/context"]
+    found = broken_rules(with_metadata(crate, tmp_path, metadata))
+    assert found
+
+
+def test_whoever_asks_for_the_network_fails(no_network):
+    import requests
+
+    with pytest.raises(AssertionError, match="the network was asked for"):
+        requests.get("http://example.org", timeout=1)
+    assert no_network
+    no_network.clear()
