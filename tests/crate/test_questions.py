@@ -234,3 +234,26 @@ def test_each_job_has_its_record(ask):
                   "?action a s:CreateAction }")  # fmt: skip
     assert len(records) == 6
     assert (f"{RESULTS}/lineage/fits/main-1k.json", "#job/fits/main-1k") in records
+
+
+def test_every_reference_inside_the_crate_is_described(crate):
+    def referred(value: object) -> set[str]:
+        if isinstance(value, dict):
+            return {value["@id"]}
+        return set().union(*map(referred, value)) if isinstance(value, list) else set()
+
+    entities = crate.entities
+    found = {
+        id for entity in entities.values() for value in entity.values() for id in referred(value)
+    }
+    assert {id for id in found if not id.startswith("http")} <= set(entities)
+
+
+def test_every_term_is_known_to_the_contexts(crate):
+    known = {"@id", "@type", "buildInstructions"}
+    for path in CONTEXTS.glob("*.json"):
+        known |= set(json.loads(path.read_text())["@context"])
+    entities = crate.entities.values()
+    assert set().union(*entities) <= known
+    types = [entity["@type"] for entity in entities]
+    assert set().union(*([type] if isinstance(type, str) else type for type in types)) <= known

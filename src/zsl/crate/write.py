@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import zipfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ from zsl.crate.workflow import (
     add_workflow,
     files_below,
 )
-from zsl.files import replacing
+from zsl.files import CHUNK, replacing
 
 WFRUN = "https://w3id.org/ro/wfrun"
 PROFILES = {
@@ -174,5 +175,9 @@ def _write_zip(out: Path, payload: Payload) -> None:
             info.compress_type = zipfile.ZIP_STORED if info.is_dir() else zipfile.ZIP_DEFLATED
             info.external_attr = (0o40755 << 16 | 0x10) if info.is_dir() else 0o100644 << 16
             content = payload[path]
-            data = content if isinstance(content, bytes) else content.read_bytes()
-            archive.writestr(info, data)
+            if isinstance(content, bytes):
+                archive.writestr(info, content)
+                continue
+            info.file_size = content.stat().st_size
+            with content.open("rb") as source, archive.open(info, "w") as target:
+                shutil.copyfileobj(source, target, CHUNK)

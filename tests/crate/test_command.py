@@ -1,0 +1,93 @@
+"""``zsl crate``: what is written for which options, and on the results of mini."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from zsl.config.load import load
+from zsl.crate.command import add_command, expected_jobs
+
+ROOT = Path(__file__).parents[2]
+MINI = "results/mini"
+
+
+def crate(*arguments: object) -> str:
+    """What the command prints."""
+    parser = argparse.ArgumentParser()
+    add_command(parser.add_subparsers())
+    options = parser.parse_args(["crate", *map(str, arguments)])
+    return options.command(options)
+
+
+@pytest.fixture
+def here(project, monkeypatch):
+    """The made-up project, with a configuration that is one, as the current folder."""
+    shutil.copy(ROOT / "config/config.yaml", project / "config/config.yaml")
+    (project / "results/tiny").rename(project / MINI)
+    for path in (project / MINI / "lineage").rglob("*.json"):
+        path.write_text(path.read_text().replace("results/tiny", MINI))
+    monkeypatch.chdir(project)
+    return project
+
+
+def names(path: Path) -> set[str]:
+    with zipfile.ZipFile(path) as archive:
+        return set(archive.namelist())
+
+
+def test_it_writes_the_experiment_of_the_configuration(here, tmp_path):
+    out = tmp_path / "out.zip"
+    assert crate(out) == f"{out}: 0.0 MB; unzip it and open ro-crate-preview.html"
+    assert f"{MINI}/figures/fig01.svg" in names(out)
+    metadata = json.loads(zipfile.ZipFile(out).read("ro-crate-metadata.json"))
+    (whole,) = (entity for entity in metadata["@graph"] if entity["@id"] == "#run")
+    assert "figures/fig02" in whole["error"]  # mini has it, this project does not
+    assert "figures/fig01" not in whole["error"]
+
+
+@pytest.mark.parametrize("kind", ["checkpoints", "tokens", "measurements"])
+def test_options_ask_for_bytes(here, tmp_path, kind):
+    crate(tmp_path / "light.zip")
+    crate(tmp_path / "heavy.zip", f"--{kind}")
+    assert names(tmp_path / "light.zip") < names(tmp_path / "heavy.zip")
+
+
+def test_the_jobs_of_all_targets_are_expected():
+    expected = expected_jobs(load([str(ROOT / "config/config.yaml")]))
+    assert {"figures/fig05", "tables/table1"} <= set(expected)
+
+
+@pytest.fixture(scope="module")
+def mini(tmp_path_factory) -> Path:
+    """The crate of mini's results; skips where they are not whole."""
+    lineage = ROOT / MINI / "lineage"
+    expected = expected_jobs(load([str(ROOT / "config/config.yaml")]))
+    missing = [name for name in expected if not (lineage / f"{name}.json").is_file()]
+    if missing:
+        pytest.skip(f"{MINI} is not complete: there is no {missing[0]}")
+    if not (lineage / "history").is_dir():
+        pytest.skip(f"{MINI} was made before records were kept in lineage/history")
+    out = tmp_path_factory.mktemp("mini") / "mini.zip"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        crate(out)
+    return out
+
+
+def test_the_crate_of_mini_breaks_no_required_rule(mini, broken_rules):
+    assert broken_rules(mini) == set()
+
+
+def test_the_crate_of_mini_is_complete_and_small(mini):
+    metadata = json.loads(zipfile.ZipFile(mini).read("ro-crate-metadata.json"))
+    entities = {entity["@id"]: entity for entity in metadata["@graph"]}
+    records = [path for path in names(mini) if path.startswith(f"{MINI}/lineage/fits/")]
+    assert records
+    assert "error" not in entities["#run"]
+    assert mini.stat().st_size < 50e6
