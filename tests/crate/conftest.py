@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import requests
-from requests_cache import CachedSession
+from rocrate_validator.utils.http import HttpRequester
 from urllib3 import HTTPResponse
 
 from zsl.crate.write import write_crate
@@ -141,10 +141,11 @@ def no_network(monkeypatch):
 def contexts(tmp_path_factory) -> Path:
     """A cache of the validator that holds the contexts, as its command ``cache warm`` makes one."""
     path = tmp_path_factory.mktemp("cache") / "http"
-    with CachedSession(str(path), backend="sqlite", expire_after=-1) as session:
-        for url, name in CONTEXTS.items():
-            for accepted in ACCEPTED:
-                session.cache.save_response(_response(url, name, accepted))
+    HttpRequester.initialize_cache(cache_path=str(path), cache_max_age=-1, offline=True)
+    cache = HttpRequester().session.cache
+    for url, name in CONTEXTS.items():
+        for accepted in ACCEPTED:
+            cache.save_response(_response(url, name, accepted))
     return path
 
 
@@ -204,7 +205,13 @@ def make_project(root: Path) -> Path:
 
 def _records(root: Path) -> None:
     params: dict[str, Any] = {"threads": 1, "packages": {"numpy": "1.26.4"}}
-    run = {"steps": 4, "model": {"d_model": 8, "rope": True}, "betas": [0.9, 0.95], "every": None}
+    run = {
+        "steps": 4,
+        "model": {"d_model": 8, "bias": False},
+        "betas": [0.9, 0.95],
+        "warmup": 0,
+        "every": None,
+    }
     write_record(
         root, "tokens", "data/text/manifest", [], 0, params={**params, "shuffle": {"seed": 0}}
     )

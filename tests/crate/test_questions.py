@@ -184,6 +184,7 @@ def test_cq11_how_were_workflow_parameters_used_in_tool_runs(ask):
         ("configfile", "run", "run.steps"),
         ("configfile", "run", "run.model"),
         ("configfile", "run", "run.betas"),
+        ("configfile", "run", "run.warmup"),
     }
 
 
@@ -217,7 +218,8 @@ def test_values_keep_their_types(ask):
     assert leaves == {
         ("run.steps", "4"),
         ("run.model.d_model", "8"),
-        ("run.model.rope", "true"),
+        ("run.model.bias", "false"),
+        ("run.warmup", "0"),
         ("run.betas", "[0.9, 0.95]"),
     }  # run.every is null, and so says nothing
 

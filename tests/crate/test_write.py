@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
+import sys
+import zipfile
 
 import pytest
 
@@ -92,6 +95,22 @@ def test_with_everything_asked_for_nothing_is_left_out(written, project):
 def test_equal_results_give_equal_bytes(crate, written, project):
     shutil.move(project, project.with_name("elsewhere"))
     assert written(project.with_name("elsewhere")).path.read_bytes() == crate.path.read_bytes()
+
+
+def test_neither_the_hour_nor_the_order_of_sets_shows(crate, project, tmp_path):
+    for seed in ("1", "2"):
+        out = tmp_path / f"{seed}.zip"
+        code = (
+            "from pathlib import Path; from zsl.crate.write import write_crate; "
+            f"write_crate(Path({str(out)!r}), 'results/tiny', expected=['figures/fig01'], "
+            "configfiles=[Path('config/config.yaml')])"
+        )
+        command = [sys.executable, "-c", code]
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        subprocess.run(command, cwd=project, env=environment, check=True)
+        assert out.read_bytes() == crate.path.read_bytes()
+    with zipfile.ZipFile(crate.path) as archive:
+        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
 def test_the_crate_is_dated_by_the_last_job(crate):
