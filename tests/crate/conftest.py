@@ -6,6 +6,7 @@ import io
 import json
 import socket
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -241,16 +242,18 @@ def write_record(
     name: str,
     inputs: list[tuple[str | None, str]],
     second: int,
+    outputs: Sequence[str] | None = None,
     **more: Any,
 ) -> Path:
     """Write the record of a job that took a second and a half; ``more`` are further keys."""
+    outputs = OUTPUTS[rule] if outputs is None else outputs
     value = {
         "schema": 1,
         "path": f"{RESULTS}/lineage/{name}.json",
         "rule": rule,
         "git": {"commit": COMMIT, "dirty": False},
         "inputs": [_entry(root, path, keyword) for keyword, path in inputs],
-        "outputs": [_entry(root, path, _keyword(path)) for path in OUTPUTS[rule]],
+        "outputs": [_entry(root, path, _keyword(path)) for path in outputs],
         "environment": {
             "lock_sha256": sha256(root / "requirements.lock"),
             "python": "3.11.7",

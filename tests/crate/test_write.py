@@ -20,6 +20,7 @@ SEGMENT = f"{RESULTS}/training/main-1k/00000000-00000004"
 TOKENS = f"{RESULTS}/data/text/tokens"
 MEASURED = f"{RESULTS}/measurements/losses/main-1k.h5"
 FIT = f"{RESULTS}/fits/main-1k.json"
+PREVIEW = "ro-crate-preview.html"
 FIGURE = f"{RESULTS}/figures/fig01.svg"
 
 
@@ -205,3 +206,32 @@ def test_the_page_shows_each_figure_with_its_caption_and_needs_no_network(crate)
     assert caption in page
     assert f'href="{RESULTS}/tables/table1.html"' in page
     assert "http" not in page.replace("https://w3id.org", "")
+
+
+def test_the_page_shows_figures_in_the_order_of_the_targets(written, project, record):
+    for name in ("fig02", "breakdown"):
+        files = {suffix: f"{RESULTS}/figures/{name}.{suffix}" for suffix in ("svg", "md")}
+        for path in files.values():
+            (project / path).write_text(name)
+        record(project, "figure", f"figures/{name}", [], 41, outputs=[*files.values()])
+    page = written(project, expected=["figures/fig01", "figures/fig02"]).read(PREVIEW).decode()
+    places = [page.index(f'<figure id="{name}">') for name in ("fig01", "fig02", "breakdown")]
+    assert places == sorted(places)
+
+
+def test_the_root_digest_of_the_report_is_in_it(written, project):
+    folder = project / RESULTS / "provenance"
+    folder.mkdir()
+    (folder / "root.html").write_text("digest")
+    made = written(project)
+    assert made.read(f"{RESULTS}/provenance/root.html") == b"digest"
+    assert f'href="{RESULTS}/provenance/root.html"' in made.read(PREVIEW).decode()
+
+
+def test_versions_with_changes_are_told_from_those_without(written, project, record):
+    git = {"commit": "f" * 40, "dirty": True}
+    record(project, "fit", "fits/main-1k", [], 30, git=git)
+    made = written(project)
+    tool = made.entities[made.entities["#job/fits/main-1k"]["instrument"]["@id"]]
+    assert tool["softwareVersion"] == "f" * 40 + "-dirty"
+    assert "0123456789ab, ffffffffffff-dirty" in made.read(PREVIEW).decode()

@@ -52,14 +52,14 @@ def add_job(crate: ROCrate, payload: Payload, job: Job, artifacts: Artifacts, ro
     written = _files(crate, payload, job, "outputs", artifacts, root)
     settings = add_settings(crate, job.rule, job.record.get("params", {}))
     time = job.record["time"]
-    of_wildcards = f" of {job.wildcards}" if job.wildcards else ""
+    wildcards = f" with {job.wildcards}" if job.wildcards else ""
     threads = job.record.get("threads", {})
     add(
         crate,
         job.id,
         "CreateAction",
         name=job.name,
-        description=f"Job{of_wildcards} of rule {job.rule}; its record is {job.path}.",
+        description=f"Rule {job.rule}{wildcards}; its record is {job.path}.",
         instrument=to(tool(job)),
         object=all_to([*read, *settings]),
         result=all_to(written),

@@ -9,6 +9,7 @@ from pathlib import Path
 from rocrate.rocrate import ROCrate
 
 from zsl.crate.artifacts import Artifact, Artifacts
+from zsl.crate.software import short_version
 from zsl.crate.workflow import Run, place
 
 STYLE = """
@@ -34,6 +35,7 @@ def preview(crate: ROCrate, run: Run, artifacts: Artifacts, root: Path) -> str:
             *_figures(run, artifacts, root),
             *_tables(run, artifacts),
             *_left_out(artifacts),
+            *_root_digest(crate, run, root),
             "<h2>Everything</h2>",
             "<p>Each file, job, setting and package is described in "
             '<a href="ro-crate-metadata.json">ro-crate-metadata.json</a> '
@@ -46,11 +48,11 @@ def preview(crate: ROCrate, run: Run, artifacts: Artifacts, root: Path) -> str:
 
 def _facts(crate: ROCrate, run: Run) -> Iterator[str]:
     whole = crate.get("#run").properties()
-    versions = sorted({job.version for job in run.jobs if job.version})
+    versions = sorted({short_version(job) for job in run.jobs if job.version})
     facts = {
         "License": str(crate.root_dataset["license"]),
         "Jobs": f"{len(run.jobs)}, from {whole['startTime']} to {whole['endTime']}",
-        "Versions of the code": ", ".join(version[:12] for version in versions) or "not recorded",
+        "Versions of the code": ", ".join(versions) or "not recorded",
     }
     if "error" in whole:
         facts["Not complete"] = whole["error"]
@@ -60,7 +62,7 @@ def _facts(crate: ROCrate, run: Run) -> Iterator[str]:
 
 
 def _figures(run: Run, artifacts: Artifacts, root: Path) -> Iterator[str]:
-    for artifact in _carried(artifacts, f"{run.results}/figures/", ".svg"):
+    for artifact in _carried(artifacts, run, "figures", ".svg"):
         stem = artifact.path.removesuffix(".svg")
         caption = root / f"{stem}.md"
         text = caption.read_text(encoding="utf-8") if caption.is_file() else Path(stem).name
@@ -73,8 +75,8 @@ def _figures(run: Run, artifacts: Artifacts, root: Path) -> Iterator[str]:
 
 
 def _tables(run: Run, artifacts: Artifacts) -> Iterator[str]:
-    found = _carried(artifacts, f"{run.results}/tables/", ".html")
-    found += _carried(artifacts, f"{run.results}/compare/", ".html")
+    found = _carried(artifacts, run, "tables", ".html")
+    found += _carried(artifacts, run, "compare", ".html")
     if found:
         yield "<h2>Tables</h2><ul>"
         yield from (f"<li>{_link(a.id, Path(a.path).stem)}" for a in found)
@@ -92,14 +94,20 @@ def _left_out(artifacts: Artifacts) -> Iterator[str]:
         )
 
 
-def _carried(artifacts: Artifacts, start: str, end: str) -> list[Artifact]:
+def _root_digest(crate: ROCrate, run: Run, root: Path) -> Iterator[str]:
+    page = f"{run.results}/provenance/root.html"
+    if crate.get(f"{run.results}/provenance/") is not None and (root / page).is_file():
+        yield f"<p>{_link(page, 'The one digest of all records')}</p>"
+
+
+def _carried(artifacts: Artifacts, run: Run, stage: str, suffix: str) -> list[Artifact]:
+    """Artifacts of a stage in the order in which the experiment's targets are expected."""
+    start = f"{run.results}/{stage}/"
+    found = [a for a in artifacts.values() if a.carried and a.path.startswith(start)]
+    places = {f"{run.results}/{name}{suffix}": place for place, name in enumerate(run.expected)}
     return sorted(
-        (
-            a
-            for a in artifacts.values()
-            if a.carried and a.path.startswith(start) and a.path.endswith(end)
-        ),
-        key=lambda artifact: artifact.path,
+        (artifact for artifact in found if artifact.path.endswith(suffix)),
+        key=lambda artifact: (places.get(artifact.path, len(places)), artifact.path),
     )
 
 

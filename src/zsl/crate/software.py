@@ -19,7 +19,13 @@ PYTHON = "https://www.python.org/"
 
 def tool(job: Job) -> str:
     """Identifier of the tool that a job ran: its rule, in one version of the code."""
-    return fragment("rule", f"{job.rule}@{(job.version or 'unknown')[:12]}{_dirty(job)}")
+    return fragment("rule", f"{job.rule}@{short_version(job)}")
+
+
+def short_version(job: Job) -> str:
+    """The version of a job's code in few digits; ``unknown`` where it is not recorded."""
+    commit, dirty, _ = (job.version or "unknown").partition("-dirty")
+    return f"{commit[:12]}{dirty}"
 
 
 def step(rule: str) -> str:
@@ -118,10 +124,6 @@ def _lock(crate: ROCrate, digest: str) -> str:
     id = fragment(f"{LOCK}@{digest[:12]}")
     known = {"name": LOCK, "sha256": digest, "encodingFormat": "text/plain"}
     return add(crate, id, "File", **known, description="Not in this crate, only named.")
-
-
-def _dirty(job: Job) -> str:
-    return "-dirty" if (job.version or "").endswith("-dirty") else ""
 
 
 def _digest_of_script(code: Mapping[str, object]) -> object:

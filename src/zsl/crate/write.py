@@ -38,6 +38,10 @@ PROFILES = {
 TERMS = "https://w3id.org/ro/terms/workflow-run/context"
 MORE_TERMS = {"buildInstructions": "https://codemeta.github.io/terms/buildInstructions"}
 LEFT_OUT = "left-out.sha256"
+ROOT_DIGEST = {
+    "provenance": "The one digest of all records, and the list that it is the SHA-256 of, as they "
+    "were when the report was made."
+}
 LICENSE = "The files of the workflow: see LICENSE. For the results, no license is recorded."
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every file in the zip, so that equal results give equal bytes."""
@@ -103,8 +107,9 @@ def _add_all_jobs(
         result=to(whole),
     )
     crate.root_dataset["mentions"] = all_to([whole, organized, *actions])
-    for name, description in KEPT.items():
-        path = f"{run.results}/{LINEAGE}/{name}"
+    folders = {f"{LINEAGE}/{name}": description for name, description in KEPT.items()}
+    for name, description in {**folders, **ROOT_DIGEST}.items():
+        path = f"{run.results}/{name}"
         if files := files_below(root / path):
             add_folder(crate, payload, path, files, name=path, description=description)
 
