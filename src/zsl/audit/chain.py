@@ -1,0 +1,197 @@
+"""Whether the records are those that were written: the history, and the chain through it.
+
+A record in the history is named by the digest of its bytes, and names those of its inputs'
+makers so. An edited record is therefore none of the history, or its successors name another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from zsl.audit.changes import setting_changes
+from zsl.audit.disk import Disk
+from zsl.audit.findings import Finding
+from zsl.audit.records import Record, Records, is_report
+from zsl.lineage.errors import LineageError
+from zsl.lineage.history import ACCEPTED, CODE, HISTORY, LINEAGE
+from zsl.lineage.syntax import parse
+
+SHOWN = 6
+"""Differences of an altered record that are shown."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The records that can be believed, and what is wrong with the others."""
+
+    authentic: dict[str, Record]
+    """By path: the current record, or the one that was written there last."""
+    findings: list[Finding]
+    notes: list[str]
+
+
+def check_chain(records: Records, disk: Disk) -> Chain:
+    """Follow every record to its copy in the history and to the records it names."""
+    findings = [*_history(records), *_code(records, disk), *_acceptances(records)]
+    authentic: dict[str, Record] = {}
+    for path in sorted({*records.current, *_broken(records), *_lost(records, disk)}):
+        record = records.current.get(path)
+        if record and (is_report(record) or _is_kept(record, records)):
+            authentic[path] = record
+            continue
+        known = records.authentic(path)
+        if known:
+            authentic[path] = known
+        if record:
+            findings.append(_altered(record, known))
+        elif path in records.broken:
+            findings.append(Finding(path, "altered", (records.broken[path],), kind="record"))
+        else:
+            findings.append(Finding(path, "missing", ("the record was deleted",), kind="record"))
+    wrong = {finding.path for finding in findings}
+    for path, record in authentic.items():
+        said = tuple(_predecessors(record, records))
+        if said:
+            findings.append(Finding(path, "altered", said, kind="record"))
+        elif path not in wrong:
+            findings.append(Finding(path, "verified", kind="record"))
+    return Chain(authentic, findings, [*_notes(authentic, records)])
+
+
+def _is_kept(record: Record, records: Records) -> bool:
+    kept = records.history.get(record.sha256)
+    return kept is not None and kept.sha256 == record.sha256 and kept.path == record.path
+
+
+def _broken(records: Records) -> set[str]:
+    kept = tuple(f"{LINEAGE}/{name}/" for name in (HISTORY, ACCEPTED))
+    return {path for path in records.broken if not path.startswith(kept)}
+
+
+def _lost(records: Records, disk: Disk) -> set[str]:
+    """Records that are gone while what they are of is still there."""
+    written = {record.path for record in records.history.values()} - set(records.current)
+    found = set()
+    for path in written:
+        last = records.authentic(path)
+        outputs = last.outputs if last else {}
+        if any(name in disk and name not in records.makers for name in outputs):
+            found.add(path)
+    return found
+
+
+def _history(records: Records) -> Iterator[Finding]:
+    for digest, record in records.history.items():
+        if record.sha256 != digest:
+            said = (
+                f"its bytes are not those its name gives: this copy of {record.path} was edited",
+            )
+            yield Finding(f"{LINEAGE}/{HISTORY}/{digest}.json", "altered", said, kind="record")
+    for path, why in records.broken.items():
+        if path.startswith((f"{LINEAGE}/{HISTORY}/", f"{LINEAGE}/{ACCEPTED}/")):
+            yield Finding(path, "altered", (why,), kind="record")
+    stems = {Path(path).stem for path in records.broken}
+    named: dict[str, list[str]] = {}
+    for record in [*records.history.values(), *records.current.values()]:
+        for entry in record.inputs:
+            if "record" in entry:
+                named.setdefault(entry["record"], []).append(record.inside(entry["path"]))
+    for digest in sorted(set(named) - set(records.history) - stems):
+        said = (f"it was deleted; it is the record of {_some(sorted(set(named[digest])))}",)
+        yield Finding(f"{LINEAGE}/{HISTORY}/{digest}.json", "missing", said, kind="record")
+
+
+def _code(records: Records, disk: Disk) -> Iterator[Finding]:
+    """Sources that are not those their names give, or that current records name in vain."""
+    folder = f"{LINEAGE}/{CODE}"
+    kept = {Path(path).stem: path for path in disk.digests if path.startswith(f"{folder}/")}
+    for digest, path in sorted(kept.items()):
+        if digest not in _digests_of(records.results / path, disk.digests[path]):
+            said = ("it is not the source that its name gives: it was edited",)
+            yield Finding(path, "altered", said, kind="record")
+    named = {
+        digest: f"{folder}/{digest}{Path(name).suffix if '/' in name else '.py'}"
+        for record in records.current.values()
+        for name, digest in record.content.get("code", {}).get("modules", {}).items()
+    }
+    for digest, path in sorted(named.items()):
+        if digest not in kept:
+            said = ("the source of a module that records name was deleted",)
+            yield Finding(path, "missing", said, kind="record")
+
+
+def _digests_of(path: Path, sha256: str) -> set[str]:
+    """The digests that a kept source may be named by: of its meaning, or of its bytes."""
+    if path.suffix != ".py":
+        return {sha256}
+    try:
+        text = path.read_text(encoding="utf-8")
+        return {parse(text, declarations).digest for declarations in (False, True)} | {sha256}
+    except (OSError, ValueError, SyntaxError, LineageError):
+        return {sha256}
+
+
+def _acceptances(records: Records) -> Iterator[Finding]:
+    numbers = sorted(int(Path(path).stem) for path in records.accepted if Path(path).stem.isdigit())
+    for number in set(range(1, max(numbers, default=0) + 1)) - set(numbers):
+        said = ("acceptances are numbered, and this one is gone",)
+        path = f"{LINEAGE}/{ACCEPTED}/{number:04d}.json"
+        yield Finding(path, "missing", said, kind="record")
+
+
+def _altered(record: Record, known: Record | None) -> Finding:
+    """A current record that nobody wrote, with what was edited in it."""
+    said = ["it is none of the records that jobs wrote (lineage/history)"]
+    if known:
+        changes = setting_changes(known.content, record.content, "edited:")
+        said += [str(change) for change in changes[:SHOWN]]
+        said += [f"and {len(changes) - SHOWN} more"] if len(changes) > SHOWN else []
+        said += [] if changes else ["its bytes differ, its values do not"]
+    return Finding(record.path, "altered", tuple(said), kind="record")
+
+
+def _predecessors(record: Record, records: Records) -> Iterator[str]:
+    """What contradicts a record among the records that it names."""
+    for entry in record.inputs:
+        maker = records.history.get(entry.get("record", ""))
+        if maker is None:
+            continue
+        path = record.inside(entry["path"])
+        made = maker.outputs.get(path)
+        if made is None or made["sha256"] != entry["sha256"]:
+            yield f"it names a record for its input {path} that made other bytes or another file"
+
+
+def _notes(authentic: dict[str, Record], records: Records) -> Iterator[str]:
+    again = {
+        maker.path
+        for record in authentic.values()
+        for entry in record.inputs
+        if (maker := records.makers.get(record.inside(entry["path"])))
+        and entry.get("record") not in (None, maker.sha256)
+        and maker.outputs[record.inside(entry["path"])]["sha256"] == entry["sha256"]
+    }
+    if again:
+        yield (
+            f"{len(again)} jobs ran again after their results were read, with the same bytes: "
+            f"{_some(sorted(again))}"
+        )
+    dirty = [
+        path for path, record in authentic.items() if record.content.get("git", {}).get("dirty")
+    ]
+    if dirty:
+        yield (
+            f"{len(dirty)} of {len(authentic)} records were made from a working tree with "
+            "uncommitted changes; the sources that counted are in lineage/code"
+        )
+    undeclared = {
+        name for r in authentic.values() for name in r.content.get("code", {}).get("undeclared", ())
+    }
+    if undeclared:
+        yield f"modules that were loaded and no fingerprint counts: {_some(sorted(undeclared))}"
+
+
+def _some(names: list[str], n: int = 3) -> str:
+    return ", ".join(names[:n]) + (f" and {len(names) - n} more" if len(names) > n else "")

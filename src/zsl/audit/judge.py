@@ -1,0 +1,262 @@
+"""Every artifact against its record, its inputs' records and what the project would do now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from zsl.audit.accepted import acceptance_of
+from zsl.audit.changes import Change, module_changes, parameter_changes
+from zsl.audit.disk import Disk
+from zsl.audit.findings import Finding, Status
+from zsl.audit.planned import Planned, PlannedJob
+from zsl.audit.records import Record, Records, is_report
+from zsl.lineage.history import ACCEPTED, CODE, HISTORY, LINEAGE
+from zsl.lineage.root import counts
+
+SHOWN = 5
+"""Files of a folder that are named."""
+
+
+STALE_INPUT = "is stale itself"
+
+
+@dataclass
+class Judge:
+    """What an audit knows, and what it made of it so far."""
+
+    records: Records
+    authentic: dict[str, Record]
+    """Records that can be believed, by path."""
+    disk: Disk
+    planned: Planned | None
+    """None where the project is not here, or is of another experiment."""
+    project: Path
+    _makers: dict[str, Record] = field(default_factory=dict)
+    _changes: dict[str, list[Change]] = field(default_factory=dict)
+    _modules: dict[str, list[Change]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._makers = {path: r for r in self.authentic.values() for path in r.outputs}
+
+    def artifacts(self) -> Iterator[Finding]:
+        """A finding for every artifact that a record or the project declares."""
+        for path, record in sorted(self.authentic.items()):
+            changes = self.changes(path)
+            accepted = self.acceptance(path)
+            for name, entry in record.outputs.items():
+                status, details = self._bytes(name, entry)
+                if status is None and changes:
+                    yield Finding(name, "stale", (), tuple(changes), accepted, n_files=_n(entry))
+                elif status is None:
+                    made_here = _pinned(record) != entry["sha256"]
+                    kept: Status = "verified" if made_here else "imported"
+                    yield Finding(name, kept, n_files=_n(entry))
+                else:
+                    yield Finding(name, status, tuple(details), n_files=_n(entry))
+        yield from self._declared_only()
+
+    def unrecorded(self) -> Iterator[Finding]:
+        """A finding for every file that is of no record."""
+        declared = {path for job in self._jobs() for path in job}
+        folders = tuple(f"{name}/" for name, r in self._makers.items() if _is_folder(r, name))
+        for path in sorted({*self.disk.digests, *self.disk.links, *self.disk.unreadable}):
+            if path in self._makers or path in declared or path.startswith(folders):
+                continue
+            if path.startswith(f"{LINEAGE}/") and self._is_lineage(path):
+                continue
+            said = "left by an interrupted job" if Path(path).name.startswith(".") else ""
+            yield Finding(path, "unrecorded", (said,) if said else ())
+
+    def changes(self, path: str) -> list[Change]:
+        """Why what a record is of is stale; empty where it is not."""
+        if path not in self._changes:
+            self._changes[path] = []  # records cannot be their own inputs, unless forged
+            self._changes[path] = [*self._own_changes(path), *self._changes_before(path)]
+        return self._changes[path]
+
+    def acceptance(self, path: str) -> str | None:
+        """Path of the acceptance of all that is stale in a record, or in what it was made from."""
+        makers = {name: maker.path for name, maker in self._makers.items()}
+        found: list[str] = []
+        left = []
+        for change in self.changes(path):
+            before = self.acceptance(makers[change.name]) if change.said == STALE_INPUT else None
+            if before:
+                found.append(before)
+            else:
+                left.append(change)
+        own = acceptance_of(self.records, path, left) if left else None
+        return own if left else next(iter(found), None)
+
+    def _own_changes(self, path: str) -> Iterator[Change]:
+        record = self.authentic[path]
+        yield from self._input_changes(record)
+        if self.planned is None:
+            return
+        job = self.planned.jobs.get(self._planned_path(path))
+        if job is None:
+            yield Change("rule", record.content["rule"], record.content["rule"], None)
+            return
+        yield from _job_changes(record, job)
+        before, now = record.content["params"].get("code"), job.params.get("code")
+        if before != now:
+            yield from self._module_changes(record, str(before), str(now))
+
+    def _module_changes(self, record: Record, before: str, now: str) -> list[Change]:
+        if before not in self._modules:
+            kept = self.records.results / LINEAGE / CODE
+            code = record.content.get("code", {})
+            found = module_changes(code, kept, self.project)
+            self._modules[before] = found or [
+                Change("module", code.get("script", "?"), before, now, "imports others")
+            ]
+        return self._modules[before]
+
+    def _input_changes(self, record: Record) -> Iterator[Change]:
+        for entry in record.inputs:
+            path = record.inside(entry["path"])
+            if (maker := self._makers.get(path)) and not is_report(record):
+                now = maker.outputs[path]["sha256"]
+                if now != entry["sha256"]:
+                    said = "was made anew since, with other bytes"
+                    yield Change("input", path, entry["sha256"], now, said)
+            elif is_report(record) and self.disk.digests.get(path) != entry["sha256"]:
+                now = self.disk.digests.get(path)
+                yield Change("input", path, entry["sha256"], now, "was written anew since")
+            elif not entry.get("external") and (self.project / path).is_file():
+                yield from self._source_changes(path, entry["sha256"])
+
+    def _source_changes(self, path: str, before: str) -> Iterator[Change]:
+        from zsl.files import sha256
+
+        now = sha256(self.project / path)
+        if now != before:
+            yield Change("input", path, before, now, "its bytes are others now")
+
+    def _changes_before(self, path: str) -> Iterator[Change]:
+        record = self.authentic[path]
+        for name in dict.fromkeys(record.inside(entry["path"]) for entry in record.inputs):
+            maker = self._makers.get(name)
+            if maker and self.changes(maker.path):
+                yield Change("input", name, None, None, STALE_INPUT)
+
+    def _bytes(self, name: str, entry: dict[str, Any]) -> tuple[Status | None, list[str]]:
+        """What is wrong with the bytes of an output, if anything."""
+        if name in self.disk.links:
+            return "altered", [f"is a symbolic link to {self.disk.links[name]}, was none"]
+        if name in self.disk.unreadable:
+            return "unknown", [f"cannot be read: {self.disk.unreadable[name]}"]
+        if entry["kind"] == "folder":
+            return self._folder(name, entry)
+        now = self.disk.digests.get(name)
+        if now is None:
+            return "missing", []
+        if now == entry["sha256"]:
+            return None, []
+        return "altered", list(_altered(self.records.results / name, entry, now))
+
+    def _folder(self, name: str, entry: dict[str, Any]) -> tuple[Status | None, list[str]]:
+        if name not in self.disk.folders:
+            return "missing", []
+        before, now = entry["files"], self.disk.below(name)
+        links = [path for path in self.disk.links if path.startswith(f"{name}/")]
+        said = [f"{path.removeprefix(f'{name}/')} is a symbolic link" for path in links]
+        for words, names in (
+            ("is missing", [n for n in before if n not in now and f"{name}/{n}" not in links]),
+            ("was added", [n for n in now if n not in before]),
+            ("differs", [n for n in now if n in before and now[n] != before[n]]),
+        ):
+            said += [f"{each} {words}{_swapped(each, before, now)}" for each in names[:SHOWN]]
+            said += [f"and {len(names) - SHOWN} more"] if len(names) > SHOWN else []
+        gone = not now and before
+        return ("missing" if gone else "altered" if said else None), said
+
+    def _declared_only(self) -> Iterator[Finding]:
+        """What the targets need and no record is of."""
+        wanted = self.planned.wanted if self.planned else frozenset()
+        for path in sorted(wanted):
+            record, job = self._inside(path), self.planned.jobs[path]  # type: ignore[union-attr]
+            if record in self.authentic:
+                continue
+            for name in map(self._inside, job.outputs):
+                if name in self.disk:
+                    yield Finding(name, "unknown", ("its record is missing",))
+                else:
+                    yield Finding(name, "missing", ("it was not made yet",))
+
+    @property
+    def wanted(self) -> set[str]:
+        """Artifacts that the targets need."""
+        jobs = self.planned.jobs if self.planned else {}
+        names = self.planned.wanted if self.planned else ()
+        return {self._inside(path) for name in names for path in jobs[name].outputs}
+
+    def _jobs(self) -> Iterator[set[str]]:
+        for job in self.planned.jobs.values() if self.planned else ():
+            yield {self._inside(path) for path in (*job.outputs, job.record)}
+
+    def _is_lineage(self, path: str) -> bool:
+        """Whether a file of the folder ``lineage`` belongs there, whatever is in it."""
+        inside = path.removeprefix(f"{LINEAGE}/")
+        if inside.startswith((f"{HISTORY}/", f"{CODE}/", f"{ACCEPTED}/")):
+            return counts(inside)
+        return path in self.authentic or path in self.records.broken
+
+    @property
+    def _start(self) -> str:
+        return f"results/{self.records.experiment}/"
+
+    def _inside(self, path: str) -> str:
+        return path.removeprefix(self._start)
+
+    def _planned_path(self, path: str) -> str:
+        return self._start + path
+
+
+def _job_changes(record: Record, job: PlannedJob) -> Iterator[Change]:
+    if record.content["rule"] != job.rule:
+        yield Change("rule", "rule", record.content["rule"], job.rule)
+    yield from parameter_changes(record.content["params"], job.params)
+    before, now = {entry["path"] for entry in record.inputs}, set(job.inputs)
+    yield from (Change("input", path, None, None, "is read now") for path in sorted(now - before))
+    yield from (Change("input", p, None, None, "is not read now") for p in sorted(before - now))
+
+
+def _n(entry: dict[str, Any]) -> int:
+    return len(entry["files"]) if entry["kind"] == "folder" else 1
+
+
+def _is_folder(record: Record, name: str) -> bool:
+    return bool(record.outputs[name]["kind"] == "folder")
+
+
+def _pinned(record: Record) -> str | None:
+    """The digest that the configuration pins what a record is of by, where it was fetched."""
+    source = record.content.get("params", {}).get("source")
+    return source.get("sha256") if isinstance(source, dict) else None
+
+
+def _swapped(name: str, before: dict[str, str], now: dict[str, str]) -> str:
+    """Whose bytes a file has instead, if another file of its folder had them."""
+    others = [other for other, digest in before.items() if digest == now.get(name)]
+    return f": it has the bytes of {others[0]}" if others and others != [name] else ""
+
+
+def _altered(path: Path, entry: dict[str, Any], now: str) -> Iterator[str]:
+    from zsl.lineage.digests import logical_sha256
+    from zsl.lineage.errors import LineageError
+
+    size = path.stat().st_size
+    yield f"SHA-256 {now[:12]}, recorded {entry['sha256'][:12]}"
+    if size != entry["size"]:
+        yield f"{size:,} bytes, recorded {entry['size']:,}"
+    if "logical_sha256" in entry and path.suffix == ".h5":
+        try:
+            same = logical_sha256(path) == entry["logical_sha256"]
+        except LineageError:
+            yield "it cannot be read as HDF5 any more"
+            return
+        yield "its values are those recorded: only the layout differs" if same else "values differ"

