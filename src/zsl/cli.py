@@ -1,4 +1,4 @@
-"""The ``zsl`` command: looks at an experiment, or measures one checkpoint.
+"""The ``zsl`` command: looks at an experiment, audits its results, or measures one checkpoint.
 
 Exit code 0: done; 1: an error that the message tells how to mend; 2: wrong use.
 """
@@ -15,9 +15,11 @@ from typing import Any
 
 import yaml
 
+from zsl.audit import command as audit
 from zsl.config.json_schema import json_schema
 from zsl.config.load import Plan, load
 from zsl.config.parameters import n_parameters, tokens_per_step
+from zsl.crate import command as crate
 from zsl.errors import ZslError
 from zsl.planning.estimate import estimate
 from zsl.planning.hardware import GPUS
@@ -78,6 +80,8 @@ def _parser() -> argparse.ArgumentParser:
         help="print docs/gallery.md instead, on all targets and shipped experiments",
     )
     _add_measure(commands)
+    audit.add_commands(commands)
+    crate.add_command(commands)
     return parser
 
 

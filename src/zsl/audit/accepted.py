@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from zsl.audit.changes import Change
+from zsl.audit.errors import AuditError
 from zsl.audit.records import Records
+from zsl.files import write_json
+from zsl.lineage.history import ACCEPTED, LINEAGE
+from zsl.lineage.machine import revision
 
 SCHEMA = 1
-
-
-def accepted_changes(changes: list[Change]) -> list[dict[str, Any]]:
-    """Changes as an acceptance holds them."""
-    return [change.plain() for change in changes]
 
 
 def acceptance_of(records: Records, path: str, changes: list[Change]) -> str | None:
@@ -31,3 +32,43 @@ def acceptance_of(records: Records, path: str, changes: list[Change]) -> str | N
         ):
             return name
     return None
+
+
+def accept(question: Any, target: str, reason: str) -> tuple[Path, int]:
+    """Write an acceptance of all that is stale in a target and in what it was made from.
+
+    Returns its path and the number of stale records. Raises AuditError where nothing is stale,
+    or where something is worse than stale.
+    """
+    from zsl.audit.run import judged  # it reads acceptances
+
+    judge, scope = judged(question)
+    stale = {
+        path: {
+            "sha256": record.sha256,
+            "changes": [change.plain() for change in judge.changes(path)],
+        }
+        for path, record in scope.items()
+        if judge.changes(path) and judge.acceptance(path) is None
+    }
+    if not reason.strip():
+        raise AuditError("--reason is empty: say why the artifacts may stay as they are")
+    if not stale:
+        raise AuditError(f"nothing of {target} is stale, so there is nothing to accept")
+    folder = judge.records.results / LINEAGE / ACCEPTED
+    numbers = [int(path.stem) for path in folder.glob("*.json") if path.stem.isdigit()]
+    path = folder / f"{max(numbers, default=0) + 1:04d}.json"
+    inside = path.relative_to(judge.records.results).as_posix()
+    write_json(
+        path,
+        {
+            "schema": SCHEMA,
+            "path": f"results/{judge.records.experiment}/{inside}",
+            "target": target,
+            "reason": reason.strip(),
+            "time": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "git": revision(question.project),
+            "records": stale,
+        },
+    )
+    return path, len(stale)

@@ -20,6 +20,10 @@ STATUSES: dict[Status, str] = {
 """All statuses, in the order in which they are shown, with their meaning."""
 
 
+NOT_MADE = "it was not made yet"
+"""Said of what is missing and has no record."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """What is said of one artifact, record or raw source."""

@@ -10,7 +10,7 @@ from typing import Any
 from zsl.audit.accepted import acceptance_of
 from zsl.audit.changes import Change, module_changes, parameter_changes
 from zsl.audit.disk import Disk
-from zsl.audit.findings import Finding, Status
+from zsl.audit.findings import NOT_MADE, Finding, Status
 from zsl.audit.planned import Planned, PlannedJob
 from zsl.audit.records import Record, Records, is_report
 from zsl.lineage.history import ACCEPTED, CODE, HISTORY, LINEAGE
@@ -185,7 +185,7 @@ class Judge:
                 if name in self.disk:
                     yield Finding(name, "unknown", ("its record is missing",))
                 else:
-                    yield Finding(name, "missing", ("it was not made yet",))
+                    yield Finding(name, "missing", (NOT_MADE,))
 
     @property
     def wanted(self) -> set[str]:

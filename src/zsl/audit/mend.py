@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from zsl.audit.findings import Audit, Finding
+from zsl.audit.findings import NOT_MADE, Audit, Finding
 
 MAKE = "snakemake --cores all"
 LISTED = 8
@@ -22,21 +22,16 @@ def command(audit: Audit, rules: dict[str, str], start: str, options: str = "") 
     if any(f.path.startswith("lineage/history/") and not f.fine for f in audit.findings):
         return f"rm -r {start.rstrip('/')} && {MAKE} all{options}  # or bring back a copy of it"
     made = [f for f in audit.findings if f.status in ("altered", "missing", "unknown")]
-    again = [f for f in made if _kind_of(f, rules)]
+    again = [f for f in made if f.kind != "source" and f.path in rules]
     if again:
         steps.append(_forced(again, rules, start) + options)
-    if any(f.status == "stale" and not f.accepted for f in audit.findings):
+    unmade = any(f.details == (NOT_MADE,) for f in made)
+    if unmade or any(f.status == "stale" and not f.accepted for f in audit.findings):
         steps.append(f"{MAKE} all{options}")
     return " && ".join(steps)
 
 
-def _kind_of(finding: Finding, rules: dict[str, str]) -> str | None:
-    return rules.get(finding.path) if finding.kind != "source" else None
-
-
 def _forced(findings: Sequence[Finding], rules: dict[str, str], start: str) -> str:
-    if all(f.details == ("it was not made yet",) for f in findings):
-        return f"{MAKE} all"
     paths = dict.fromkeys(finding.path for finding in findings)
     if len(paths) <= LISTED:
         return f"{MAKE} --force {' '.join(start + path for path in paths)}"

@@ -66,6 +66,35 @@ def audit(question: Question) -> Audit:
 
     Raises AuditError where it cannot be made.
     """
+    judge, scope, chain, plan = _judged(question)
+    records, disk, planned = judge.records, judge.disk, judge.planned
+    found = [*judge.artifacts(), *chain.findings]
+    if question.targets:
+        found = [finding for finding in found if _within(finding, scope, judge.wanted)]
+    else:
+        found += judge.unrecorded()
+    outside = planned.outside if planned else {}
+    sources = check_sources(records, scope, question.project, outside)
+    result = Audit(
+        str(records.results),
+        found + sources,
+        check_study(records.results, scope, plan),
+        [*chain.notes, *_notes(question, plan, records)],
+        planned=planned is not None,
+        n_files=len(disk.digests),
+        n_bytes=disk.hashed.n_bytes,
+        from_cache=disk.hashed.from_cache,
+    )
+    return _held(result, question, disk)
+
+
+def judged(question: Question) -> tuple[Judge, dict[str, Record]]:
+    """A judge of the results, and the records that the targets rest on; raises as :func:`audit`."""
+    judge, scope, _, _ = _judged(question)
+    return judge, scope
+
+
+def _judged(question: Question) -> tuple[Judge, dict[str, Record], Chain, Plan | None]:
     plan = question.plan
     results = folder_of(question, plan)
     records = read_records(results)
@@ -76,25 +105,7 @@ def audit(question: Question) -> Audit:
     chain = check_chain(records, disk)
     planned = asking.answer() if asking else None
     judge = Judge(records, chain.authentic, disk, planned, question.project)
-    found = [*judge.artifacts(), *chain.findings]
-    scope = _scope(question, records, chain, planned)
-    if question.targets:
-        found = [finding for finding in found if _within(finding, scope, judge.wanted)]
-    else:
-        found += judge.unrecorded()
-    outside = planned.outside if planned else {}
-    sources = check_sources(records, scope, question.project, outside)
-    result = Audit(
-        str(results),
-        found + sources,
-        check_study(results, scope, plan),
-        [*chain.notes, *_notes(question, plan, records)],
-        planned=planned is not None,
-        n_files=len(disk.digests),
-        n_bytes=disk.hashed.n_bytes,
-        from_cache=disk.hashed.from_cache,
-    )
-    return _held(result, question, disk)
+    return judge, _scope(question, records, chain, planned), chain, plan
 
 
 def _ask(question: Question, records: Records, results: Path) -> Asking:
