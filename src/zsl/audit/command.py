@@ -1,4 +1,4 @@
-"""The commands ``zsl audit``, ``zsl root`` and ``zsl accept``."""
+"""The commands ``zsl audit``, ``zsl root``, ``zsl accept`` and ``zsl reproduce``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from zsl.audit import accepted, held, mend, say, signing
 from zsl.audit.errors import AuditError
 from zsl.audit.findings import Audit
 from zsl.audit.records import read_records
+from zsl.audit.reproduce import reproduce
 from zsl.audit.run import Question, audit, folder_of
 from zsl.errors import ZslError
 from zsl.files import write_text
@@ -31,6 +32,7 @@ def add_commands(commands: Any) -> None:
     _add_audit(commands)
     _add_root(commands)
     _add_accept(commands)
+    _add_reproduce(commands)
 
 
 def add_place(command: argparse.ArgumentParser) -> None:
@@ -164,3 +166,22 @@ def _accept(options: argparse.Namespace) -> str:
     question = question_of(options, targets=(options.target,))
     path, n = accepted.accept(question, options.target, options.reason)
     return f"{path}: {n} stale records accepted"
+
+
+def _add_reproduce(commands: Any) -> None:
+    text = "make targets once more from their recorded inputs, elsewhere, and compare the bytes"
+    added = commands.add_parser("reproduce", help=text, description=text)
+    added.set_defaults(command=_reproduce)
+    added.add_argument("targets", nargs="+", metavar="TARGET", help="figures, tables or files")
+    add_place(added)
+
+
+def _reproduce(options: argparse.Namespace) -> str:
+    """Print what came out, target by target, and leave with 1 where it is not the same."""
+    same = True
+    for made in reproduce(question_of(options, targets=tuple(options.targets))):
+        print(made, flush=True)
+        same &= not made.differences
+    if not same:
+        raise SystemExit(1)
+    return "Reproduced: all bytes are those recorded."

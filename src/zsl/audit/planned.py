@@ -60,7 +60,8 @@ class Asking:
         ``results`` stands for the folder ``results/<experiment>`` of the project."""
         self._scratch = tempfile.TemporaryDirectory(prefix="zsl-audit-")
         self._project = project.resolve()
-        here = _mirror(self._project, Path(self._scratch.name), results)
+        here = mirror(self._project, Path(self._scratch.name))
+        _link_results(self._project, here, results)
         files = [str(path.resolve()) for path in configfiles]
         question = {"configfiles": files, "targets": [*targets], "others": sorted(others)}
         self._process = subprocess.Popen(
@@ -97,8 +98,8 @@ class Asking:
 _LISTS = ("inputs", "outputs")
 
 
-def _mirror(project: Path, scratch: Path, results: Path | None) -> Path:
-    """Give a folder in ``scratch`` everything of the project but what Snakemake writes.
+def mirror(project: Path, scratch: Path) -> Path:
+    """Give a folder in ``scratch`` everything of the project but its results; returns it.
 
     Relative paths of a configuration may lead out of the project: two folders above it are
     there, too.
@@ -111,11 +112,14 @@ def _mirror(project: Path, scratch: Path, results: Path | None) -> Path:
         here.mkdir()
     _link(project, here, {".snakemake", "results"})
     (here / "results").mkdir()
+    return here
+
+
+def _link_results(project: Path, here: Path, results: Path | None) -> None:
     if results:
         (here / "results" / results.name).symlink_to(results.resolve())
     if (project / "results").is_dir():
         _link(project / "results", here / "results", {results.name} if results else set())
-    return here
 
 
 def _link(folder: Path, target: Path, without: set[str]) -> None:

@@ -138,12 +138,16 @@ def _scope(
     if planned:
         first = [path.removeprefix(start) for path in planned.wanted]
     else:
-        first = [_record_of(name, records) for name in question.targets]
+        first = [record_of(name, records) for name in question.targets]
     names = records.closure(first) | set(first)
     return {path: record for path, record in chain.authentic.items() if path in names}
 
 
-def _record_of(name: str, records: Records) -> str:
+def record_of(name: str, records: Records) -> str:
+    """Path of the current record of a figure, a table or a file.
+
+    Raises AuditError where there is none.
+    """
     shown = [f"{kind}/{name}.json" for kind in ("figures", "tables")]
     inside = name.removeprefix(f"results/{records.experiment}/")
     for path in [*possible_records(inside), *(f"{LINEAGE}/{each}" for each in shown)]:

@@ -1,0 +1,152 @@
+"""Making artifacts once more from the inputs that their records name, in a scratch folder.
+
+The job of a record is run by Snakemake in a copy of the project made of links, in which nothing
+but the recorded inputs lies in ``results``: what is there is neither read nor changed.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zsl.audit.changes import Change, module_changes, parameter_changes
+from zsl.audit.different import where_different
+from zsl.audit.errors import AuditError
+from zsl.audit.planned import SNAKEFILE, Asking, mirror
+from zsl.audit.records import Record, Records, read_records
+from zsl.audit.run import Question, folder_of, record_of
+from zsl.files import sha256
+from zsl.lineage.artifacts import Declared, described
+from zsl.lineage.digests import sha256_of_folder
+from zsl.lineage.history import CODE, LINEAGE
+
+
+@dataclass(frozen=True)
+class Reproduced:
+    """What making the outputs of one record once more came to."""
+
+    name: str
+    outputs: int
+    seconds: float
+    changes: tuple[Change, ...]
+    """How the code and settings of now differ from the recorded ones."""
+    differences: dict[str, list[str]] = field(default_factory=dict)
+    """By output that came out otherwise: where."""
+
+    def __str__(self) -> str:
+        same = self.outputs - len(self.differences)
+        lines = [
+            f"{self.name}: {same} of {self.outputs} outputs have the recorded bytes "
+            f"({self.seconds:.1f} s)"
+        ]
+        lines += [f"  made with other code or settings than recorded: {c}" for c in self.changes]
+        for path, said in self.differences.items():
+            lines += [f"  {path}", *(f"    {line}" for line in said)]
+        return "\n".join(lines)
+
+
+def reproduce(question: Question) -> Iterator[Reproduced]:
+    """Make the question's targets once more, one after the other.
+
+    Raises AuditError where the project is not here, an input is not the recorded one, or a job
+    fails.
+    """
+    plan = question.plan
+    records = read_records(folder_of(question, plan))
+    if plan is None or plan.experiment.experiment != records.experiment:
+        raise AuditError(
+            f"no configuration of experiment {records.experiment} in {question.project}: "
+            "reproducing needs the project that made it; name its --configfile"
+        )
+    chosen = [records.current[record_of(name, records)] for name in question.targets]
+    for record in chosen:
+        _check_inputs(record, records)
+    outputs = [_in_project(record, records, path) for record in chosen for path in record.outputs]
+    planned = Asking(question.project, question.configfiles, outputs, (), question.results).answer()
+    for record in chosen:
+        job = planned.jobs.get(f"results/{records.experiment}/{record.path}")
+        changes = parameter_changes(record.content["params"], job.params) if job else []
+        if job and job.params.get("code") != record.content["params"].get("code"):
+            kept = records.results / LINEAGE / CODE
+            changes += module_changes(record.content.get("code", {}), kept, question.project)
+        yield _made_again(record, records, question, tuple(changes))
+
+
+def _in_project(record: Record, records: Records, path: str) -> str:
+    return f"results/{records.experiment}/{path}"
+
+
+def _check_inputs(record: Record, records: Records) -> None:
+    """Refuse inputs that are not those recorded."""
+    for entry in record.inputs:
+        inside = record.inside(entry["path"])
+        path = records.results / inside
+        if inside not in records.makers:
+            continue
+        if not path.exists():
+            raise AuditError(f"{record.name}: its input {inside} is missing; make it first")
+        now = dict(sha256_of_folder(path)) if path.is_dir() else sha256(path)
+        if now != entry.get("files", entry["sha256"]):
+            raise AuditError(
+                f"{record.name}: its input {inside} is not the one that was read; "
+                f"`zsl audit {inside}` says why"
+            )
+
+
+def _made_again(
+    record: Record, records: Records, question: Question, changes: tuple[Change, ...]
+) -> Reproduced:
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="zsl-reproduce-") as scratch:
+        here = mirror(question.project.resolve(), Path(scratch))
+        there = here / "results" / records.experiment
+        _give_inputs(record, records, there)
+        _run(record, records, question, here)
+        differences = dict(_compare(record, records.results, there))
+    seconds = time.monotonic() - started
+    return Reproduced(record.name, len(record.outputs), seconds, changes, differences)
+
+
+def _give_inputs(record: Record, records: Records, there: Path) -> None:
+    there.mkdir()
+    for entry in record.inputs:
+        inside = record.inside(entry["path"])
+        source = records.results / inside
+        if source.exists() and inside in records.makers:
+            target = there / inside
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(source.resolve())
+
+
+def _run(record: Record, records: Records, question: Question, here: Path) -> None:
+    outputs = [_in_project(record, records, path) for path in record.outputs]
+    command = [sys.executable, "-m", "snakemake", *outputs, "--cores", str(os.cpu_count() or 1)]
+    command += ["--snakefile", SNAKEFILE, "--allowed-rules", record.content["rule"]]
+    command += ["--configfile", *(str(path.resolve()) for path in question.configfiles)]
+    done = subprocess.run(command, cwd=here, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode:
+        said = done.stdout.decode(errors="replace").strip().splitlines()
+        raise AuditError(f"{record.name} could not be made again:\n" + "\n".join(said[-30:]))
+
+
+def _compare(record: Record, results: Path, there: Path) -> Iterator[tuple[str, list[str]]]:
+    """Outputs whose bytes are not those recorded, with where they differ."""
+    for path, entry in record.outputs.items():
+        (now,) = described([Declared(there / path, None)])
+        if now["sha256"] == entry["sha256"]:
+            continue
+        said = []
+        if "logical_sha256" in entry and path.endswith(".h5"):
+            same = now.get("logical_sha256") == entry["logical_sha256"]
+            said.append("the values are the same, the layout differs" if same else "values differ")
+        if (results / path).exists():
+            said += where_different(results / path, there / path)
+        else:
+            said.append("the artifact itself is missing, so where it differs cannot be told")
+        yield path, said
