@@ -1,6 +1,7 @@
 # make all     make the environment if it is missing, then run the default experiment
 # make main    only its suite main; make compare: it against the paper's values
 # make report  everything in one zip to mail: results/report.zip, or REPORT=…
+# make audit   hash everything again and hold it against records, code, settings, raw text
 # make test    make it if it is missing, then run the tests
 # make check   formatting, lint, types
 # CORES=n      cores to use; ARGS='…' is passed on to snakemake or pytest
@@ -15,7 +16,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 UNFINISHED := .venv/.unfinished
 
-.PHONY: all main compare report test check bench format schema gallery docs clean-environment
+.PHONY: all main compare report audit test check bench format schema gallery docs clean-environment
 
 all: $(READY)
 	$(BIN)/snakemake --cores $(CORES) all $(ARGS)
@@ -26,6 +27,9 @@ main compare: $(READY)
 report: all
 	$(BIN)/snakemake --cores $(CORES) provenance --forcerun provenance $(ARGS)
 	$(BIN)/snakemake all --report $(REPORT) $(ARGS)
+
+audit: $(READY)
+	$(BIN)/zsl audit $(ARGS)
 
 test: $(READY)
 	$(BIN)/pytest $(ARGS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bnsl
 import cross_section
+import hashing
 import jvp
 import lsma
 import numpy as np
@@ -170,3 +171,11 @@ def test_plan():
 def test_a_plan_that_fails_stops_the_script():
     with pytest.raises(Disagreement, match="MissingRuleException"):
         plan.measure(["snakemake", "-n", "fig00", "--quiet", "rules"], rounds=1)
+
+
+def test_hashing(monkeypatch):
+    result = hashing.measure({3: 200_000, 5: 10}, rounds=1)
+    assert result.agreement == "equal digests of 8 files"
+    monkeypatch.setattr(hashing, "peer", lambda folder: {})
+    with pytest.raises(Disagreement, match="not those of sha256sum"):
+        hashing.measure({1: 10}, rounds=1)

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 MOST_LINES = 300
 PUBLISHED = ".ci/run"
 """The one file that may name the folder of shared files."""
-FOR_USERS = ["all", "main", "compare", "report", "test", "check"]
+FOR_USERS = ["all", "main", "compare", "report", "audit", "test", "check"]
 """Targets of make, beside those of developers."""
 
 

@@ -31,7 +31,7 @@ from zsl.lineage import machine
 SNAKEFILE = "Snakefile"
 ENVIRONMENTS = ("requirements.lock", "envs/environment.yaml", "envs/container.def")
 FILES = ("Makefile", "pyproject.toml", "README.md", "LICENSE", "CITATION.cff")
-FOLDERS = ("workflow", "src/zsl", "profiles")
+FOLDERS = ("workflow", "src/zsl", "profiles/default")
 SHOWN = ("figures", "tables", "compare")
 """Stages whose outputs are the workflow's."""
 NOT_CONFIGURED = ("code", "packages", "threads")

@@ -25,7 +25,7 @@ ABLATIONS: tuple[Target, ...] = (
         ),
         mini=(
             "Deceleration and the rise of D with it; D has an early peak that the paper's models "
-            "do not have, and t_d does not fall with size."
+            "do not have."
         ),
     ),
     Target(
