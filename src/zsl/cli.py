@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from zsl.audit import command as audit
+from zsl.audit import questions
 from zsl.config.json_schema import json_schema
 from zsl.config.load import Plan, load
 from zsl.config.parameters import n_parameters, tokens_per_step
@@ -81,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_measure(commands)
     audit.add_commands(commands)
+    questions.add_commands(commands)
     crate.add_command(commands)
     return parser
 
