@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +14,6 @@ from typing import Any
 from zsl.audit.findings import Finding
 from zsl.audit.hashing import hash_files
 from zsl.audit.records import Record, Records, is_report
-from zsl.files import read_json
 from zsl.lineage.history import LINEAGE
 
 _PACKAGED = re.compile(r"([A-Za-z0-9._-]+) ([^\s:]+): (\S.*)")
@@ -94,11 +95,21 @@ def _sources(records: Records, chain: dict[str, Record]) -> Iterator[Source]:
 def _of_corpus(results: Path, record: Record) -> Iterator[Source]:
     """The sources that a corpus' manifest names; inputs are among them under their own paths."""
     named = {entry["sha256"] for entry in record.inputs}
-    for path in record.outputs:
-        if not path.endswith("manifest.json") or not (results / path).is_file():
+    for path, entry in record.outputs.items():
+        if not path.endswith("manifest.json"):
             continue
-        manifest: dict[str, Any] = read_json(results / path)
+        manifest = _recorded(results / path, entry["sha256"])
         for source in manifest.get("sources", ()):
             for file in source.get("files", ()):
                 if file["sha256"] not in named:
                     yield Source(file["origin"], file["sha256"])
+
+
+def _recorded(path: Path, sha256: str) -> dict[str, Any]:
+    """What a file of JSON holds; nothing where its bytes are not those recorded."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return {}
+    found: dict[str, Any] = json.loads(data) if hashlib.sha256(data).hexdigest() == sha256 else {}
+    return found

@@ -25,6 +25,7 @@ from zsl.config.grids import Segment, checkpoint_name
 from zsl.config.load import Plan
 from zsl.data.manifest import read_manifest
 from zsl.data.windows import WindowSet
+from zsl.errors import ZslError
 
 TOKENS_CHECKED = 200_000_000
 """Largest corpus whose tokens are searched for those of the evaluation set."""
@@ -34,6 +35,11 @@ AROUND = 256
 """Steps before and after the end of a segment among which its jump must not stand out."""
 SKEW = timedelta(minutes=5)
 """By how much the clocks of two machines may differ."""
+UNREADABLE = (
+    *(ZslError, OSError, ValueError, LookupError),
+    *(TypeError, AttributeError, ArithmeticError),
+)
+"""What reading a damaged file may raise."""
 Records = Mapping[str, Record]
 
 
@@ -62,7 +68,7 @@ def _check(name: str, find: Callable[[], Iterator[str] | None]) -> Check:
         said = tuple(found)
     except NotCheckedError as error:
         return Check(name, None, (str(error),))
-    except (OSError, ValueError, KeyError, TypeError, ArithmeticError) as error:
+    except UNREADABLE as error:
         return Check(name, False, (f"cannot be checked: {type(error).__name__}: {error}",))
     return Check(name, not said, said)
 
