@@ -19,6 +19,8 @@ SHOWN = ("figures", "tables")
 """Folders of what is shown, whose records ``all`` and ``main`` stand for."""
 NO_SETTINGS = ("code", "packages", "threads", "state", "blocks", "caption", "shown")
 """Parameters that no lineage shows as settings: said elsewhere, places, or words."""
+PER_RUN = ("run", "segment", "block")
+"""Wildcards that jobs of different runs differ in."""
 
 
 @dataclass(frozen=True)

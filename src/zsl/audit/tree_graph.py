@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from zsl.audit.tree import Lineage, Step
+from zsl.audit.tree import PER_RUN, Lineage, Step
 
 MOST = 60
 """Nodes that a graph may have before those alike become one."""
-PER_RUN = ("run", "segment", "block")
-"""Wildcards that steps alike differ in."""
 SHOWN = ("figure", "table")
 """Wildcards of what is shown, which are alike where a graph shows many."""
 
