@@ -34,18 +34,20 @@ class Chain:
 
 def check_chain(records: Records, disk: Disk) -> Chain:
     """Follow every record to its copy in the history and to the records it names."""
-    findings = [*_history(records), *_code(records, disk), *_acceptances(records)]
+    findings = [*_history(records), *_code(records, disk), *_acceptances(records), *_links(disk)]
+    written = _written(records)
     authentic: dict[str, Record] = {}
     for path in sorted({*records.current, *_broken(records), *_lost(records, disk)}):
         record = records.current.get(path)
-        if record and (is_report(record) or _is_kept(record, records)):
+        own = record is not None and record.path == path
+        if record and own and (is_report(record) or record.sha256 in written):
             authentic[path] = record
             continue
         known = records.authentic(path)
         if known:
             authentic[path] = known
         if record:
-            findings.append(_altered(record, known))
+            findings.append(_altered(path, record, known))
         elif path in records.broken:
             findings.append(Finding(path, "altered", (records.broken[path],), kind="record"))
         else:
@@ -60,9 +62,14 @@ def check_chain(records: Records, disk: Disk) -> Chain:
     return Chain(authentic, findings, [*_notes(authentic, records)])
 
 
-def _is_kept(record: Record, records: Records) -> bool:
-    kept = records.history.get(record.sha256)
-    return kept is not None and kept.sha256 == record.sha256 and kept.path == record.path
+def _written(records: Records) -> set[str]:
+    """Digests of the records that jobs wrote: those of the history, and those that others name.
+
+    A copy in the history that was damaged still tells the digest of what it was, by its name.
+    """
+    named = {e.get("record") for record in records.history.values() for e in record.inputs}
+    named |= {Path(path).stem for path in records.broken} | set(records.history)
+    return {digest for digest in named if digest}
 
 
 def _broken(records: Records) -> set[str]:
@@ -122,6 +129,14 @@ def _code(records: Records, disk: Disk) -> Iterator[Finding]:
             yield Finding(path, "missing", said, kind="record")
 
 
+def _links(disk: Disk) -> Iterator[Finding]:
+    """Symbolic links among the records, of which no root holds the bytes."""
+    for path, target in sorted(disk.links.items()):
+        if path.startswith(f"{LINEAGE}/"):
+            said = (f"is a symbolic link to {target}, was none",)
+            yield Finding(path, "altered", said, kind="record")
+
+
 def _digests_of(path: Path, sha256: str) -> set[str]:
     """The digests that a kept source may be named by: of its meaning, or of its bytes."""
     if path.suffix != ".py":
@@ -141,22 +156,24 @@ def _acceptances(records: Records) -> Iterator[Finding]:
         yield Finding(path, "missing", said, kind="record")
 
 
-def _altered(record: Record, known: Record | None) -> Finding:
-    """A current record that nobody wrote, with what was edited in it."""
+def _altered(path: str, record: Record, known: Record | None) -> Finding:
+    """A current record that nobody wrote there, with what was edited in it."""
+    if record.path != path:
+        return Finding(path, "altered", (f"it is a copy of {record.path}",), kind="record")
     said = ["it is none of the records that jobs wrote (lineage/history)"]
     if known:
         changes = setting_changes(known.content, record.content, "edited:")
         said += [str(change) for change in changes[:SHOWN]]
         said += [f"and {len(changes) - SHOWN} more"] if len(changes) > SHOWN else []
         said += [] if changes else ["its bytes differ, its values do not"]
-    return Finding(record.path, "altered", tuple(said), kind="record")
+    return Finding(path, "altered", tuple(said), kind="record")
 
 
 def _predecessors(record: Record, records: Records) -> Iterator[str]:
     """What contradicts a record among the records that it names."""
     for entry in record.inputs:
         maker = records.history.get(entry.get("record", ""))
-        if maker is None:
+        if maker is None or maker.sha256 != entry["record"]:  # an edited copy is said elsewhere
             continue
         path = record.inside(entry["path"])
         made = maker.outputs.get(path)

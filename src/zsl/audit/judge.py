@@ -183,7 +183,9 @@ class Judge:
                 continue
             for name in map(self._inside, job.outputs):
                 if name in self.disk:
-                    yield Finding(name, "unknown", ("its record is missing",))
+                    yield Finding(
+                        name, "unknown", ("its record is missing, or cannot be believed",)
+                    )
                 else:
                     yield Finding(name, "missing", (NOT_MADE,))
 
@@ -203,7 +205,8 @@ class Judge:
         inside = path.removeprefix(f"{LINEAGE}/")
         if inside.startswith((f"{HISTORY}/", f"{CODE}/", f"{ACCEPTED}/")):
             return counts(inside)
-        return path in self.authentic or path in self.records.broken
+        known = (self.records.current, self.records.broken, self.disk.links)
+        return any(path in some for some in known)
 
     @property
     def _start(self) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,11 @@ class Records:
 
     def authentic(self, path: str) -> Record | None:
         """The newest record of the history that was written to a path."""
-        written = [record for record in self.history.values() if record.path == path]
+        written = [
+            record
+            for digest, record in self.history.items()
+            if record.path == path and record.sha256 == digest
+        ]
         return max(written, key=lambda record: record.content["time"]["end"], default=None)
 
     def closure(self, paths: Iterator[str] | list[str]) -> set[str]:
@@ -95,9 +100,9 @@ def read_records(results: Path) -> Records:
             f"no folder {folder}: there are no lineage records to audit; run the workflow "
             "(`make all`), or name the folder of an experiment with --results"
         )
-    current, broken = _read(results, folder, skipped=KEPT)
-    old, damaged = _read(results, folder / HISTORY)
-    accepted, spoilt = _read(results, folder / ACCEPTED)
+    current, broken = _read(results, folder, _record, skipped=KEPT)
+    old, damaged = _read(results, folder / HISTORY, _record)
+    accepted, spoilt = _read(results, folder / ACCEPTED, _acceptance)
     if not current and not broken:
         raise AuditError(f"no lineage records in {folder}; run the workflow first: `make all`")
     history = {Path(path).stem: record for path, record in old.items()}
@@ -109,7 +114,8 @@ def read_records(results: Path) -> Records:
         {path: record.content for path, record in accepted.items()},
         _experiment([*current.values(), *history.values()], results),
     )
-    records.makers.update({path: record for record in current.values() for path in record.outputs})
+    own = (record for name, record in current.items() if record.path == name)
+    records.makers.update({path: record for record in own for path in record.outputs})
     return records
 
 
@@ -119,7 +125,10 @@ def _experiment(records: list[Record], results: Path) -> str:
 
 
 def _read(
-    results: Path, folder: Path, skipped: tuple[str, ...] = ()
+    results: Path,
+    folder: Path,
+    check: Callable[[dict[str, Any]], None],
+    skipped: tuple[str, ...] = (),
 ) -> tuple[dict[str, Record], dict[str, str]]:
     """Records below a folder by path relative to the results, and those that are none."""
     found: dict[str, Record] = {}
@@ -130,12 +139,39 @@ def _read(
             continue
         name = path.relative_to(results).as_posix()
         try:
-            found[name] = as_record(path.read_bytes(), name)
+            record = as_record(path.read_bytes(), name)
+            check(record.content)
+            found[name] = record
         except FileNotFoundError:
             continue  # a job that runs now replaces it
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-            broken[name] = f"is no record that can be read: {error}"
+            said = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+            broken[name] = f"is no record that can be read: {said}"
     return found, broken
+
+
+def _record(content: dict[str, Any]) -> None:
+    """Raise ValueError, LookupError, TypeError or AttributeError where a record lacks something."""
+    str(content["rule"])
+    for key in ("start", "end"):
+        datetime.fromisoformat(content["time"][key])
+    for key in ("params", "wildcards", "code", "git", "facts", "environment"):
+        if not isinstance(content.setdefault(key, {}), dict):
+            raise TypeError(f"{key} is no JSON object")
+    dict(content["code"].get("modules", {}))
+    for source in content["facts"].get("sources", ()):
+        source["origin"], source["sha256"]
+    for entry in (*content["inputs"], *content["outputs"]):
+        entry["path"].strip(), entry["sha256"], entry["kind"], int(entry["size"])
+        if entry["kind"] == "folder":
+            dict(entry["files"])
+
+
+def _acceptance(content: dict[str, Any]) -> None:
+    """Raise as :func:`_record` where an acceptance lacks something."""
+    content["target"], content["reason"], datetime.fromisoformat(content["time"])
+    for entry in content["records"].values():
+        entry["sha256"], list(entry["changes"])
 
 
 def as_record(data: bytes, name: str) -> Record:
@@ -148,9 +184,6 @@ def as_record(data: bytes, name: str) -> Record:
     content = json.loads(data)
     if not isinstance(content, dict) or not isinstance(content.get("schema"), int):
         raise ValueError("no JSON object with a schema")
-    for side in ("inputs", "outputs"):
-        for entry in content.get(side, ()):
-            entry["path"], entry["sha256"]
     own = str(content.get("path", name))
     before, found, _ = own.partition(f"{LINEAGE}/")
     inside = own.removeprefix(before) if found else own
