@@ -26,6 +26,8 @@ FOLDERS = ("workflow", "config", "profiles", "src")
 FILES = ("Snakefile", "requirements.lock", "pyproject.toml")
 WORDS = [a + b + c for a in "bdgklmnprst" for b in "aeiou" for c in "lnrs"]
 CONFIG = "config/tiny.yaml"
+TIMED = ("lineage", "provenance", "logs", "state")
+"""Folders of results whose bytes depend on when they were made."""
 TEXTS = (1, 2, 3)
 """Names of the texts, and their seeds."""
 
@@ -96,8 +98,14 @@ class Project:
 
     def records(self) -> dict[str, int]:
         """Time in nanoseconds at which each job wrote its lineage record."""
-        found = (self.results / "lineage").rglob("*.json")
-        return {str(self._job(path)): path.stat().st_mtime_ns for path in found}
+        return {str(self._job(path)): path.stat().st_mtime_ns for path in self.record_files()}
+
+    def record_files(self) -> list[Path]:
+        """The current records: not those that are kept beside them for ever."""
+        folder = self.results / "lineage"
+        kept = ("history", "code", "accepted")
+        found = sorted(folder.rglob("*.json"))
+        return [path for path in found if path.relative_to(folder).parts[0] not in kept]
 
     def _job(self, path: Path) -> str | None:
         base = self.results / "lineage"
@@ -111,13 +119,13 @@ class Project:
         return {job for job, when in self.records().items() if before.get(job) != when}
 
     def artifacts(self) -> dict[str, bytes]:
-        """Bytes by path of everything made, but lineage and logs, which hold times, and hidden
-        files, which nothing reads."""
+        """Bytes by path of everything made, but lineage, its root and logs, which hold times, and
+        hidden files, which nothing reads."""
         return {
             path.relative_to(self.results).as_posix(): path.read_bytes()
             for path in sorted(self.results.rglob("*"))
             if path.is_file()
-            and path.relative_to(self.results).parts[0] not in ("lineage", "logs", "state")
+            and path.relative_to(self.results).parts[0] not in TIMED
             and not path.name.startswith(".")
         }
 

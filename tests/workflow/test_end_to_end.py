@@ -49,7 +49,7 @@ def test_the_library_of_the_copy_is_the_one_that_is_tested(finished):
 
 def test_every_artifact_has_a_record_with_its_digest(finished):
     recorded: dict[str, str] = {}
-    for path in (finished.results / "lineage").rglob("*.json"):
+    for path in finished.record_files():
         for output in read_json(path)["outputs"]:
             artifact = finished.root / output["path"]
             if output["kind"] == "folder":
@@ -61,11 +61,13 @@ def test_every_artifact_has_a_record_with_its_digest(finished):
             assert not recorded.keys() & files.keys()
             recorded |= files
     prefix = finished.results.relative_to(finished.root).as_posix()
-    assert recorded.keys() == {f"{prefix}/{name}" for name in finished.artifacts()}
+    page = {f"{prefix}/provenance/{name}" for name in ("root.html", "records.sha256")}
+    assert recorded.keys() - page == {f"{prefix}/{name}" for name in finished.artifacts()}
+    assert page <= recorded.keys()
 
 
 def test_no_job_runs_library_code_that_its_fingerprint_does_not_count(finished):
-    for path in (finished.results / "lineage").rglob("*.json"):
+    for path in finished.record_files():
         record = read_json(path)
         assert record["code"]["fingerprint"] == record["params"]["code"], path
         assert set(record["code"].get("undeclared", ())) <= CHECKING.get(record["rule"], set())
@@ -73,16 +75,17 @@ def test_no_job_runs_library_code_that_its_fingerprint_does_not_count(finished):
 
 def test_no_number_is_a_parameter_without_a_name_of_its_own(finished):
     """Snakemake compares parameters as a set of values: 1 is 1, whatever it is called."""
-    for path in (finished.results / "lineage").rglob("*.json"):
+    for path in finished.record_files():
         params = read_json(path)["params"]
         numbers = {name for name, value in params.items() if type(value) in (int, float)}
         assert numbers <= {"threads"}, path
 
 
 def test_records_chain_by_digest_from_text_to_figure(finished):
-    records = [read_json(path) for path in (finished.results / "lineage").rglob("*.json")]
+    records = [read_json(path) for path in finished.record_files()]
     made = {output["path"]: output["sha256"] for r in records for output in r["outputs"]}
-    read = {(entry["path"], entry["sha256"]) for r in records for entry in r["inputs"]}
+    results = [r for r in records if r["rule"] != "provenance"]
+    read = {(entry["path"], entry["sha256"]) for r in results for entry in r["inputs"]}
     texts = {
         path.relative_to(finished.root).as_posix(): sha256(path)
         for path in (finished.root / "text").iterdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,12 @@ from zsl.lineage.fingerprint import digest_of, is_inside, modules_of, path_of
 
 CODE_PARAMETERS = ("code", "packages")
 """Parameters that stand for code and packages; said by module and by package instead."""
-SHOWN = 100
+STALE_INPUT = "is stale itself"
+"""Said of an input that nothing but its own staleness makes stale."""
+SHOWN = 80
 """Characters of a value that a line shows."""
+LEAD = 20
+"""Of these, characters before the first difference."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +39,26 @@ class Change:
             return f"module {self.name}: {self.said}"
         if self.kind == "input" and self.said:
             return f"input {self.name}: {self.said}"
-        return f"{self.kind} {self.name}: {_short(self.before)} -> {_short(self.now)}"
+        return f"{self.kind} {self.name}: {' -> '.join(_shortened(self.before, self.now))}"
 
     def plain(self) -> dict[str, Any]:
         """Its fields."""
         return asdict(self)
 
 
-def _short(value: Any) -> str:
-    text = "nothing" if value is None else str(value)
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
+def _shortened(before: Any, now: Any) -> tuple[str, str]:
+    """Both values as texts that fit a line, from a little before their first difference on."""
+    old, new = ("nothing" if value is None else str(value) for value in (before, now))
+    if max(len(old), len(new)) <= SHOWN:
+        return old, new
+    same = len(commonprefix([old, new]))
+    start = max(0, same - LEAD)
+    return _part(old, start), _part(new, start)
+
+
+def _part(text: str, start: int) -> str:
+    end = start + SHOWN
+    return f"{'...' if start else ''}{text[start:end]}{'...' if end < len(text) else ''}"
 
 
 def setting_changes(

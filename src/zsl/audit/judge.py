@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zsl.audit.accepted import acceptance_of
-from zsl.audit.changes import Change, module_changes, parameter_changes
+from zsl.audit.changes import STALE_INPUT, Change, module_changes, parameter_changes
 from zsl.audit.disk import Disk
 from zsl.audit.findings import NOT_MADE, Finding, Status
 from zsl.audit.planned import Planned, PlannedJob
@@ -18,9 +18,6 @@ from zsl.lineage.root import counts
 
 SHOWN = 5
 """Files of a folder that are named."""
-
-
-STALE_INPUT = "is stale itself"
 
 
 @dataclass

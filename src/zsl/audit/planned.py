@@ -85,7 +85,10 @@ class Asking:
         out, said = self._process.communicate()
         self._scratch.cleanup()
         if self._process.returncode:
-            raise AuditError(f"Snakemake cannot plan the targets:\n{said.strip()}")
+            raise AuditError(
+                f"Snakemake cannot plan the targets: {said.strip()}\n"
+                "Targets are figures, tables (`zsl targets` lists them), rules or files of results."
+            )
         found = json.loads(out)
         jobs = {
             job["record"]: PlannedJob(**{**job, **{key: tuple(job[key]) for key in _LISTS}})
@@ -196,11 +199,13 @@ def _described(job: Any) -> dict[str, Any]:
 if __name__ == "__main__":
     import contextlib
 
+    from snakemake.exceptions import RuleException, WorkflowError
+
     from zsl.errors import ZslError
 
     try:
         with contextlib.redirect_stdout(sys.stderr):
             answer = _plan(json.load(sys.stdin))
-    except ZslError as error:
+    except (ZslError, RuleException, WorkflowError) as error:
         sys.exit(str(error))
     json.dump(answer, sys.stdout)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from zsl.audit.changes import STALE_INPUT
 from zsl.audit.findings import STATUSES, Audit, Finding
 
 LISTED = 40
@@ -99,20 +100,32 @@ def _listed(audit: Audit) -> list[str]:
         found = [f for f in audit.of(status) if not f.fine or f.accepted or not f.here]
         if not found:
             continue
+        groups: dict[tuple[str, ...], list[Finding]] = {}
+        for finding in found:
+            groups.setdefault(_said(finding), []).append(finding)
         lines = [f"{status} ({meaning}):"]
-        for finding in found[:LISTED]:
-            lines += _lines(finding)
-        if len(found) > LISTED:
-            lines.append(f"  and {len(found) - LISTED} more (--json lists all)")
+        for said, members in list(groups.items())[:LISTED]:
+            lines += [f"  {path}" for path in _paths(members)]
+            lines += [f"      {line}" for line in said[:LINES]]
+            lines += [f"      and {len(said) - LINES} more"] if len(said) > LINES else []
+        if len(groups) > LISTED:
+            lines.append(f"  and {len(groups) - LISTED} more (--json lists all)")
         parts.append("\n".join(lines))
     return parts
 
 
-def _lines(finding: Finding) -> list[str]:
-    accepted = f"  [accepted: {finding.accepted}]" if finding.accepted else ""
-    said = [*finding.details, *map(str, finding.changes)]
-    more = [f"      and {len(said) - LINES} more"] if len(said) > LINES else []
-    return [f"  {finding.path}{accepted}", *(f"      {line}" for line in said[:LINES]), *more]
+def _said(finding: Finding) -> tuple[str, ...]:
+    accepted = (f"accepted: {finding.accepted}",) if finding.accepted else ()
+    own = [str(change) for change in finding.changes if change.said != STALE_INPUT]
+    if finding.changes and not own:
+        own = ["made from what is stale"]
+    return (*finding.details, *own, *accepted)
+
+
+def _paths(members: list[Finding]) -> list[str]:
+    """Paths of findings of which the same is said."""
+    paths = [finding.path for finding in members]
+    return [*paths[:LINES], *([f"and {len(paths) - LINES} more"] if len(paths) > LINES else [])]
 
 
 def _table(audit: Audit) -> str:

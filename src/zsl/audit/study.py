@@ -148,7 +148,10 @@ def _misnamed(results: Path, trained: dict[str, list[tuple[Segment, Record]]]) -
 
 
 def _continuous(results: Path, records: Records) -> Iterator[str] | None:
-    chains = {run: parts for run, parts in _trained(records).items() if len(parts) > 1}
+    trained = _trained(records)
+    chains = {run: parts for run, parts in trained.items() if len(parts) > 1}
+    if not trained:
+        return None
     if not chains:
         raise NotCheckedError("every run is one segment")
     return (said for run, parts in chains.items() for said in _jumps(results, run, parts))
