@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +50,8 @@ def _shortened(before: Any, now: Any) -> tuple[str, str]:
     old, new = ("nothing" if value is None else str(value) for value in (before, now))
     if max(len(old), len(new)) <= SHOWN:
         return old, new
-    same = len(commonprefix([old, new]))
+    pairs = enumerate(zip(old, new, strict=False))
+    same = next((n for n, (a, b) in pairs if a != b), min(len(old), len(new)))
     start = max(0, same - LEAD)
     return _part(old, start), _part(new, start)
 
