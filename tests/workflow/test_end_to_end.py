@@ -13,6 +13,7 @@ import h5py
 from zsl.config.measurements import TaskName
 from zsl.files import read_json, sha256
 from zsl.lineage.digests import sha256_of_folder
+from zsl.lineage.root import record_digests, root_of
 from zsl.registry import TARGETS
 
 ROOT = Path(__file__).parents[2]
@@ -92,6 +93,38 @@ def test_records_chain_by_digest_from_text_to_figure(finished):
     }
     assert {path for path, _ in read} - made.keys() == texts.keys()
     assert read <= (made | texts).items()
+
+
+def test_the_report_shows_the_root_of_all_records(finished):
+    root = root_of(record_digests(finished.results / "lineage"))
+    assert f">{root}<" in (finished.results / "provenance/root.html").read_text()
+    assert sha256(finished.results / "provenance/records.sha256") == root
+
+
+def test_the_audit_verifies_everything_and_changes_nothing(finished):
+    def state():
+        """Size and times of every file of the project, Snakemake's own among them."""
+        files = [path for path in finished.root.rglob("*") if "__pycache__" not in path.parts]
+        return {path: (s.st_size, s.st_mtime_ns) for path in files if (s := path.lstat())}
+
+    before = state()
+    command = [sys.executable, "-c", "import sys; from zsl.cli import main; sys.exit(main())"]
+    done = subprocess.run(
+        [*command, "audit", "--strict", "--json", "--configfile", finished.config],
+        cwd=finished.root,
+        env=finished.environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert {finding["status"] for finding in found["findings"]} == {"verified", "imported"}
+    assert {
+        finding["kind"] for finding in found["findings"] if finding["status"] == "imported"
+    } == {"source"}
+    assert all(check["holds"] for check in found["checks"]), found["checks"]
+    assert found["compared_with_project"]
+    assert state() == before
 
 
 def test_one_and_two_cores_make_the_same_bytes(finished, one_core):

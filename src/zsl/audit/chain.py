@@ -207,7 +207,10 @@ def _notes(authentic: dict[str, Record], records: Records) -> Iterator[str]:
         name for r in authentic.values() for name in r.content.get("code", {}).get("undeclared", ())
     }
     if undeclared:
-        yield f"modules that were loaded and no fingerprint counts: {_some(sorted(undeclared))}"
+        yield (
+            "modules that were loaded and no fingerprint counts (such as those that only check "
+            f"settings): {_some(sorted(undeclared))}"
+        )
 
 
 def _some(names: list[str], n: int = 3) -> str:

@@ -16,7 +16,7 @@ from zsl.audit.records import Record, Records, read_records
 from zsl.audit.sources import check_sources
 from zsl.audit.study import check_study
 from zsl.config.load import Plan, load
-from zsl.lineage.history import LINEAGE, possible_records
+from zsl.lineage.history import LINEAGE, PROVENANCE, possible_records
 from zsl.lineage.root import counts, root_of
 
 LOCKS = Path(".snakemake/locks")
@@ -195,6 +195,12 @@ def _held(result: Audit, question: Question, disk: Disk) -> Audit:
         if path.startswith(start) and counts(path.removeprefix(start))
     }
     result = replace(result, root=root_of(digests))
+    shown = disk.digests.get(f"{PROVENANCE}/records.sha256")
+    if shown is not None and shown != result.root:  # the listing's own digest is its root
+        result.notes.append(
+            f"the report's page shows the root {shown[:12]}... of before; "
+            "`make report` makes it anew"
+        )
     if question.held is None:
         return result
     return replace(
