@@ -47,6 +47,8 @@ class Explanation:
     """What differs and is no reason by itself."""
     n_consequences: int
     """Steps that differ only because what they read does."""
+    n_compared: int
+    """Pairs of records that were compared first: one, or all that two experiments share."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ def explain(
             for change in circumstances(pair.a, pair.b)
         ),
         n_consequences=sum(not changes for changes in reached.values()),
+        n_compared=len(pairs),
     )
 
 
@@ -223,7 +226,7 @@ def _gathered(found: Iterable[tuple[Change, str]]) -> tuple[Cause, ...]:
     steps: dict[str, tuple[Change, list[str]]] = {}
     for change, step in found:
         steps.setdefault(repr(change), (change, []))[1].append(step)
-    causes = [Cause(change, tuple(dict.fromkeys(names))) for change, names in steps.values()]
+    causes = [Cause(change, tuple(sorted(set(names)))) for change, names in steps.values()]
     return tuple(sorted(causes, key=lambda cause: _rank(cause.change.kind)))
 
 
@@ -273,7 +276,7 @@ def _runs(records: Records) -> dict[str, Record]:
 
 def _folders(sides: tuple[Records, Records]) -> dict[str, dict[str, int]]:
     a, b = (
-        {path: entry for record in side.makers.values() for path, entry in record.outputs.items()}
+        {path: made.outputs[path] for path, made in side.makers.items() if not is_report(made)}
         for side in sides
     )
     counts: dict[str, Counter[str]] = {}

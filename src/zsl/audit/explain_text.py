@@ -49,7 +49,7 @@ def _first(found: Explanation, seen: Overview | None) -> list[str]:
     if seen:
         return []
     if found.one_record:
-        return ["One record is of both."]
+        return ["One job made both."]
     if found.same_bytes:
         return ["They have the same bytes."]
     return ["They say the same, in other bytes." if found.same else "They have other bytes."]
@@ -135,6 +135,10 @@ def _n(number: int, noun: str) -> str:
 
 def sentence(found: Explanation, seen: Overview | None = None) -> str:
     """What it comes to."""
+    if not found.n_compared:
+        return f"Conclusion: they have no artifact in common; {_others(seen)}."
+    if found.one_record and not found.same:
+        return "Conclusion: they differ because they are two outputs of one job."
     if found.one_record and not _others(seen):
         return "Conclusion: they are the same, down to their records."
     if found.same:
