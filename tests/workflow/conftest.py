@@ -147,6 +147,17 @@ class Project:
         assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times in {path}"
         (self.root / path).write_text(text.replace(old, new))
 
+    def zsl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of ``zsl`` on the experiment."""
+        program = "import sys; from zsl.cli import main; sys.exit(main())"
+        return subprocess.run(
+            [sys.executable, "-c", program, *arguments, "--configfile", self.config],
+            cwd=self.root,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+        )
+
     def copy(self, to: Path) -> Project:
         """A copy of everything, times included."""
         subprocess.run(["cp", "-a", str(self.root), str(to)], check=True)

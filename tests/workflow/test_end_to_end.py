@@ -109,14 +109,7 @@ def test_the_audit_verifies_everything_and_changes_nothing(finished):
         return {path: (s.st_size, s.st_mtime_ns) for path in files if (s := path.lstat())}
 
     before = state()
-    command = [sys.executable, "-c", "import sys; from zsl.cli import main; sys.exit(main())"]
-    done = subprocess.run(
-        [*command, "audit", "--strict", "--json", "--configfile", finished.config],
-        cwd=finished.root,
-        env=finished.environment(),
-        capture_output=True,
-        text=True,
-    )
+    done = finished.zsl("audit", "--strict", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout)
     assert {finding["status"] for finding in found["findings"]} == {"verified", "imported"}
