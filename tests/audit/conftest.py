@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +74,10 @@ class Project:
         (self.root / path).write_text(text.replace(old, new))
 
     def audit(self, *targets: str, **more: Any) -> Audit:
-        """An audit that asks Snakemake; needs the fixture ``asking``."""
-        os.environ["PYTHONPATH"] = str(self.root / "src")
-        return audit(Question(self.root, (self.config,), targets=targets, **more))
+        """An audit that asks Snakemake, with the library of the copy."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTHONPATH", str(self.root / "src"))
+            return audit(Question(self.root, (self.config,), targets=targets, **more))
 
 
 def _outside() -> dict[str, str]:
@@ -91,8 +92,8 @@ class Tree:
     project: Project
     held: Held
     """The root of before, with the digests behind it."""
-    records: dict[str, str] = field(default_factory=dict)
-    """Path of the record that is of each artifact, before anything was changed."""
+    planned: Planned
+    """What Snakemake is taken to answer."""
 
     def __truediv__(self, path: str) -> Path:
         return self.results / path
@@ -209,9 +210,8 @@ def _invented(seed: int) -> str:
 
 @pytest.fixture(autouse=True)
 def apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep the cache of digests, and the code that Snakemake runs, out of the user's own."""
+    """Keep the cache of digests out of the user's own, and the authors' curves away."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("PYTHONPATH", "")
     monkeypatch.delenv("ZSL_PUBLISHED_DIR", raising=False)
 
 
@@ -228,20 +228,20 @@ def planned(made: Project) -> Planned:
 @pytest.fixture
 def tree(made: Project, planned: Planned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
     """A copy of the results in a folder of its own; audits of it do not ask Snakemake again."""
+    copy = tmp_path / "elsewhere" / "tiny"
+    shutil.copytree(made.results, copy, symlinks=True)
+    digests = record_digests(copy / "lineage")
+    held = Held(root_of(digests), "the digests of before", digests)
+    found = Tree(copy, made, held, planned)
 
     class Asked:
         def __init__(self, *_: object) -> None: ...
 
         def answer(self) -> Planned:
-            return planned
+            return found.planned
 
     monkeypatch.setattr("zsl.audit.run.Asking", Asked)
-    copy = tmp_path / "elsewhere" / "tiny"
-    shutil.copytree(made.results, copy, symlinks=True)
-    digests = record_digests(copy / "lineage")
-    held = Held(root_of(digests), "the digests of before", digests)
-    makers = {path: record.path for path, record in read_records(copy).makers.items()}
-    return Tree(copy, made, held, makers)
+    return found
 
 
 @pytest.fixture
