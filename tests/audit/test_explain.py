@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_records import MODEL, experiment, rewrite
+from small_records import MODEL, Jobs, experiment, rewrite
 
 from zsl.audit.explain import Explanation, common, explain, matched, overview
 from zsl.audit.records import Records, read_records
@@ -81,6 +81,26 @@ def test_the_version_of_a_package(a: Path, tmp_path: Path) -> None:
     params = {"settings": {"cut": 32}, "packages": {"numpy": "2.0.0"}}
     found = of(a, other(tmp_path, fit={"params": params}))
     assert said(found) == ["package numpy: 1.26.4 -> 2.0.0"]
+    assert not found.circumstances
+
+
+def test_a_mapping_that_was_empty_is_said_by_what_it_holds_now(tmp_path: Path) -> None:
+    fits = ({"settings": {"extra": {}}}, {"settings": {"extra": {"tried": 1}}})
+    found = of(*(other(tmp_path / str(i), fit={"params": fit}) for i, fit in enumerate(fits)))
+    assert said(found) == ["setting settings.extra.tried: nothing -> 1"]
+
+
+def test_the_same_content_in_other_bytes_is_the_same(a: Path, tmp_path: Path) -> None:
+    sides = (other(tmp_path / "1"), other(tmp_path / "2"))
+    for results, sha256 in zip(sides, ("0" * 64, "1" * 64), strict=True):
+        rewrite_outputs(results, "figures/fig03", sha256)
+        record = read_records(results).current["lineage/figures/fig03.json"]
+        outputs = [{**entry, "logical_sha256": "2" * 64} for entry in record.content["outputs"]]
+        rewrite(results / record.path, outputs=outputs)
+    found = of(*sides)
+    assert found.same
+    assert not found.same_bytes
+    assert not of(a, sides[0]).same
 
 
 def test_raw_text(a: Path, tmp_path: Path) -> None:
@@ -175,6 +195,42 @@ def test_runs_differ_by_their_own_settings(
 def test_one_record(a: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown = run(capsys, str(a / "fig03"), str(a / "figures/fig03.pdf"))
     assert shown.splitlines()[-1] == "Conclusion: they are the same, down to their records."
+
+
+def test_files_of_jobs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of several outputs of two jobs only those that are named are compared."""
+    sides = (other(tmp_path / "1"), other(tmp_path / "2"))
+    record = read_records(sides[1]).current["lineage/figures/fig03.json"]
+    pdf, svg = record.content["outputs"]
+    rewrite(sides[1] / record.path, outputs=[pdf, {**svg, "sha256": "0" * 64}])
+    for end, expected in (("pdf", "They have the same bytes."), ("svg", "They have other bytes.")):
+        shown = run(capsys, *(str(side / f"figures/fig03.{end}") for side in sides))
+        assert expected in shown
+    both = [str(sides[1] / f"figures/fig03.{end}") for end in ("svg", "pdf")]
+    assert "they are two outputs of one job" in run(capsys, *both)
+
+
+def test_experiments_with_nothing_in_common(
+    tmp_path: Path, a: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    b = tmp_path / "results" / "small"
+    Jobs(b).job("figure", "figures/fig05", {}, {"pdf": "figures/fig05.pdf"})
+    last = run(capsys, str(a), str(b)).splitlines()[-1]
+    assert last.startswith("Conclusion: they have no artifact in common; only A has 3 runs")
+
+
+def test_an_imported_curve_is_matched_with_a_curve_of_a_run(tmp_path: Path) -> None:
+    found = []
+    for name, rule in (("1", "train_loss"), ("2", "imported_loss")):
+        jobs = Jobs(tmp_path / name / "small")
+        curve, path = f"curves/train_loss/main-{name}k", f"fits/main-{name}k"
+        wildcards = {"run": f"main-{name}k"}
+        csv, fit = {"csv": f"{curve}.csv"}, {"json": f"{path}.json"}
+        jobs.job(rule, curve, {"own": "raw/own.csv"}, csv, wildcards=wildcards)
+        jobs.job("fit", path, {"curve": f"{curve}.csv"}, fit, wildcards=wildcards)
+        found.append(jobs.results)
+    explained = of(found[0], found[1], "fits/main-1k.json", "fits/main-2k.json")
+    assert said(explained) == ["rule of the step: train_loss -> imported_loss"]
 
 
 def test_inputs_are_matched_by_role(tmp_path: Path) -> None:

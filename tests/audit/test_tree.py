@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from small_records import experiment, manifest, rewrite
+from small_records import Jobs, experiment, manifest, rewrite
 
 from zsl.audit.errors import AuditError
 from zsl.audit.records import Records, read_records
@@ -81,11 +81,14 @@ def test_a_path_of_another_working_directory_or_an_absolute_one_is_a_target(
     assert records_of(str(results / "fits" / "main-1k.json"), records, Path("/")) == expected
 
 
-def test_main_is_what_shows_suite_main_alone(records: Records) -> None:
-    assert set(records_of("main", records, Path("/"))) == {
-        "lineage/figures/fig03.json",
-        "lineage/tables/table3.json",
-    }
+def test_main_is_what_shows_suite_main_alone(tmp_path: Path) -> None:
+    results = experiment(tmp_path / "results" / "small")
+    other = next(id for id, target in BY_ID.items() if target.suites != ("main",))
+    Jobs(results).job("figure", f"figures/{other}", {}, {"pdf": f"figures/{other}.pdf"})
+    records = read_records(results)
+    main = {"lineage/figures/fig03.json", "lineage/tables/table3.json"}
+    assert set(records_of("main", records, Path("/"))) == main
+    assert set(records_of("all", records, Path("/"))) == {*main, f"lineage/figures/{other}.json"}
 
 
 def test_an_unknown_target_is_an_error_that_says_what_there_is(records: Records) -> None:
@@ -123,6 +126,30 @@ def test_a_gap_is_said_where_the_record_followed_is_not_the_one_named(tmp_path: 
     (results / "lineage" / "history" / f"{old.sha256}.json").unlink()
     (gap,) = of(read_records(results), "fig03").gaps
     assert "the record of fits/main-1k.json that it names is not kept" in gap
+
+
+def test_a_gap_is_said_where_other_bytes_were_read_than_recorded(tmp_path: Path) -> None:
+    results = experiment(tmp_path / "results" / "small")
+    figure = read_records(results).current["lineage/figures/fig03.json"]
+    first, *rest = figure.inputs
+    rewrite(results / figure.path, inputs=[{**first, "sha256": "0" * 64}, *rest])
+    (gap,) = of(read_records(results), "fig03").gaps
+    assert "it read a fits/main-1k.json of other bytes than its maker recorded" in gap
+
+
+def test_files_of_the_user_and_downloads_are_raw_sources(tmp_path: Path) -> None:
+    jobs = Jobs(tmp_path / "results" / "small")
+    url = "https://example.org/curves.json"
+    downloaded = {"json": "data/published/main.json"}
+    jobs.job(
+        "published_curves", "data/published/main", {}, downloaded, params={"source": {"url": url}}
+    )
+    read = {"own": "raw/own.csv", "published": "data/published/main.json"}
+    jobs.job("figure", "figures/fig03", read, {"pdf": "figures/fig03.pdf"})
+    found = of(read_records(jobs.results), "fig03")
+    assert [raw.origin for raw in found.raw] == ["raw/own.csv", url]
+    assert found.raw[1].sha256 == found.steps[found.targets[0]].record.inputs[1]["sha256"]
+    assert not found.gaps
 
 
 def test_another_manifest_than_the_recorded_one_is_a_gap(tmp_path: Path) -> None:

@@ -185,9 +185,10 @@ def _unexplained(pair: _Pair) -> Change:
 def matched(
     a: Record, b: Record, sides: tuple[Records, Records]
 ) -> list[tuple[Entry | None, Entry | None]]:
-    """Inputs of two records that play the same role: of one path, else of one name and maker.
+    """Inputs of two records that play the same role: of one path, else of one name and folder.
 
-    The makers' rule and wildcards say what an input is; runs and their segments may be others.
+    Runs and their segments may be others; so may be the rules that made them, such as an
+    imported loss curve for one of a run.
     """
     others = {b.inside(entry["path"]): entry for entry in b.inputs}
     found: list[tuple[Entry | None, Entry | None]] = []
@@ -213,8 +214,10 @@ def _role(record: Record, entry: Entry, records: Records) -> tuple[object, ...]:
         return (entry.get("name"), entry["kind"])
     wildcards = maker.content.get("wildcards", {})
     kept = tuple((key, value) for key, value in sorted(wildcards.items()) if key not in PER_RUN)
-    output = maker.outputs.get(maker.inside(entry["path"]), entry)
-    return (entry.get("name"), entry["kind"], maker.content["rule"], kept, output.get("name"))
+    path = maker.inside(entry["path"])
+    output = maker.outputs.get(path, entry)
+    folders = tuple(each for each in path.split("/")[:-1] if each not in wildcards.values())
+    return (entry.get("name"), entry["kind"], folders, kept, output.get("name"))
 
 
 def _of_pairs(pairs: dict[_Pair, list[Change]]) -> Iterator[tuple[Change, str]]:

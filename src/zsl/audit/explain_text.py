@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from zsl.audit.causes import source_diff
@@ -10,6 +10,8 @@ from zsl.audit.changes import Change
 from zsl.audit.explain import Cause, Explanation, Overview
 from zsl.audit.records import Records
 
+CAUSES = 40
+"""Causes that are listed, before the rest are counted."""
 LISTED = 12
 """Differences that had no effect, before the rest are counted."""
 STEPS = 3
@@ -34,13 +36,14 @@ def as_text(
     lines = [f"A: {names[0]}", f"B: {names[1]}", "", *_first(found, seen)]
     lines += _overview(seen) if seen else []
     if found.causes:
-        lines += ["", "First causes:", *_listed(found.causes, sides, diff=diff)]
+        lines += ["", "First causes:", *_listed(found.causes[:CAUSES], sides, diff=diff)]
+        lines += _more(found.causes, CAUSES)
     if found.n_consequences:
         lines += ["", f"{_n(found.n_consequences, 'further step')} differ only in what they read."]
     if found.without_effect:
         lines += ["", "Differs too, where the bytes are the same or none came from it:"]
         lines += _listed(found.without_effect[:LISTED], sides, diff=diff)
-        lines += _more(found.without_effect)
+        lines += _more(found.without_effect, LISTED)
     lines += _circumstances(found)
     return "\n".join([*lines, "", sentence(found, seen)])
 
@@ -79,8 +82,8 @@ def _listed(causes: Iterable[Cause], sides: Sides, *, diff: bool) -> Iterator[st
             yield from (f"      {line}" for line in source_diff(cause.change, sides))
 
 
-def _more(causes: tuple[Cause, ...]) -> list[str]:
-    return [f"  and {len(causes) - LISTED} more (--json)"] if len(causes) > LISTED else []
+def _more(causes: Sequence[Cause], listed: int) -> list[str]:
+    return [f"  and {len(causes) - listed} more (--json)"] if len(causes) > listed else []
 
 
 def _change(change: Change) -> str:
@@ -115,7 +118,7 @@ def _circumstances(found: Explanation) -> list[str]:
     packages = [cause for cause in found.circumstances if cause.change.kind != "git"]
     for cause in packages[:LISTED]:
         lines.append(f"  {_change(cause.change)} ({_n(len(cause.steps), 'step')})")
-    lines += _more(tuple(packages))
+    lines += _more(packages, LISTED)
     if commits:
         n_steps = len({step for cause in commits for step in cause.steps})
         some = next((c.change for c in commits if c.change.name == "commit"), commits[0].change)
