@@ -1,0 +1,256 @@
+"""Checks of a study, each broken once, and what they say then."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from zsl.audit.records import Record
+from zsl.audit.study import check_study
+from zsl.config.grids import checkpoint_name
+
+FIRST, SECOND = "00000000-00000064", "00000064-00000128"
+CHECKS = {
+    "grid": "the grid of checkpoints is complete",
+    "different": "all checkpoints of a run are different",
+    "named": "checkpoints are of the step that their names say",
+    "losses": "losses go on across segments",
+    "order": "runs read the same tokens in the same order",
+    "apart": "evaluation tokens are not among the training tokens",
+    "mixed": "no figure or table mixes T or experiments unsaid",
+    "pinned": "the packages installed were those pinned",
+    "time": "nothing was read before it was made",
+}
+
+
+def make_record(path, rule, *, outputs=(), inputs=(), minute=0, **content):
+    content = {
+        "rule": rule,
+        "wildcards": {},
+        "params": {},
+        "facts": {},
+        "outputs": [{"path": f"results/tiny/{o['path']}", **_without_path(o)} for o in outputs],
+        "inputs": list(inputs),
+        "time": {
+            "start": f"2026-01-01T00:{minute:02}:00Z",
+            "end": f"2026-01-01T00:{minute:02}:30Z",
+        },
+        **content,
+    }
+    return Record(f"lineage/{path}.json", path, content, "results/tiny/")
+
+
+def _without_path(output):
+    return {key: value for key, value in output.items() if key != "path"}
+
+
+def segment(run, name, steps, *, seed=1, order="a", weights=""):
+    """The record of a segment whose checkpoints have made-up digests."""
+    files = {
+        f"{checkpoint_name(s)}/model.safetensors": weights or f"{run} of {seed} at {s}"
+        for s in steps
+    }
+    return make_record(
+        f"training/{run}/{name}",
+        "train",
+        wildcards={"run": run, "segment": name},
+        params={"run": {"corpus": "text", "seed": seed, "model": {}, "sequence_length": 16}},
+        facts={"data_order": {"sha256": order}},
+        outputs=[{"path": f"training/{run}/{name}", "files": files, "sha256": run}],
+    )
+
+
+def checked(results, records, name, plan=None):
+    """What one check says of records; the others have to run, too."""
+    checks = {c.name: c for c in check_study(results, {r.path: r for r in records}, plan)}
+    assert set(checks) == set(CHECKS.values())
+    return checks[CHECKS[name]]
+
+
+def write_losses(results, run, name, losses):
+    first = int(name[:8]) + 1
+    path = results / "training" / run / f"{name}.steps.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["step", "train_loss"])
+        rows.writerows([first + i, loss] for i, loss in enumerate(losses))
+
+
+@pytest.mark.parametrize("name", ["grid", "different", "named", "order", "apart", "mixed"])
+def test_without_records_there_is_nothing_to_check(tmp_path, name):
+    found = checked(tmp_path, [], name)
+    assert found.holds is None
+    assert found.said == ("there is nothing to check it on",)
+
+
+def test_a_gap_in_the_grid(tmp_path):
+    layout = SimpleNamespace(checkpoints=[0, 1, 64])
+    plan = SimpleNamespace(runs={"main-a": None}, layout=lambda run: layout)
+    whole = [segment("main-a", FIRST, [0, 1, 64])]
+    assert checked(tmp_path, whole, "grid", plan).holds is True
+    found = checked(tmp_path, [segment("main-a", FIRST, [0, 64])], "grid", plan)
+    assert (found.holds, found.said) == (False, ("main-a has no checkpoint of steps 1",))
+
+
+def test_checkpoints_with_the_same_weights(tmp_path):
+    assert checked(tmp_path, [segment("main-a", FIRST, [0, 1])], "different").holds is True
+    found = checked(tmp_path, [segment("main-a", FIRST, [0, 1], weights="x")], "different")
+    assert found.said == ("main-a step00000001 has the weights of main-a step00000000",)
+    assert found.holds is False
+
+
+def test_runs_may_start_alike_but_no_more(tmp_path):
+    alike = [segment("main-a", FIRST, [0], weights="x"), segment("main-b", FIRST, [0], weights="x")]
+    assert checked(tmp_path, alike, "different").holds is True
+    other = segment("main-b", FIRST, [0], weights="x", seed=2)
+    found = checked(tmp_path, [alike[0], other], "different")
+    assert found.said == ("main-b step00000000 has the weights of main-a step00000000",)
+
+
+def test_a_checkpoint_of_another_step(tmp_path):
+    for step in (0, 1):
+        folder = tmp_path / "training/main-a" / FIRST / checkpoint_name(step)
+        folder.mkdir(parents=True)
+        (folder / "state.json").write_text(json.dumps({"step": step}))
+    records = [segment("main-a", FIRST, [0, 1])]
+    assert checked(tmp_path, records, "named").holds is True
+    (folder / "state.json").write_text('{"step": 2}')
+    found = checked(tmp_path, records, "named")
+    assert (found.holds, found.said) == (False, ("main-a step00000001 is of step 2",))
+    (folder / "state.json").write_text("{")
+    found = checked(tmp_path, records, "named")
+    assert found.holds is False
+    assert found.said[0].startswith("cannot be checked: JSONDecodeError")
+
+
+def test_losses_of_one_segment_have_nothing_to_go_on_from(tmp_path):
+    found = checked(tmp_path, [segment("main-a", FIRST, [0, 64])], "losses")
+    assert (found.holds, found.said) == (None, ("every run is one segment",))
+
+
+@pytest.mark.parametrize(
+    ("jump", "said"), [(0.0, ()), (0.5, ("main-a: the loss jumps by 0.", "nats at step 64"))]
+)
+def test_a_jump_of_the_loss_between_segments(tmp_path, jump, said):
+    noise = 0.02 * np.random.default_rng(0).standard_normal(128)
+    losses = 5 - 0.01 * np.arange(128) + noise
+    write_losses(tmp_path, "main-a", FIRST, losses[:64])
+    write_losses(tmp_path, "main-a", SECOND, losses[64:] + jump)
+    records = [segment("main-a", FIRST, [0, 64]), segment("main-a", SECOND, [128])]
+    found = checked(tmp_path, records, "losses")
+    assert found.holds is not bool(said)
+    assert all(words in found.said[0] for words in said)
+
+
+def test_a_step_that_is_missing_and_a_segment_that_is(tmp_path):
+    losses = np.linspace(5, 4, 128)
+    write_losses(tmp_path, "main-a", FIRST, losses[:63])
+    write_losses(tmp_path, "main-a", SECOND, losses[64:])
+    records = [segment("main-a", FIRST, [0, 64]), segment("main-a", SECOND, [128])]
+    found = checked(tmp_path, records, "losses")
+    assert found.said == (f"main-a {FIRST}: its steps are not 1 to 64",)
+    later = "00000128-00000256"
+    write_losses(tmp_path, "main-a", FIRST, losses[:64])
+    write_losses(tmp_path, "main-a", later, losses)
+    found = checked(tmp_path, [records[0], segment("main-a", later, [256])], "losses")
+    assert found.said == (f"main-a: {later} does not follow {FIRST}",)
+
+
+def test_runs_that_read_in_another_order(tmp_path):
+    alike = [segment("main-a", FIRST, [0]), segment("main-b", FIRST, [0])]
+    assert checked(tmp_path, alike, "order").holds is True
+    found = checked(tmp_path, [alike[0], segment("main-b", FIRST, [0], order="b")], "order")
+    assert found.holds is False
+    assert found.said == ("runs of corpus text read 2 orders: main-a, main-b",)
+
+
+def test_evaluation_tokens_among_the_training_tokens(made, tmp_path):
+    results = tmp_path / "tiny"
+    shutil.copytree(made.results / "data", results / "data")
+    content = json.loads((made.results / "lineage/data/invented/manifest.json").read_text())
+    record = Record("lineage/data/invented/manifest.json", "0", content, "results/tiny/")
+    assert checked(results, [record], "apart").holds is True
+    tokens = results / "data/invented/tokens"
+    train = np.fromfile(tokens / "train-00000.bin", np.uint16)
+    evaluation = np.fromfile(tokens / "eval-00000.bin", np.uint16)
+    window = content["params"]["corpus"]["evaluation"]["window"]
+    train[100 : 100 + window] = evaluation[:window]
+    train.tofile(tokens / "train-00000.bin")
+    found = checked(results, [record], "apart")
+    assert found.holds is False
+    words = f"windows of {window} evaluation tokens are in train-00000.bin, the first at token 100"
+    assert words in found.said[0]
+
+
+def shown(results, *, lengths=(32, 32), imported=False, caption="", away=False):
+    """A figure of two runs, whose fits are written."""
+    (results / "fits").mkdir(exist_ok=True)
+    runs = ["main-a", "main-b"]
+    for run, length in zip(runs, lengths, strict=True):
+        fit = {"run": run, "T": length, "imported": imported and run == "main-b"}
+        (results / f"fits/{run}.json").write_text(json.dumps(fit))
+    inputs = [{"path": f"results/tiny/fits/{run}.json"} for run in runs]
+    return make_record(
+        "figures/fig02",
+        "figure",
+        params={"study": {"runs": [{"id": run} for run in runs]}, "caption": caption},
+        inputs=[*inputs, *([{"path": "results/other/fits/main-a.json"}] if away else [])],
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, ""),
+        ({"lengths": (32, 64)}, "mixes T = 32, 64 and does not say so"),
+        ({"lengths": (32, 6400), "caption": "after 32 and 6,400 steps"}, ""),
+        ({"lengths": (32, 64), "caption": "runs of 32"}, "mixes T = 32, 64"),
+        ({"imported": True}, "shows imported runs beside others and does not say so"),
+        ({"imported": True, "caption": "* imported, not trained here"}, ""),
+        ({"away": True}, "reads what is not of this experiment: results/other/fits/main-a.json"),
+    ],
+)
+def test_a_figure_that_mixes_what_it_does_not_name(tmp_path, settings, words):
+    found = checked(tmp_path, [shown(tmp_path, **settings)], "mixed")
+    assert found.holds is not bool(words)
+    assert words in "".join(found.said)
+
+
+def test_another_version_was_installed_than_is_pinned(tmp_path):
+    def record(version):
+        packages = {"torch": version, "numpy": "1.0"}
+        pins = {"torch": "2.0", "numpy": "1.0"}
+        environment = {"packages": packages}
+        return make_record("fits/a", "fit", params={"packages": pins}, environment=environment)
+
+    assert checked(tmp_path, [record("2.0+cpu")], "pinned").holds is True
+    found = checked(tmp_path, [record("2.1")], "pinned")
+    assert (found.holds, found.said) == (False, ("torch 2.1, pinned 2.0: fits/a and 0 more",))
+
+
+@pytest.mark.parametrize(("minute", "holds"), [(20, True), (7, True), (1, False)])
+def test_what_was_read_before_it_was_made(tmp_path, minute, holds):
+    """Clocks of two machines may differ by minutes."""
+    maker = make_record(
+        "curves/a", "curve", outputs=[{"path": "curves/a.csv", "sha256": "0"}], minute=10
+    )
+    read = [{"path": "results/tiny/curves/a.csv", "record": maker.sha256}]
+    found = checked(
+        tmp_path, [maker, make_record("fits/a", "fit", inputs=read, minute=minute)], "time"
+    )
+    assert found.holds is holds
+    words = "fits/a ended before curves/a.csv, which it read, was made"
+    assert found.said == (() if holds else (words,))
+
+
+def test_what_ended_before_it_began(tmp_path):
+    record = make_record("fits/a", "fit")
+    record.content["time"]["start"] = "2027-01-01T00:00:00Z"
+    found = checked(tmp_path, [record], "time")
+    assert (found.holds, found.said) == (False, ("fits/a ended before it began",))
