@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +48,8 @@ def read_disk(results: Path, *, fast: bool = False) -> Disk:
     folders: set[str] = set()
     for path, kind in _walk(results):
         if kind == "link":
-            links[path] = os.fspath((results / path).readlink())
+            with suppress(OSError):  # it is gone by now
+                links[path] = os.fspath((results / path).readlink())
         elif kind == "folder":
             folders.add(path)
         else:

@@ -94,6 +94,9 @@ class Judge:
         if self.planned is None:
             return
         job = self.planned.jobs.get(self._planned_path(path))
+        if job is None and self._sources_gone(record):
+            yield from module_changes(record.content["code"], self._kept_code, self.project)
+            return
         if job is None:
             yield Change("rule", record.content["rule"], record.content["rule"], None)
             return
@@ -102,11 +105,16 @@ class Judge:
         if before != now:
             yield from self._module_changes(record, str(before), str(now))
 
+    def _sources_gone(self, record: Record) -> bool:
+        """Whether raw sources are not on this machine: Snakemake plans no job without them."""
+        raw = {e["path"] for e in record.inputs if not e["path"].startswith(self._start)}
+        here = self.planned.outside if self.planned else {}
+        return any(path not in here and not (self.project / path).exists() for path in raw)
+
     def _module_changes(self, record: Record, before: str, now: str) -> list[Change]:
         if before not in self._modules:
-            kept = self.records.results / LINEAGE / CODE
             code = record.content.get("code", {})
-            found = module_changes(code, kept, self.project)
+            found = module_changes(code, self._kept_code, self.project)
             self._modules[before] = found or [
                 Change("module", code.get("script", "?"), before, now, "imports others")
             ]
@@ -206,6 +214,10 @@ class Judge:
         return any(path in some for some in known)
 
     @property
+    def _kept_code(self) -> Path:
+        return self.records.results / LINEAGE / CODE
+
+    @property
     def _start(self) -> str:
         return f"results/{self.records.experiment}/"
 
@@ -249,14 +261,18 @@ def _altered(path: Path, entry: dict[str, Any], now: str) -> Iterator[str]:
     from zsl.lineage.digests import logical_sha256
     from zsl.lineage.errors import LineageError
 
-    size = path.stat().st_size
     yield f"SHA-256 {now[:12]}, recorded {entry['sha256'][:12]}"
+    try:
+        size = path.stat().st_size
+    except OSError:
+        yield "it is gone by now"
+        return
     if size != entry["size"]:
         yield f"{size:,} bytes, recorded {entry['size']:,}"
     if "logical_sha256" in entry and path.suffix == ".h5":
         try:
             same = logical_sha256(path) == entry["logical_sha256"]
-        except LineageError:
+        except (LineageError, OSError):
             yield "it cannot be read as HDF5 any more"
             return
         yield "its values are those recorded: only the layout differs" if same else "values differ"
