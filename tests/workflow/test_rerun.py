@@ -203,7 +203,7 @@ def test_a_figure_is_drawn_again_by_the_changed_code(project):
     drawn = "    figure.suptitle('Changed')\n    return figure\n"
     project.replace("src/zsl/figures/fig13.py", "    return figure\n", drawn)
     before = project.artifacts()
-    assert project.made() == {"figures/fig13"}
+    assert project.made() == {"figures/fig13", "provenance/root"}
     after = project.artifacts()
     changed = {path for path in after if after[path] != before.get(path)}
     assert changed == {"figures/fig13.pdf", "figures/fig13.svg"}
