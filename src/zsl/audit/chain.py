@@ -59,7 +59,7 @@ def check_chain(records: Records, disk: Disk) -> Chain:
             findings.append(Finding(path, "altered", said, kind="record"))
         elif path not in wrong:
             findings.append(Finding(path, "verified", kind="record"))
-    return Chain(authentic, findings, [*_notes(authentic, records)])
+    return Chain(authentic, findings, [*_notes(authentic)])
 
 
 def _written(records: Records) -> set[str]:
@@ -181,18 +181,19 @@ def _predecessors(record: Record, records: Records) -> Iterator[str]:
             yield f"it names a record for its input {path} that made other bytes or another file"
 
 
-def _notes(authentic: dict[str, Record], records: Records) -> Iterator[str]:
+def _notes(authentic: dict[str, Record]) -> Iterator[str]:
+    makers = {path: record for record in authentic.values() for path in record.outputs}
     again = {
         maker.path
         for record in authentic.values()
         for entry in record.inputs
-        if (maker := records.makers.get(record.inside(entry["path"])))
+        if (maker := makers.get(record.inside(entry["path"])))
         and entry.get("record") not in (None, maker.sha256)
         and maker.outputs[record.inside(entry["path"])]["sha256"] == entry["sha256"]
     }
     if again:
         yield (
-            f"{len(again)} jobs ran again after their results were read, with the same bytes: "
+            "jobs that ran again after their results were read, with the same bytes: "
             f"{_some(sorted(again))}"
         )
     dirty = [

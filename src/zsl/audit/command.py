@@ -119,7 +119,11 @@ def _command(found: Audit, question: Question, options: argparse.Namespace) -> s
     rules |= {p: r.content["rule"] for p, r in records.makers.items()}
     own = options.configfile != [DEFAULT_CONFIG]
     files = f" --configfile {shlex.join(options.configfile)}" if own else ""
-    return mend.command(found, rules, f"results/{records.experiment}/", files)
+    wrong = [f.path for f in found.findings if f.kind == "record" and not f.fine]
+    kept = {path: last.sha256 for path in wrong if (last := records.authentic(path))}
+    start = f"results/{records.experiment}/"
+    folder = f"{question.results}/" if question.results else start
+    return mend.command(found, mend.Place(rules, kept, start, folder, files))
 
 
 def _add_root(commands: Any) -> None:

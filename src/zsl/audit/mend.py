@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from zsl.audit.findings import NOT_MADE, Audit, Finding
 
@@ -12,26 +13,56 @@ LISTED = 8
 """Files that a command lists; more are named by their rules."""
 
 
-def command(audit: Audit, rules: dict[str, str], start: str, options: str = "") -> str:
+@dataclass(frozen=True)
+class Place:
+    """What a command has to know of the results."""
+
+    rules: Mapping[str, str]
+    """Rule by path of artifact or record."""
+    kept: Mapping[str, str]
+    """Digest of the record that was written last, by its path."""
+    start: str
+    """The folder of the results, as Snakemake names it, with ``/``."""
+    folder: str
+    """The folder that was audited, with ``/``."""
+    options: str = ""
+    """What follows every call of Snakemake."""
+
+
+def command(audit: Audit, place: Place) -> str:
     """The command, empty where nothing can or needs to be mended by one.
 
-    ``rules`` gives the rule of an artifact or record, ``start`` is the folder of the results as
-    Snakemake names it, ``options`` follow every call of Snakemake.
+    A record that was edited or deleted is brought back from the history: what it is of may have
+    taken weeks, and need not be made again.
     """
-    steps = [*_packages(audit), *_removed(audit, start)]
+    rules, start, options = place.rules, place.start, place.options
+    steps = [*_packages(audit), *_removed(audit, place.folder), *_brought_back(audit, place)]
     if any(f.path.startswith("lineage/history/") and not f.fine for f in audit.findings):
         return f"rm -r {start.rstrip('/')} && {MAKE} all{options}  # or bring back a copy of it"
     made = [f for f in audit.findings if f.status in ("altered", "missing", "unknown")]
-    again = [f for f in made if f.kind != "source" and f.path in rules]
+    again = [f for f in made if f.path in rules and not _is_kept(f, place)]
     if again:
         steps.append(_forced(again, rules, start) + options)
-    unmade = any(f.details == (NOT_MADE,) for f in made)
+    unmade = any(f.details == (NOT_MADE,) and f not in again for f in made)
     if unmade or any(f.status == "stale" and not f.accepted for f in audit.findings):
         steps.append(f"{MAKE} all{options}")
     return " && ".join(steps)
 
 
-def _forced(findings: Sequence[Finding], rules: dict[str, str], start: str) -> str:
+def _is_kept(finding: Finding, place: Place) -> bool:
+    return finding.kind == "source" or (finding.kind == "record" and finding.path in place.kept)
+
+
+def _brought_back(audit: Audit, place: Place) -> list[str]:
+    folder = place.folder
+    return [
+        f"cp {folder}lineage/history/{place.kept[f.path]}.json {folder}{f.path}"
+        for f in audit.findings
+        if f.kind == "record" and not f.fine and f.path in place.kept
+    ]
+
+
+def _forced(findings: Sequence[Finding], rules: Mapping[str, str], start: str) -> str:
     paths = dict.fromkeys(finding.path for finding in findings)
     if len(paths) <= LISTED:
         return f"{MAKE} --force {' '.join(start + path for path in paths)}"
