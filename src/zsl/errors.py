@@ -4,9 +4,20 @@ Every message says what was wrong, where, what was expected and what to do. The 
 and the Snakefile print such an error as it is, without a traceback.
 """
 
+import re
+
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Characters that move a cursor, colour or reorder what a terminal shows, or cannot be encoded."""
+
 
 class ZslError(Exception):
     """Base of all errors that are about the user's input or files, not about our code."""
+
+
+class BrokenFileError(ZslError, ValueError):
+    """A file is too large, no plain file, or not of the format that its name promises."""
 
 
 class ConfigError(ZslError):
@@ -27,3 +38,8 @@ class MeasurementError(ZslError):
 
 class FitError(ZslError):
     """A curve cannot be fitted."""
+
+
+def printable(text: str) -> str:
+    """Text that shows itself on a terminal: control characters are written out."""
+    return _CONTROL.sub(lambda match: repr(match[0])[1:-1], text)

@@ -6,13 +6,22 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from zsl.errors import BrokenFileError
+
 CHUNK = 1 << 20
+LARGEST_JSON = 1 << 26
+"""Bytes of a JSON file: hundreds of times what ours have, and what memory has room for."""
+SMALL = 1 << 26
+EXPANSION = 250
+"""What is stored in some bytes may hold ``SMALL`` bytes, and beyond that so many times more: text
+and measurements are compressed to a tenth, a decompression bomb to a thousandth."""
 
 
 @contextmanager
@@ -56,9 +65,44 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
+def read_limited(path: str | Path, limit: int) -> bytes:
+    """The bytes of a plain file that has at most ``limit`` of them.
+
+    Raises BrokenFileError where it has more, or is a folder, device or pipe; OSError where it
+    cannot be read.
+    """
+    path = Path(path)
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise BrokenFileError(f"{path}: no plain file; name one")
+    with path.open("rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise BrokenFileError(f"{path}: larger than {limit:,} bytes, which no such file should be")
+    return data
+
+
 def read_json(path: str | Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """Read a JSON file of at most ``LARGEST_JSON`` bytes; raises as :func:`parse_json`, and
+    OSError where it cannot be read."""
+    return parse_json(read_limited(path, LARGEST_JSON), str(path))
+
+
+def parse_json(data: bytes, where: str) -> Any:
+    """The value of JSON text in UTF-8; ``where`` is its file, for errors.
+
+    Raises BrokenFileError where it is none, or is nested too deeply to be one of ours.
+    """
+    try:
+        return json.loads(data.decode())
+    except (ValueError, RecursionError) as error:
+        raise BrokenFileError(
+            f"{where}: not JSON ({error}); it was damaged or is another file: make it again"
+        ) from None
+
+
+def is_bomb(size: int, stored: int) -> bool:
+    """Whether ``size`` bytes are more than ``stored`` bytes may honestly hold."""
+    return size > max(SMALL, EXPANSION * stored)
 
 
 def sha256(path: str | Path) -> str:

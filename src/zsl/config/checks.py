@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isqrt
 
 from zsl.config.base import nearest
 from zsl.config.grids import measured_steps
 from zsl.config.schema import Experiment, Run
+
+KEPT = 10_000
+"""Most checkpoints of a run: each is a folder, a part of a job, and a row of every curve."""
 
 
 def problems(experiment: Experiment, runs: dict[str, Run]) -> list[str]:
@@ -47,6 +51,11 @@ def _run_problems(id: str, run: Run, experiment: Experiment) -> Iterator[str]:
         yield (
             f"{key}.checkpoints.every = {every}: more than the run's steps, {run.steps}, so that "
             "no two checkpoints are that far apart; lower it or raise steps"
+        )
+    elif every is not None and run.steps // every > KEPT:
+        yield (
+            f"{key}.checkpoints.every = {every}: keeps {run.steps // every:,} checkpoints, more "
+            f"than {KEPT:,}; raise it"
         )
     own = experiment.suites[id.split("-", 1)[0]].cut
     cut, where = (experiment.fits.cut, "fits.cut") if own is None else (own, "cut of its suite")
@@ -122,4 +131,5 @@ def _downstream_problems(experiment: Experiment, runs: dict[str, Run]) -> Iterat
 
 
 def _divisors(number: int) -> str:
-    return ", ".join(str(n) for n in range(1, number + 1) if number % n == 0)
+    small = [n for n in range(1, isqrt(number) + 1) if number % n == 0]
+    return ", ".join(map(str, sorted({*small, *(number // n for n in small)})))

@@ -7,21 +7,27 @@ the value and a way out.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from zsl.config.base import nearest
 from zsl.config.checks import problems
 from zsl.config.grids import Layout, Segment
 from zsl.config.schema import Corpus, Experiment, ImportedCurves, Run
-from zsl.errors import ConfigError
+from zsl.config.yaml_files import read_values
+from zsl.errors import BrokenFileError, ConfigError
+from zsl.files import read_json
 
 PUBLISHED_FILE = "bnsl_fit.json"
+MISTAKES = 20
+"""So many are said at once."""
+SHOWN = 200
+"""Characters of a wrong value that are shown."""
 PUBLISHED_NOTE = "the authors' curves of six models from ZSL_PUBLISHED_DIR, not the full file"
 
 
@@ -78,11 +84,13 @@ class Plan:
 def read_yaml(path: str | Path) -> dict[str, Any]:
     """One configuration file; an unreadable one is an error with file and line."""
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        values = read_values(path)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such configuration file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not a YAML file: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except BrokenFileError as error:
+        raise ConfigError(str(error)) from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected keys and values, found {type(values).__name__}")
     return values
@@ -160,9 +168,13 @@ def _repeated(
             f"suites.{suite}.repeat.{name} = {list(seeds)}: seeds, the run's own {used[0]} among "
             "them, must differ; the same seed gives the same run"
         )
-    again = {f"{id}_seed{seed}": seed for seed in seeds}
-    for repetition, seed in again.items():
-        runs[repetition] = runs[id].model_copy(update={"seed": seed})
+    again = {f"{id}_seed{seed}": runs[id].model_copy(update={"seed": seed}) for seed in seeds}
+    for repetition, run in again.items():
+        if runs.setdefault(repetition, run) != run:
+            raise ConfigError(
+                f"suites.{suite}.repeat.{name} = {list(seeds)}: there is another run "
+                f"{repetition}; give it another name"
+            )
     return {id: list(again)}
 
 
@@ -176,7 +188,7 @@ def _local_copy(curves: ImportedCurves, environ: Mapping[str, str]) -> ImportedC
             f"ZSL_PUBLISHED_DIR = {folder}: holds no {PUBLISHED_FILE}; "
             "correct the folder or unset the variable"
         )
-    held = read_yaml(path).keys()
+    held = _names_in(path)
     names = [name for name in curves.names if name in held]
     if not names:
         return curves
@@ -187,21 +199,48 @@ def _local_copy(curves: ImportedCurves, environ: Mapping[str, str]) -> ImportedC
     )
 
 
+def _names_in(path: Path) -> set[str]:
+    """The models of a file of published curves."""
+    try:
+        held = read_json(path)
+    except BrokenFileError as error:
+        raise ConfigError(str(error)) from None
+    if not isinstance(held, dict):
+        raise ConfigError(f"{path}: expected curves by the names of models; get the file again")
+    return set(held)
+
+
 def _validated(kind: type[Any], values: Mapping[str, Any], where: tuple[str, ...]) -> Any:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        lines = (_line(item, values, where) for item in error.errors())
-        raise ConfigError("\n".join(lines)) from None
+        items = error.errors(include_url=False)
+        lines = [_line(item, values, where) for item in items[:MISTAKES]]
+        left = [f"and {len(items) - MISTAKES} more mistakes"] if items[MISTAKES:] else []
+        raise ConfigError("\n".join([*lines, *left])) from None
 
 
 def _line(item: Any, values: Mapping[str, Any], where: tuple[str, ...]) -> str:
     parts = _without_tags(item["loc"], values, missing=item["type"] == "missing")
-    key = ".".join(str(part) for part in (*where, *parts)) or "configuration"
+    key = ".".join(_key(part) for part in (*where, *parts)) or "configuration"
     message = item["msg"].removeprefix("Value error, ")
     value = item.get("input")
-    shown = "" if isinstance(value, dict) or item["type"] == "missing" else f" = {value!r}"
+    shown = "" if isinstance(value, dict) or item["type"] == "missing" else f" = {_shown(value)}"
     return f"{key}{shown}: {message}"
+
+
+def _key(part: Any) -> str:
+    """A key as it is written, quoted where it is none that could be right."""
+    text = str(part)
+    return text if re.fullmatch(r"[\w.\[\]-]{1,64}", text) else _shown(text)
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes out no more than some thousand digits
+        return "a number of too many digits"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}... ({len(text):,} characters)"
 
 
 def _without_tags(loc: Sequence[Any], values: Any, missing: bool) -> list[Any]:

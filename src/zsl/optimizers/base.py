@@ -20,5 +20,5 @@ class Shared(Settings):
     """Decoupled weight decay: a step shrinks weights by it times the rate."""
     decay_embeddings: bool = False
     """Whether embeddings, of tokens and of learned positions, decay, too."""
-    clip: float = Field(default=1.0, gt=0)
+    clip: float = Field(default=1.0, gt=0, allow_inf_nan=True)
     """Largest global gradient norm; .inf for no clipping."""

@@ -1,0 +1,96 @@
+"""YAML read as data: no tag makes an object, no alias grows without bounds, no key is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from zsl.config.base import LARGEST_NUMBER
+from zsl.errors import BrokenFileError
+from zsl.files import read_limited
+
+LARGEST = 1 << 20
+"""Bytes of a file; the shipped configurations have a hundredth."""
+NODES = 100_000
+"""Keys, values and lists of a file, those that aliases repeat counted each time."""
+DEPTH = 50
+"""Levels of lists and mappings in one another."""
+MALFORMED = (yaml.YAMLError, ValueError, TypeError, RecursionError)
+"""What PyYAML raises for text that is no YAML, or not in UTF-8."""
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's loader of plain values, with bounds, and with doubled keys as errors."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._nodes = self._depth = 0
+        self._sizes: dict[int, int] = {}
+        self._seen: set[int] = set()
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        alias = self.check_event(yaml.AliasEvent)
+        mark = self.peek_event().start_mark
+        before = self._nodes
+        self._depth += 1
+        self._bound(self._depth <= DEPTH, f"nested more than {DEPTH} deep", mark)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        if alias:
+            self._bound(id(node) in self._sizes, "an alias of what it is itself part of", mark)
+            self._nodes += self._sizes[id(node)]
+        else:
+            self._nodes += 1
+            self._sizes[id(node)] = self._nodes - before
+        self._bound(self._nodes <= NODES, f"more than {NODES:,} values, aliases written out", mark)
+        return node
+
+    def flatten_mapping(self, node: Any) -> None:
+        if id(node) not in self._seen:  # a second time, keys that are merged in stand there, too
+            self._seen.add(id(node))
+            names: set[tuple[str, str]] = set()
+            for key, _ in node.value:
+                name = (key.tag, str(key.value))
+                self._bound(name not in names, f"the key {key.value!r} a second time", key)
+                names.add(name)
+        super().flatten_mapping(node)
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError):  # of a value that does not fit its tag
+            kind = node.tag.rpartition(":")[2]
+            problem = f"found {str(node.value)[:40]!r}, which is no {kind}"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
+
+    def construct_yaml_int(self, node: Any) -> int:
+        value: int = super().construct_yaml_int(node)
+        self._bound(abs(value) <= LARGEST_NUMBER, "a number of more than 63 bits", node)
+        return value
+
+    @staticmethod
+    def _bound(kept: bool, said: str, where: Any) -> None:
+        if not kept:
+            raise yaml.MarkedYAMLError(
+                problem=f"found {said}", problem_mark=getattr(where, "start_mark", where)
+            )
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+for _kind in ("binary", "omap", "pairs", "set"):  # no setting is one, and a set has no order
+    _Loader.yaml_constructors.pop(f"tag:yaml.org,2002:{_kind}")
+
+
+def read_values(path: str | Path) -> Any:
+    """The value of a YAML file of at most ``LARGEST`` bytes.
+
+    Raises BrokenFileError with the place where it is malformed or beyond a bound, and OSError
+    where it cannot be read.
+    """
+    data = read_limited(path, LARGEST)
+    try:
+        return _Loader(data.decode()).get_single_data()
+    except MALFORMED as error:
+        raise BrokenFileError(f"{path}: not a YAML file: {error}") from None
