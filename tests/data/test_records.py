@@ -7,6 +7,7 @@ import pytest
 import zstandard
 
 from zsl.data import records
+from zsl.data.arrow import arrow_records
 from zsl.data.fields import MissingFieldError, field_lines, record_text
 from zsl.errors import DataError
 
@@ -70,7 +71,7 @@ def test_arrow_files_and_streams_give_rows_of_the_wanted_columns(
     new = pa.ipc.new_stream if stream else pa.ipc.new_file
     with new(str(path), table.schema) as writer:
         writer.write_table(table, max_chunksize=1000)
-    found = list(records.arrow_records(path, "a", ["text", "absent"]))
+    found = list(arrow_records(path, "a", ["text", "absent"]))
     assert found == [(n + 1, {"text": str(n)}) for n in range(3000)]
 
 
@@ -81,7 +82,7 @@ def test_a_cut_off_arrow_file_is_an_error(tmp_path: Path) -> None:
         writer.write_table(table)
     path.write_bytes(path.read_bytes()[:-5000])
     with pytest.raises(DataError, match="not a whole Arrow file"):
-        list(records.arrow_records(path, "a", ["text"]))
+        list(arrow_records(path, "a", ["text"]))
 
 
 @pytest.mark.parametrize(

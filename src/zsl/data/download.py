@@ -29,8 +29,11 @@ from zsl.data.transfer import (
     remote_size,
     transfer,
 )
-from zsl.errors import DataError
+from zsl.errors import BrokenFileError, DataError
 from zsl.files import read_json, sha256, write_json
+
+NAME = 128
+"""Most characters of an address' name that are kept, its last ones: suffixes say the format."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +159,7 @@ def _accept(remote: Remote, url: str, folder: Path) -> Fetched:
 
 def cached_name(url: str) -> str:
     """Name under which the file of an address is kept."""
-    name = re.sub(r"[^A-Za-z0-9_.-]", "_", Path(urlsplit(url).path).name) or "file"
+    name = re.sub(r"[^A-Za-z0-9_.-]", "_", Path(urlsplit(url).path).name)[-NAME:] or "file"
     return f"{hashlib.sha256(url.encode()).hexdigest()[:16]}-{name}"
 
 
@@ -170,7 +173,13 @@ def _record(remote: Remote, folder: Path) -> Path:
 
 def _expected(remote: Remote, folder: Path) -> str | None:
     record = _record(remote, folder)
-    return remote.sha256 or (read_json(record)["sha256"] if record.exists() else None)
+    if remote.sha256 or not record.exists():
+        return remote.sha256
+    known = read_json(record)
+    digest = known.get("sha256") if isinstance(known, dict) else None
+    if not isinstance(digest, str):
+        raise BrokenFileError(f"{record}: holds no sha256; delete it to fetch the file again")
+    return digest
 
 
 def _present(remote: Remote, folder: Path) -> Fetched | None:

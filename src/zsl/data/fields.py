@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
+
+SHOWN = 10
+"""Keys of a record that are said where one is missing."""
 
 
 class MissingFieldError(LookupError):
     """A record has no text under a declared field."""
+
+
+def named(keys: Iterable[object]) -> str:
+    """The first of the keys of a record, for a message."""
+    known = [str(key)[:40] for key in keys]
+    more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
+    return ", ".join(known[:SHOWN]) + more
 
 
 def field_lines(record: Any, field: str) -> list[str]:
@@ -26,7 +37,7 @@ def _reach(value: Any, part: str, field: str) -> Any:
         return [_reach(element, part, field) for element in value]
     if isinstance(value, dict) and part in value:
         return value[part]
-    there = f"has {', '.join(map(str, value))}" if isinstance(value, dict) else "is not a record"
+    there = f"has {named(value)}" if isinstance(value, dict) else "is not a record"
     raise MissingFieldError(f"no field {field!r} (looking for {part!r} in what {there})")
 
 

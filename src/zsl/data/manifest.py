@@ -5,6 +5,7 @@ It holds no times and no paths of the machine, so that equal data have equal man
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -142,6 +143,7 @@ def read_manifest(path: Path) -> Manifest:
             raise DataError(f"{path}: another format than {FORMAT}; make the corpus again")
         totals = (value.pop("train_tokens"), value.pop("eval_tokens"))
         manifest = _from_json(value)
+        _check(manifest)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"{path}: not a corpus manifest ({type(error).__name__}: {error}); "
@@ -150,6 +152,20 @@ def read_manifest(path: Path) -> Manifest:
     if totals != (manifest.train_tokens, manifest.eval_tokens):
         raise DataError(f"{path}: totals disagree with the files listed; make the corpus again")
     return manifest
+
+
+def _check(manifest: Manifest) -> None:
+    """Raise ValueError for what would be read as another number format or in another folder."""
+    if manifest.dtype not in ("uint16", "uint32"):
+        raise ValueError(f"dtype is {manifest.dtype!r:.60}, expected uint16 or uint32")
+    for file in (*manifest.train, *manifest.eval):
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", file.name):
+            raise ValueError(f"{file.name!r:.60} is no name of a token file")
+        if type(file.tokens) is not int or file.tokens < 0:
+            raise ValueError(f"{file.name} has {file.tokens!r:.60} tokens")
+    for name in ("vocab_size", "eos_token_id", "sequences", "sequence_length"):
+        if type(number := getattr(manifest, name)) is not int or number < 0:
+            raise ValueError(f"{name} is {number!r:.60}, expected a whole number")
 
 
 def _from_json(value: dict[str, Any]) -> Manifest:

@@ -19,6 +19,8 @@ from zsl.files import link_or_copy, sha256
 
 ITEMS = 1 << 24
 """Tokens looked at together."""
+NUMPY = b"\x93NUMPY"
+"""How a file of NumPy's ``save`` begins."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ def _bring(plan: Plan, place: Place) -> list[Path]:
                 f"{shard.origin}: {path.stat().st_size} bytes, expected {shard.tokens * item}; "
                 "the file changed while it was read: run again"
             )
+        _refuse_header(path, shard.origin)
     return paths
 
 
@@ -141,6 +144,16 @@ def _chunks(path: Path, dtype: str) -> Iterator[npt.NDArray[np.unsignedinteger]]
 
 def _own_eos(source: MemmapSource, vocabulary: Vocabulary) -> int:
     return vocabulary.eos if source.eos_token_id is None else source.eos_token_id
+
+
+def _refuse_header(path: Path, origin: str) -> None:
+    """Raise DataError for what NumPy's ``save`` wrote: its header would be taken for tokens."""
+    with path.open("rb") as file:
+        if file.read(len(NUMPY)) == NUMPY:
+            raise DataError(
+                f"{origin}: a NumPy file with a header, expected token ids from the first byte on; "
+                "write it with array.tofile"
+            )
 
 
 def _check_ids(path: Path, origin: str, source: MemmapSource, vocabulary: Vocabulary) -> bool:

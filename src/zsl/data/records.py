@@ -1,5 +1,7 @@
 """Records of text files: JSONL, Arrow and plain text, plain or compressed, one at a time.
 
+Memory is that of one record, which may have ``LONGEST`` bytes, whatever the file holds.
+
 Everything here yields ``(number, value)`` with the record's number counted from 1, so that an
 error can name file and line.
 """
@@ -14,7 +16,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import pyarrow as pa
 import zstandard
 
 from zsl.errors import DataError
@@ -24,6 +25,10 @@ Broken = Callable[[str], None]
 
 FORMATS = (".txt", ".jsonl", ".json", ".arrow")
 COMPRESSED = (".gz", ".zst")
+LONGEST = 1 << 24
+"""Bytes of a line or a document; tokenising one takes a hundred times as much memory."""
+FED = 1 << 11
+"""Bytes of a .zst file decompressed at once: a block of four may come to 128 KiB."""
 
 
 def format_of(name: str) -> tuple[str, str]:
@@ -51,20 +56,20 @@ class _ZstdReader(io.RawIOBase):
         self._file = file
         self._frame: Any = None
         self._input = b""
-        self._output = b""
+        self._output = memoryview(b"")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         while not self._output:
-            self._input = self._input or self._file.read(1 << 17)
+            self._input = self._input or self._file.read(FED)
             if not self._input:
                 if self._frame is not None:
                     raise EOFError("the file ends in the middle of a compressed frame")
                 return 0
             self._frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
-            self._output = self._frame.decompress(self._input)
+            self._output = memoryview(self._frame.decompress(self._input))
             self._input = b""
             if self._frame.eof:
                 self._input, self._frame = self._frame.unused_data, None
@@ -90,19 +95,29 @@ def open_bytes(path: Path, compression: str) -> BinaryIO:
 def lines(path: Path, name: str, compression: str) -> Iterator[bytes]:
     """Lines of a file with their line ends.
 
-    Raises DataError, naming file and line, where a compressed file is damaged or cut off.
+    Raises DataError, naming file and line, where a compressed file is damaged or cut off, or a
+    line is longer than ``LONGEST``.
     """
     number = 0
     try:
         with open_bytes(path, compression) as file:
-            for line in file:
+            while line := file.readline(LONGEST + 1):
                 number += 1
+                if len(line) > LONGEST:
+                    raise _too_long(f"{name}, line {number}")
                 yield line
     except (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
         raise DataError(
             f"{name}: compressed data is damaged after line {number} ({error}); "
             "get the file again and check its digest"
         ) from error
+
+
+def _too_long(where: str) -> DataError:
+    return DataError(
+        f"{where}: longer than {LONGEST:,} bytes, which is no document that could be read as one; "
+        "split it (documents: line or paragraph), or correct the file"
+    )
 
 
 def jsonl_records(
@@ -114,42 +129,10 @@ def jsonl_records(
             continue
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             broken(f"{name}, line {number}: not a JSON record ({error})")
             continue
         yield number, record
-
-
-def arrow_records(path: Path, name: str, columns: list[str]) -> Iterator[tuple[int, Any]]:
-    """Records of an Arrow file or stream with their row numbers, reading only ``columns``.
-
-    A column the file does not have is left out of its records. Raises DataError for a file
-    that is not Arrow or is cut off.
-    """
-    number = 0
-    try:
-        with pa.memory_map(str(path)) as source:
-            for batch in _arrow_batches(source):
-                present = [column for column in columns if column in batch.schema.names]
-                wanted = batch.select(present)
-                for row in range(0, wanted.num_rows, 1024):
-                    for record in wanted.slice(row, 1024).to_pylist():
-                        number += 1
-                        yield number, record
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(
-            f"{name}: not a whole Arrow file (after row {number}: {error}); get the file again"
-        ) from error
-
-
-def _arrow_batches(source: Any) -> Iterator[Any]:
-    magic = source.read(6)
-    source.seek(0)
-    if magic == b"ARROW1":
-        reader = pa.ipc.open_file(source)
-        yield from (reader.get_batch(index) for index in range(reader.num_record_batches))
-    else:
-        yield from pa.ipc.open_stream(source)
 
 
 def plain_documents(
@@ -160,7 +143,7 @@ def plain_documents(
     ``documents`` is ``line``, ``paragraph`` (separated by blank lines) or ``file``.
     """
     gathered: list[str] = []
-    first = 1
+    first, size = 1, 0
     for number, line in enumerate(lines(path, name, compression), 1):
         try:
             text = line.decode()
@@ -172,7 +155,10 @@ def plain_documents(
             yield first, "".join(gathered)
             gathered = []
         if not gathered:
-            first = number
+            first, size = number, 0
         gathered.append(text)
+        size += len(line)
+        if size > LONGEST:
+            raise _too_long(f"{name}, {documents} that begins in line {first}")
     if gathered:
         yield first, "".join(gathered)

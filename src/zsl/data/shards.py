@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
+from pydantic import ValidationError
 
 from zsl.config.sources import MemmapSource, Remote, ShardList
+from zsl.config.yaml_files import read_values
 from zsl.data.download import fetch, remote_sizes
+from zsl.data.fields import named
 from zsl.data.manifest import Share
+from zsl.data.patterns import matching
 from zsl.data.transfer import PATIENCE, Patience
-from zsl.errors import DataError
+from zsl.errors import BrokenFileError, DataError
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ def local_shards(source: MemmapSource, root: Path) -> list[Shard]:
     for pattern in source.paths:
         anchor = Path(pattern).anchor
         base, relative = (Path(anchor), pattern[len(anchor) :]) if anchor else (root, pattern)
-        found = sorted(path for path in base.glob(relative) if path.is_file())
+        found = matching(base, relative)
         if not found:
             raise DataError(
                 f"memmap {pattern!r} matches no file; correct the path (relative ones are below "
@@ -93,12 +96,18 @@ def _tokens(origin: str, size: int, item: int) -> int:
 def read_shard_list(
     listed: ShardList, downloads: Path, patience: Patience = PATIENCE
 ) -> list[Remote]:
-    """Addresses in a published list, in order and with repetitions. Raises DataError."""
+    """Addresses in a published list, in order and with repetitions.
+
+    Raises DataError, also where a list of a server names files of this machine.
+    """
     path = fetch(listed.remote, downloads, patience=patience).path
-    value: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        value: Any = read_values(path)
+    except BrokenFileError as error:
+        raise DataError(f"{listed.remote.url}: {error}; correct shards.remote") from None
     for key in listed.key.split("."):
         if not isinstance(value, dict) or key not in value:
-            there = ", ".join(map(str, value)) if isinstance(value, dict) else type(value).__name__
+            there = named(value) if isinstance(value, dict) else type(value).__name__
             raise DataError(
                 f"{listed.remote.url}: no {listed.key!r} (looking for {key!r} in {there}); "
                 "correct shards.key"
@@ -106,7 +115,22 @@ def read_shard_list(
         value = value[key]
     if not isinstance(value, list) or not value or not all(isinstance(url, str) for url in value):
         raise DataError(f"{listed.remote.url}: {listed.key!r} is not a list of addresses")
+    local = listed.remote.url.startswith("file:")
+    wrong = [url for url in value if not _may_be_listed(url, local)]
+    if wrong:
+        raise DataError(
+            f"{listed.remote.url}: {listed.key!r} names {wrong[0][:200]!r}, which is no address of "
+            "a file on a server; give a list of http or https addresses"
+        )
     return [Remote(url=url) for url in value]
+
+
+def _may_be_listed(url: str, local: bool) -> bool:
+    try:
+        remote = Remote(url=url)
+    except ValidationError:
+        return False
+    return local or not remote.url.startswith("file:")
 
 
 def proportional(shards: Sequence[Shard], tokens: int) -> tuple[list[Shard], tuple[Share, ...]]:

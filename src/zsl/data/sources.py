@@ -11,13 +11,17 @@ from typing import Any
 
 from zsl.config.sources import DistributionSource, FileSource, HuggingFaceSource
 from zsl.data import records
+from zsl.data.arrow import arrow_records
 from zsl.data.download import fetch_all
 from zsl.data.fields import MissingFieldError, field_lines, record_text
 from zsl.data.grouping import grouped
 from zsl.data.manifest import SourceFile
+from zsl.data.patterns import matching
 from zsl.errors import DataError
-from zsl.files import sha256
+from zsl.files import is_bomb, sha256
 
+UNUSABLE = (MissingFieldError, UnicodeEncodeError, RecursionError)
+"""Why a record has no text: other fields, half a character, or nested too deeply."""
 TextSource = DistributionSource | FileSource | HuggingFaceSource
 
 
@@ -44,6 +48,10 @@ class Reading:
     """Records that could not be read, skipped."""
     empty: int = 0
     """Documents without any text, skipped."""
+    stored: int = 0
+    """Bytes of the files that were opened so far."""
+    characters: int = 0
+    """Characters of the records that were read from them."""
 
     def tell_broken(self, message: str) -> None:
         """Raise DataError for a record that cannot be read, or count it."""
@@ -53,6 +61,16 @@ class Reading:
                 "records out and count them"
             )
         self.broken += 1
+
+    def count(self, text: str) -> None:
+        """Count a record. Raises DataError where files hold far more text than they have bytes
+        for: decompression bombs would fill the disk."""
+        self.characters += len(text)
+        if self.files and is_bomb(self.characters, self.stored):
+            raise DataError(
+                f"{self.files[-1].origin}: holds {self.characters:,} characters in so few bytes "
+                "that they are no text (a decompression bomb?); give another file"
+            )
 
 
 @dataclass(frozen=True)
@@ -90,9 +108,10 @@ def _single(source: TextSource, place: Place, reading: Reading) -> Iterator[str]
         try:
             text = record if isinstance(record, str) else record_text(record, source.fields)
             text.encode()
-        except (MissingFieldError, UnicodeEncodeError) as error:
+        except UNUSABLE as error:
             reading.tell_broken(f"{where}: {error}")
             continue
+        reading.count(text)
         yield text
 
 
@@ -103,9 +122,10 @@ def _grouped(source: TextSource, place: Place, reading: Reading) -> Iterator[str
                 value = "\n".join(field_lines(record, source.group_by or ""))
                 text = record_text(record, source.fields)
                 (value + text).encode()
-            except (MissingFieldError, UnicodeEncodeError) as error:
+            except UNUSABLE as error:
                 reading.tell_broken(f"{where}: {error}")
                 continue
+            reading.count(value + text)
             yield value.strip(), text.strip()
 
     yield from grouped(pairs(), place.scratch / "groups")
@@ -133,6 +153,7 @@ def _records(source: TextSource, place: Place, reading: Reading) -> Iterator[tup
         kind, compression = records.format_of(file.origin)
         size = file.path.stat().st_size
         reading.files.append(SourceFile(file.origin, size, sha256(file.path)))
+        reading.stored += size
         broken = reading.tell_broken
         if kind == ".txt":
             found: Any = records.plain_documents(file.path, file.origin, compression, unit, broken)
@@ -143,7 +164,7 @@ def _records(source: TextSource, place: Place, reading: Reading) -> Iterator[tup
             _check_fields(source, file.origin)
             named = [*source.fields, *([source.group_by] if source.group_by else [])]
             columns = list(dict.fromkeys(name.split(".")[0] for name in named))
-            found = records.arrow_records(file.path, file.origin, columns)
+            found = arrow_records(file.path, file.origin, columns)
         for number, record in found:
             yield _Where(file.origin, "row" if kind == ".arrow" else "line", number), record
 
@@ -189,9 +210,7 @@ def _globs(base: Path, patterns: list[str], where: str) -> list[str]:
     for pattern in patterns:
         if Path(pattern).is_absolute():
             raise DataError(f"pattern {pattern!r} is absolute; write it relative to {where}")
-        found = sorted(
-            path.relative_to(base).as_posix() for path in base.glob(pattern) if path.is_file()
-        )
+        found = [path.relative_to(base).as_posix() for path in matching(base, pattern)]
         if not found:
             raise DataError(
                 f"pattern {pattern!r} matches no file in {where}; correct the pattern or put the "
@@ -217,7 +236,7 @@ def _hugging_face(source: HuggingFaceSource) -> Iterator[Any]:
         if source.max_documents is not None:
             stream = stream.take(source.max_documents)
         yield from stream
-    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+    except Exception as error:  # whatever the library and its readers of many formats raise
         raise DataError(
             f"{what}: {type(error).__name__}: {error}; check dataset, name, split and revision, "
             "and the network; gated datasets need a login with the huggingface_hub client"

@@ -19,7 +19,8 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from zsl.config.measurements import TaskName
-from zsl.data.records import arrow_records
+from zsl.data.arrow import arrow_records
+from zsl.data.tokenizer import encode
 from zsl.errors import DataError
 from zsl.files import sha256
 
@@ -147,7 +148,7 @@ def asked_tokens(
 
 def encode_texts(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
     """Ids of each text, none added."""
-    return [made.ids for made in tokenizer.encode_batch(texts, add_special_tokens=False)]
+    return [made.ids for made in encode(tokenizer, texts)]
 
 
 def _piqa(record: dict[str, Any]) -> Asked:

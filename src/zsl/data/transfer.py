@@ -7,16 +7,19 @@ import shutil
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import url2pathname
 
 import requests
 from tqdm import tqdm
 from urllib3.exceptions import HTTPError
 
+from zsl.errors import BrokenFileError
 from zsl.files import CHUNK, read_json, write_json
 
 TIMEOUT = (20, 60)
@@ -24,6 +27,10 @@ TIMEOUT = (20, 60)
 WORTH_RETRYING = (408, 425, 429, 500, 502, 503, 504)
 HEADERS = {"Accept-Encoding": "identity"}
 """Bytes as they are stored, so that sizes, ranges and digests mean the file."""
+REDIRECTS = 10
+"""Addresses that may be gone through to get to a file."""
+SPARE = 1 << 28
+"""Bytes of the disk that are left free: an answer need not say how long it is, or have an end."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +86,11 @@ def remote_size(url: str, patience: Patience = PATIENCE) -> int | None:
         return path.stat().st_size if path.is_file() else None
     for attempt in range(patience.attempts):
         try:
-            answer = requests.head(url, allow_redirects=True, timeout=TIMEOUT, headers=HEADERS)
-        except requests.RequestException:
-            answer = None
-        if answer is not None and answer.status_code not in WORTH_RETRYING:
-            length = answer.headers.get("Content-Length", "")
-            return int(length) if answer.ok and length.isdigit() else None
+            with _answer("HEAD", url, HEADERS) as answer:
+                if answer.status_code not in WORTH_RETRYING:
+                    return _number(answer.headers.get("Content-Length", "")) if answer.ok else None
+        except (requests.RequestException, HTTPError, TransferError):
+            pass
         if attempt + 1 < patience.attempts:
             time.sleep(patience.wait * 2**attempt)
     return None
@@ -136,7 +142,7 @@ def _attempt(url: str, part: Path, progress: Progress) -> bool:
         headers["Range"] = f"bytes={have}-"
         if origin.get("url") == url and origin.get("validator"):
             headers["If-Range"] = origin["validator"]
-    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
+    with _answer("GET", url, headers) as answer:
         total = _total(answer)
         if answer.status_code in WORTH_RETRYING:
             answer.raise_for_status()
@@ -146,11 +152,12 @@ def _attempt(url: str, part: Path, progress: Progress) -> bool:
         if answer.status_code == 416:
             return True
         if not answer.ok:
-            raise TransferError(f"the server answered {answer.status_code} {answer.reason}")
+            raise TransferError(f"the server answered {answer.status_code} {answer.reason!r:.80}")
         if have and answer.status_code != 206:  # no ranges here, or another file than before
             part.unlink()
         elif have and _range_start(answer) != have:
-            raise TransferError(f"asked for bytes from {have}, got {answer.headers}")
+            got = answer.headers.get("Content-Range")
+            raise TransferError(f"asked for bytes from {have}, got {got!r:.80}")
         write_json(origin_file(part), {"url": url, "validator": _validator(answer)})
         here = _size(part)
         with part.open("ab") as file:
@@ -158,7 +165,43 @@ def _attempt(url: str, part: Path, progress: Progress) -> bool:
                 file.write(chunk)
                 here += len(chunk)
                 progress.set(here)
+                _keep_spare(part, total)
     return total is None or here == total
+
+
+class _Session(requests.Session):
+    """Goes through no redirects: requests reads the bodies of these, which may have no end."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None, as of an answer that is no redirect."""
+        return None
+
+
+@contextmanager
+def _answer(method: str, url: str, headers: dict[str, str]) -> Iterator[requests.Response]:
+    """The answer of a server, redirects gone through, its body not read yet."""
+    with _Session() as session:
+        for _ in range(REDIRECTS):
+            with session.request(
+                method, url, headers=headers, stream=True, timeout=TIMEOUT
+            ) as answer:
+                if not answer.is_redirect:
+                    yield answer
+                    return
+                place = answer.headers["Location"].encode("latin1").decode(errors="replace")
+            url = urljoin(url, place)
+            if not url.startswith(("http://", "https://")):
+                raise TransferError(f"the server redirects to {url!r:.200}, which is on no server")
+    raise TransferError(f"more than {REDIRECTS} redirects, the last one to {url!r:.200}")
+
+
+def _keep_spare(part: Path, total: int | None) -> None:
+    """End a transfer that fills the disk; one of unknown length leaves nothing behind."""
+    if shutil.disk_usage(part.parent).free >= SPARE:
+        return
+    if total is None:
+        part.unlink()
+    raise TransferError(f"the disk has less than {SPARE:,} bytes free")
 
 
 def _local_path(url: str) -> Path | None:
@@ -172,7 +215,11 @@ def _size(part: Path) -> int:
 
 def _origin(part: Path) -> dict[str, Any]:
     path = origin_file(part)
-    return read_json(path) if path.exists() else {}
+    try:
+        found = read_json(path) if path.exists() else {}
+    except BrokenFileError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _validator(answer: requests.Response) -> str | None:
@@ -182,14 +229,18 @@ def _validator(answer: requests.Response) -> str | None:
 
 
 def _range_start(answer: requests.Response) -> int | None:
-    match = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
+    match = re.match(r"bytes (\d{1,18})-", answer.headers.get("Content-Range", ""))
     return int(match[1]) if match else None
 
 
 def _total(answer: requests.Response) -> int | None:
     """Size of the whole file according to an answer, None where it is not told."""
-    match = re.search(r"/(\d+)$", answer.headers.get("Content-Range", ""))
-    length = answer.headers.get("Content-Length", "")
+    match = re.search(r"/(\d{1,18})$", answer.headers.get("Content-Range", ""))
     if match:
         return int(match[1])
-    return int(length) if length.isdigit() and answer.status_code == 200 else None
+    whole = answer.status_code == 200
+    return _number(answer.headers.get("Content-Length", "")) if whole else None
+
+
+def _number(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
