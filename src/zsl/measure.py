@@ -41,6 +41,7 @@ from zsl.measurements.checkpoints import (
     of_weights,
 )
 from zsl.measurements.next_step import NextStep, along_update, copy_of, difference
+from zsl.memory import MicroBatch
 from zsl.training.checkpoint import load_model, load_weights
 from zsl.training.device import device
 
@@ -73,7 +74,9 @@ def measure(options: argparse.Namespace) -> str:
     input_ids = input_ids[:asked]
     each = _measure(options, settings, model, input_ids, run)
     steps = {_step(checkpoint): checkpoint}
-    measure_checkpoints(name, each, steps, options.out, run=options.run or checkpoint.name)
+    micro_batch = MicroBatch(settings.micro_batch_size or len(input_ids))
+    run_name = options.run or checkpoint.name
+    measure_checkpoints(name, each, steps, options.out, micro_batch, run=run_name)
     return f"{options.out}: {name} of {checkpoint} on {len(input_ids)} sequences"
 
 
@@ -84,32 +87,32 @@ def _measure(
     input_ids: Tensor,
     run: Run | None,
 ) -> Measure:
-    name, size = options.measurement, settings.micro_batch_size
+    name = options.measurement
     if name in OF_WEIGHTS:
-        return of_weights(OF_WEIGHTS[name], model, input_ids, size)
+        return of_weights(OF_WEIGHTS[name], model, input_ids)
     if name in ALONG_UPDATE:
         chosen = getattr(settings, name)
         if options.next is not None:
-            return _towards(options.next, name, model, input_ids, chosen, size)
+            return _towards(options.next, name, model, input_ids, chosen)
         step = NextStep(_needed(run, name), model, input_ids.device)
         batch = _batches(options, model, input_ids.device)[0]
-        return along_update(ALONG_UPDATE[name], step, batch, input_ids, chosen, size)
+        return along_update(ALONG_UPDATE[name], step, batch, input_ids, chosen)
     batches = _batches(options, model, input_ids.device)
     chosen = settings.single_step.model_dump()
-    return single_step.of_run(_needed(run, name), model, batches, input_ids, chosen, size)
+    return single_step.of_run(_needed(run, name), model, batches, input_ids, chosen)
 
 
 def _towards(
-    following: Path, name: str, model: OLMo, input_ids: Tensor, settings: object, size: int
+    following: Path, name: str, model: OLMo, input_ids: Tensor, settings: object
 ) -> Measure:
     """Measure along the difference to the checkpoint in ``following``."""
 
-    def each(folder: Path, group: h5py.Group) -> None:
+    def each(folder: Path, micro_batch_size: int, group: h5py.Group) -> None:
         load_weights(following, model)
         after = copy_of(model)
         load_weights(folder, model)
         update = difference(copy_of(model), after)
-        ALONG_UPDATE[name](model, input_ids, update, settings, size, group)
+        ALONG_UPDATE[name](model, input_ids, update, settings, micro_batch_size, group)
 
     return each
 

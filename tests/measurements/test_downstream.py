@@ -16,6 +16,7 @@ from zsl.errors import ConfigError, MeasurementError
 from zsl.files import sha256
 from zsl.measurements.checkpoints import measure_checkpoints, of_weights
 from zsl.measurements.downstream import accuracy, encode, log_likelihoods, measure, spans
+from zsl.memory import MicroBatch
 from zsl.training.checkpoint import TrainingState, save_checkpoint
 from zsl.training.model import build_model, empty_model, make_optimizer
 
@@ -173,7 +174,8 @@ def write(make_run, tokenizer, letters, folders, out):
     empty = empty_model(run.model, run.sequence_length, tokenizer).eval()
     tasks = {"piqa": encode(made_items(15), letters, LENGTH)}
     tasks["sciq"] = encode(made_items(15), letters, LENGTH)  # the same, by another metric
-    measure_checkpoints("downstream", of_weights(measure, empty, tasks, 4), folders, out, run="m")
+    each = of_weights(measure, empty, tasks)
+    measure_checkpoints("downstream", each, folders, out, MicroBatch(4), run="m")
 
 
 def test_files_hold_what_accuracy_is_made_of(make_run, tokenizer, letters, folders, tmp_path):

@@ -10,6 +10,7 @@ from zsl.errors import MeasurementError
 from zsl.measurements import gradient_opposition
 from zsl.measurements.checkpoints import evaluation_tokens, measure_checkpoints, of_weights
 from zsl.measurements.gradient_opposition import EMBEDDINGS, absolute_gradients
+from zsl.memory import MicroBatch
 from zsl.training.checkpoint import TrainingState, save_checkpoint
 from zsl.training.model import build_model, make_optimizer
 from zsl.training.step import token_losses
@@ -150,8 +151,8 @@ def checkpoint(make_run, tokenizer, tmp_path):
 
 def measure(model, checkpoints, input_ids, out):
     evaluated = evaluation_tokens(input_ids, model, torch.device("cpu"))
-    each = of_weights(gradient_opposition.measure, model.eval(), evaluated, 2)
-    measure_checkpoints("gradient_opposition", each, checkpoints, out, run="main-x")
+    each = of_weights(gradient_opposition.measure, model.eval(), evaluated)
+    measure_checkpoints("gradient_opposition", each, checkpoints, out, MicroBatch(2), run="main-x")
 
 
 def test_file_holds_means_weights_and_histogram(checkpoint, tokens, tmp_path):

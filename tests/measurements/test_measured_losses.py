@@ -12,6 +12,7 @@ from zsl.measurements.checkpoints import evaluation_tokens, measure_checkpoints,
 from zsl.measurements.delta_loss import measure_delta_loss
 from zsl.measurements.hdf5 import write_dataset, writing
 from zsl.measurements.token_losses import evaluate
+from zsl.memory import MicroBatch
 from zsl.training.checkpoint import TrainingState, save_checkpoint
 from zsl.training.model import build_model, empty_model, make_optimizer
 
@@ -47,8 +48,33 @@ def measure(make_run, tokenizer, folders, input_ids, out, micro_batch_size=2):
     run = make_run()
     model = empty_model(run.model, run.sequence_length, tokenizer)
     evaluated = evaluation_tokens(input_ids, model, CPU)
-    each = of_weights(token_losses.measure, model.eval(), evaluated, micro_batch_size)
-    measure_checkpoints("token_losses", each, folders, out, run="main-x")
+    each = of_weights(token_losses.measure, model.eval(), evaluated)
+    micro_batch = MicroBatch(micro_batch_size)
+    measure_checkpoints("token_losses", each, folders, out, micro_batch, run="main-x")
+
+
+def test_out_of_memory_halves_what_is_read_at_once_and_nothing_else(
+    make_run, tokenizer, tokens, checkpoints, tmp_path, monkeypatch
+):
+    """Also when it comes after something was written: that is removed."""
+    folders, _ = checkpoints
+    input_ids = tokens.batch(np.arange(4))
+    measure(make_run, tokenizer, folders, input_ids, tmp_path / "all.h5", 1)
+    whole, sizes = token_losses.measure, []
+
+    def limited(model, input_ids, micro_batch_size, group):
+        sizes.append(micro_batch_size)
+        whole(model, input_ids, micro_batch_size, group)
+        if micro_batch_size > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(token_losses, "measure", limited)
+    measure(make_run, tokenizer, folders, input_ids, tmp_path / "halved.h5", 4)
+    assert sizes == [4, 2, 1, 1, 1]
+    with h5py.File(tmp_path / "all.h5") as a, h5py.File(tmp_path / "halved.h5") as b:
+        assert [*a] == [*b]
+        for name in a:
+            np.testing.assert_array_equal(a[name]["token_losses"], b[name]["token_losses"])
 
 
 def test_token_losses_equal_float64_brute_force(make_run, tokenizer, tokens, checkpoints, tmp_path):

@@ -9,6 +9,7 @@ from zsl.measurements import cross_section, single_step
 from zsl.measurements.checkpoints import measure_checkpoints, of_weights
 from zsl.measurements.next_step import NextStep
 from zsl.measurements.token_losses import measure
+from zsl.memory import MicroBatch
 from zsl.planning import storage
 from zsl.training.checkpoint import TrainingState, save_checkpoint
 from zsl.training.model import build_model
@@ -59,15 +60,15 @@ def test_a_measurement_is_as_large_as_its_file(name, measured, tmp_path):
     settings = Measurements.model_validate({"single_step": {"batches": 2}})
     chosen = input_ids[: settings.cross_section.sequences]
     each = {
-        "token_losses": of_weights(measure, step.model, input_ids, 8),
+        "token_losses": of_weights(measure, step.model, input_ids),
         "single_step": single_step.of_run(
-            run, step.model, batches, input_ids, settings.single_step.model_dump(), 8
+            run, step.model, batches, input_ids, settings.single_step.model_dump()
         ),
         "cross_section": cross_section.of_run(
-            run, step.model, batches, chosen, settings.cross_section.model_dump(), 8
+            run, step.model, batches, chosen, settings.cross_section.model_dump()
         ),
     }[name]
-    measure_checkpoints(name, each, {0: folder}, tmp_path / "made.h5", run="run")
+    measure_checkpoints(name, each, {0: folder}, tmp_path / "made.h5", MicroBatch(8), run="run")
     written = (tmp_path / "made.h5").stat().st_size
     assert storage.measurement(name, run, corpus, settings) == pytest.approx(written, 0.15)
 

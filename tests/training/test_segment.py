@@ -206,7 +206,7 @@ def test_two_processes_never_train_one_segment(make_run, train, tmp_path):
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as holder:
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(TrainingError, match="another process is training"):
+        with pytest.raises(TrainingError, match="is training this segment"):
             train(make_run(), Segment(0, 8), name="held")
         holder.communicate("")
     train(make_run(), Segment(0, 8), name="held")
@@ -217,3 +217,68 @@ def test_a_batch_must_be_shared_equally(make_run, tokenizer, tokens):
 
     with pytest.raises(TrainingError, match="cannot be shared by 3 processes"):
         make_trainer(make_run(), tokenizer, tokens, 0, Processes(0, 3, torch.device("cpu")))
+
+
+class Imagined:
+    """A GPU whose memory holds ``limit`` sequences: passes over more of them fail."""
+
+    def __init__(self, monkeypatch, limit):
+        from zsl.training import micro_batch, step
+
+        self.sizes = []
+        backward = step.backward_alone
+
+        def limited(module, input_ids, run, group):
+            self.sizes.append(len(input_ids))
+            if len(input_ids) > limit:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
+            return backward(module, input_ids, run, group)
+
+        monkeypatch.setattr(step, "backward_alone", limited)
+        monkeypatch.setattr(micro_batch, "backward_alone", limited)
+
+
+def test_out_of_memory_halves_what_is_read_at_once_and_nothing_else(
+    make_run, train, monkeypatch, tmp_path
+):
+    """The run goes on, and after an interruption begins with what was found to fit."""
+    undisturbed = train(make_run(), Segment(0, 8), name="undisturbed")
+    gpu = Imagined(monkeypatch, limit=1)
+    smaller = train(make_run(), Segment(0, 8), name="smaller")
+    assert gpu.sizes == [4, 2] + [1] * 4 * 8
+    state = tmp_path / "smaller" / "state" / "00000000-00000008"
+    assert json.loads((state / "micro_batch_size.json").read_text()) == {"micro_batch_size": 1}
+    one, two = (pd.read_csv(f.with_suffix(".csv")) for f in (undisturbed, smaller))
+    pd.testing.assert_frame_equal(one, two, rtol=1e-4)
+
+
+def test_several_processes_agree_on_a_size_before_they_begin(
+    make_run, tokenizer, tokens, one_process, monkeypatch, tmp_path
+):
+    from zsl.training.micro_batch import settle_micro_batch
+    from zsl.training.parallel import Processes
+
+    trainer = make_trainer(make_run(), tokenizer, tokens, 6198, one_process)
+    gpu = Imagined(monkeypatch, limit=2)
+    trainer.group = Processes(0, 2, torch.device("cpu"))
+    monkeypatch.setattr(Processes, "least", lambda self, size: min(size, 1))
+    settle_micro_batch(trainer, tmp_path)
+    assert gpu.sizes == [4, 2]
+    assert trainer.micro_batch.size == 1, "what fits in the other process"
+    assert all(p.grad is None for p in trainer.model.parameters())
+
+
+def test_out_of_memory_in_the_update_ends_the_attempt(
+    make_run, train, tokenizer, tokens, one_process, monkeypatch, tmp_path
+):
+    """Some weights may have been changed: what was saved counts, and the next attempt goes on."""
+    step = torch.optim.AdamW.step
+
+    def fails(self, closure=None):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", fails)
+    with pytest.raises(TrainingError, match=r"step 1: out of memory.*goes on with 2 sequences"):
+        train(make_run(), Segment(0, 8), name="update")
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    train(make_run(), Segment(0, 8), name="update")

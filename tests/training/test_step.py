@@ -1,12 +1,8 @@
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from zsl.training.model import build_model, make_optimizer
 from zsl.training.step import loss_denominator, token_losses, train_step, wrap
@@ -132,27 +128,3 @@ def test_a_compiled_model_makes_the_steps_of_an_eager_one(make_run, tokenizer, t
         ]
         assert list(model.state_dict()) == names, "checkpoints do not know of the compilation"
     torch.testing.assert_close(losses[True], losses[False], rtol=2e-3, atol=0)
-
-
-def test_two_processes_make_the_steps_of_one(make_run, tokenizer, tokens, one_process, tmp_path):
-    """torchrun with two processes on the CPU against one process, both in float64."""
-    run = make_run(precision={"micro_batch_size": 1})
-    batches = np.stack([tokens.batch(np.arange(4 * s, 4 * s + 4)) for s in range(3)])
-    np.save(tmp_path / "batches.npy", batches)
-    (tmp_path / "run.json").write_text(run.model_dump_json())
-    (tmp_path / "tokenizer.json").write_text(tokenizer.model_dump_json())
-    script = Path(__file__).with_name("two_processes.py")
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    subprocess.run([*launcher, str(script), str(tmp_path)], check=True, timeout=120)
-    losses, *parameters = [t for _, t in sorted(load_file(tmp_path / "two.safetensors").items())]
-
-    model = build_model(run, tokenizer).double()
-    optimizer = make_optimizer(run, model)
-    module = wrap(model, run, one_process)
-    for batch, loss in zip(batches, losses, strict=True):
-        result = train_step(
-            module, optimizer, torch.from_numpy(batch), run, one_process, learning_rate=1e-2
-        )
-        assert float(result.loss) == pytest.approx(float(loss), rel=1e-10)
-    for a, b in zip(model.parameters(), parameters, strict=True):
-        torch.testing.assert_close(a.data, b, rtol=1e-8, atol=1e-12)

@@ -1,4 +1,4 @@
-"""What each process of ``test_two_processes_make_the_steps_of_one`` does under torchrun."""
+"""What each process of the float64 comparison in ``test_parallel.py`` does under torchrun."""
 
 import sys
 from pathlib import Path
@@ -10,23 +10,31 @@ from safetensors.torch import save_file
 from zsl.config.schema import Run
 from zsl.config.sources import TrainedTokenizer
 from zsl.files import read_json
+from zsl.training.checkpoint import TrainingState, save_checkpoint
 from zsl.training.model import build_model, make_optimizer
 from zsl.training.parallel import processes
+from zsl.training.sharding import gather, shared_out
 from zsl.training.step import train_step, wrap
 
-folder = Path(sys.argv[1])
+folder, shared = Path(sys.argv[1]), sys.argv[2] == "shared"
 run = Run.model_validate(read_json(folder / "run.json"))
 tokenizer = TrainedTokenizer.model_validate(read_json(folder / "tokenizer.json"))
 torch.set_num_threads(1)
 with processes() as group:
     model = build_model(run, tokenizer).double().to(group.device)
+    torch.manual_seed(run.seed)
     optimizer = make_optimizer(run, model)
+    if shared:
+        optimizer = shared_out(optimizer)
     module = wrap(model, run, group)
-    losses = []
+    losses, read = [], []
     for batch in np.load(folder / "batches.npy"):
-        mine = torch.from_numpy(group.share(batch, run.batch_size)).to(group.device)
-        result = train_step(module, optimizer, mine, run, group, learning_rate=1e-2)
+        mine = group.share(batch, run.batch_size)
+        read.append(torch.from_numpy(mine))
+        result = train_step(module, optimizer, read[-1], run, group, learning_rate=1e-2)
         losses.append(result.loss.cpu())
+    save_file({"read": torch.stack(read)}, folder / f"read{group.rank}.safetensors")
+    gather(optimizer)
     if group.rank == 0:
-        tensors = {f"{i:03}": p.detach().cpu() for i, p in enumerate(model.parameters(), 1)}
-        save_file({"000": torch.stack(losses), **tensors}, folder / "two.safetensors")
+        save_file({"losses": torch.stack(losses)}, folder / "losses.safetensors")
+        save_checkpoint(folder / "checkpoint", model, optimizer, TrainingState(0, 0, 0))

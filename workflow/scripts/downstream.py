@@ -15,6 +15,7 @@ with job(snakemake) as facts:
     from zsl.data.tokenizer import load_tokenizer
     from zsl.measurements.checkpoints import measure_checkpoints, of_weights
     from zsl.measurements.downstream import encode, measure
+    from zsl.memory import MicroBatch
     from zsl.progress import Progress
     from zsl.training.device import device
     from zsl.training.model import empty_model
@@ -35,12 +36,16 @@ with job(snakemake) as facts:
     model = model.to(device(params.threads)).eval()
     folder = Path(snakemake.input.checkpoints)
     progress = Progress(run, len(params.steps), unit="checkpoints")
+    most = max(len(questions.parts) for questions in tasks.values())
+    micro_batch = MicroBatch(params.batch["micro_batch_size"] or most)
     measure_checkpoints(
         snakemake.rule,
-        of_weights(measure, model, tasks, params.batch["micro_batch_size"]),
+        of_weights(measure, model, tasks),
         {step: folder / checkpoint_name(step) for step in params.steps},
         Path(snakemake.output.h5),
+        micro_batch,
         run=run,
         report=progress.update,
         seed=settings.seed,
     )
+    facts["micro_batch_size"] = micro_batch.size

@@ -3,7 +3,7 @@
 from zsl.job import job
 
 module = f"zsl.measurements.{snakemake.rule}"
-with job(snakemake, modules=[module]):
+with job(snakemake, modules=[module]) as facts:
     from importlib import import_module
     from pathlib import Path
 
@@ -16,6 +16,7 @@ with job(snakemake, modules=[module]):
     from zsl.data.manifest import read_manifest
     from zsl.data.tokens import open_split
     from zsl.measurements.checkpoints import evaluation_tokens, measure_checkpoints, of_weights
+    from zsl.memory import MicroBatch
     from zsl.progress import Progress
     from zsl.training.device import device
     from zsl.training.model import empty_model
@@ -35,11 +36,14 @@ with job(snakemake, modules=[module]):
     measure = import_module(module).measure
     folder = Path(snakemake.input.checkpoints)
     progress = Progress(run, len(params.steps), unit="checkpoints")
+    micro_batch = MicroBatch(params.batch["micro_batch_size"] or len(input_ids))
     measure_checkpoints(
         snakemake.rule,
-        of_weights(measure, model.to(target).eval(), input_ids, params.batch["micro_batch_size"]),
+        of_weights(measure, model.to(target).eval(), input_ids),
         {step: folder / checkpoint_name(step) for step in params.steps},
         Path(snakemake.output.h5),
+        micro_batch,
         run=run,
         report=progress.update,
     )
+    facts["micro_batch_size"] = micro_batch.size

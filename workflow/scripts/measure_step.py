@@ -4,7 +4,8 @@ from zsl.job import job
 from zsl.optimizers import module_of
 
 module = f"zsl.measurements.{snakemake.rule}"
-with job(snakemake, modules=[module, module_of(snakemake.params.run["optimizer"]["name"])]):
+optimizer = module_of(snakemake.params.run["optimizer"]["name"])
+with job(snakemake, modules=[module, optimizer]) as facts:
     from importlib import import_module
     from pathlib import Path
 
@@ -19,6 +20,7 @@ with job(snakemake, modules=[module, module_of(snakemake.params.run["optimizer"]
     from zsl.data.tokens import open_split, open_training
     from zsl.measurements.checkpoints import evaluation_tokens, measure_checkpoints
     from zsl.measurements.next_step import unseen_batches
+    from zsl.memory import MicroBatch
     from zsl.progress import Progress
     from zsl.training.device import device
     from zsl.training.model import empty_model
@@ -43,17 +45,19 @@ with job(snakemake, modules=[module, module_of(snakemake.params.run["optimizer"]
         batches.to(target),
         input_ids,
         params.settings,
-        params.batch["micro_batch_size"],
     )
     folder = Path(snakemake.input.checkpoints)
     progress = Progress(name, len(params.steps), unit="checkpoints")
+    micro_batch = MicroBatch(params.batch["micro_batch_size"] or len(input_ids))
     measure_checkpoints(
         snakemake.rule,
         measure,
         {step: folder / checkpoint_name(step) for step in params.steps},
         Path(snakemake.output.h5),
+        micro_batch,
         run=name,
         report=progress.update,
         data_position=run.steps * run.batch_size,
         batch_size=run.batch_size,
     )
+    facts["micro_batch_size"] = micro_batch.size

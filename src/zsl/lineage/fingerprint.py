@@ -31,8 +31,12 @@ LEFT_OUT = {
     "zsl.config.checks": "refuses settings, changes none",
     "zsl.errors": "kinds of errors; no result is made from one",
     "zsl.job": "logs and records a job; its number of threads is a parameter",
+    "zsl.planning": "estimates costs",
     "zsl.progress": "shows how far a job is",
     "zsl.registry": "lists targets; the module of a target is named by its rule",
+    "zsl.training.launch": "starts the processes that train",
+    "zsl.training.lock": "keeps two jobs from training one segment",
+    "zsl.training.speed": "says how fast training is",
 }
 """Modules (with all below them) that are neither counted nor followed, with the reason."""
 

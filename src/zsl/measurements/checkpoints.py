@@ -9,6 +9,7 @@ at the weights; ``token_gradients`` and ``cross_section`` also at the update tha
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,13 @@ from torch import Tensor
 from zsl.config.grids import checkpoint_name
 from zsl.errors import MeasurementError
 from zsl.measurements.hdf5 import writing
+from zsl.memory import MicroBatch
 from zsl.training.checkpoint import load_weights
 
-Measure = Callable[[Path, h5py.Group], None]
-"""Measures the checkpoint in a folder and writes datasets to a group."""
+Measure = Callable[[Path, int, h5py.Group], None]
+"""Measures the checkpoint in a folder, so many sequences at once, and writes datasets to a group.
+
+It can be called again after it ran out of memory."""
 
 
 def evaluation_tokens(input_ids: np.ndarray, model: OLMo, device: torch.device) -> Tensor:
@@ -55,11 +59,12 @@ def evaluation_tokens(input_ids: np.ndarray, model: OLMo, device: torch.device) 
 
 
 def of_weights(measure: Callable[..., None], model: OLMo, *arguments: Any) -> Measure:
-    """Load a checkpoint's weights into ``model``, then ``measure(model, *arguments, group)``."""
+    """Load a checkpoint's weights into ``model``, then measure it:
+    ``measure(model, *arguments, micro_batch_size, group)``."""
 
-    def measure_checkpoint(folder: Path, group: h5py.Group) -> None:
+    def measure_checkpoint(folder: Path, micro_batch_size: int, group: h5py.Group) -> None:
         load_weights(folder, model)
-        measure(model, *arguments, group)
+        measure(model, *arguments, micro_batch_size, group)
 
     return measure_checkpoint
 
@@ -69,6 +74,7 @@ def measure_checkpoints(
     measure: Measure,
     checkpoints: dict[int, Path],
     out: Path,
+    micro_batch: MicroBatch,
     *,
     run: str,
     report: Callable[[int], None] = lambda done: None,
@@ -76,16 +82,27 @@ def measure_checkpoints(
 ) -> None:
     """Write a measurement of ``checkpoints`` (folder by step) to the HDF5 file ``out``.
 
+    ``micro_batch`` sequences are read at once, or as many as the GPU's memory holds.
     ``attributes`` are written to the file's root, beside the names of run and measurement. The
     file is written whole or not at all. Raises MeasurementError when a checkpoint cannot be
-    measured, naming it.
+    measured, naming it, and OutOfMemory.
     """
     with writing(out, run=run, measurement=measurement, **attributes) as file:
         for done, (step, folder) in enumerate(sorted(checkpoints.items()), start=1):
-            group = file.create_group(checkpoint_name(step))
-            group.attrs["step"] = step
             try:
-                measure(folder, group)
+                micro_batch.fit(partial(_measure, measure, folder, step, file))
             except MeasurementError as error:
                 raise MeasurementError(f"{folder}: {error}") from None
             report(done)
+
+
+def _measure(
+    measure: Measure, folder: Path, step: int, file: h5py.File, micro_batch_size: int
+) -> None:
+    """Measure a checkpoint into its own group, from which an earlier attempt is removed."""
+    name = checkpoint_name(step)
+    if name in file:
+        del file[name]
+    group = file.create_group(name)
+    group.attrs["step"] = step
+    measure(folder, micro_batch_size, group)

@@ -13,8 +13,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from zsl.errors import MeasurementError
+from zsl.errors import BrokenFileError, MeasurementError
 from zsl.files import replacing
+from zsl.hdf5 import UNREADABLE, member
 
 
 @contextmanager
@@ -42,6 +43,78 @@ def reading(path: str | Path) -> Iterator[h5py.File]:
         ) from None
     with file:
         yield file
+
+
+def checkpoints(file: h5py.File) -> Iterator[h5py.Group]:
+    """The groups of a measurement file, one per checkpoint.
+
+    Raises MeasurementError where the file holds anything else, or nothing.
+    """
+    names = sorted(file)
+    if not names:
+        raise MeasurementError(f"{file.filename}: holds no checkpoint; delete it and run again")
+    for name in names:
+        yield _group(file, name)
+
+
+def tasks(checkpoint: h5py.Group) -> Iterator[tuple[str, h5py.Group]]:
+    """The groups of a checkpoint, such as one per task, with their names; raises as above."""
+    for name in sorted(checkpoint):
+        yield name, _group(checkpoint, name)
+
+
+def _group(parent: h5py.Group, name: str) -> h5py.Group:
+    found = _member(parent, name)
+    if not isinstance(found, h5py.Group):
+        raise MeasurementError(f"{_where(found)} is no group; delete the file and run again")
+    return found
+
+
+def step_of(group: h5py.Group, name: str = "step") -> int:
+    """The step that an attribute of a checkpoint's group names."""
+    try:
+        return int(group.attrs[name])
+    except UNREADABLE:
+        raise MeasurementError(
+            f"{_where(group)}: its attribute {name} is no step; delete the file and run again"
+        ) from None
+
+
+def values(group: h5py.Group, name: str, axes: int) -> np.ndarray:
+    """Numbers of a dataset that lies in this very file and has ``axes`` axes, none of them empty.
+
+    Raises MeasurementError where it is not there, is of another kind, or cannot be read.
+    """
+    dataset = _member(group, name)
+    number = isinstance(dataset, h5py.Dataset) and dataset.dtype.kind in "fiu"
+    if not number or dataset.ndim != axes or (axes and not dataset.size):
+        shape = getattr(dataset, "shape", None)
+        raise MeasurementError(
+            f"{_where(dataset)} has the shape {shape}, expected numbers along {axes} axes; delete "
+            "the file and run again"
+        )
+    try:
+        return np.asarray(dataset[()])
+    except UNREADABLE as error:
+        raise MeasurementError(
+            f"{_where(dataset)} cannot be read ({error}); delete the file and run again"
+        ) from None
+
+
+def value(group: h5py.Group, name: str) -> float:
+    """A single number; raises as :func:`values`."""
+    return float(values(group, name, 0))
+
+
+def _member(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
+    try:
+        return member(group, name)
+    except BrokenFileError as error:
+        raise MeasurementError(str(error)) from None
+
+
+def _where(item: h5py.Group | h5py.Dataset) -> str:
+    return f"{item.file.filename}: {item.name}"
 
 
 def write_dataset(

@@ -21,11 +21,12 @@ from torch import Tensor
 from zsl.config.schema import Run
 from zsl.errors import MeasurementError
 from zsl.measurements.checkpoints import Measure
+from zsl.memory import MicroBatch
 from zsl.training.checkpoint import load_checkpoint, load_weights
 from zsl.training.model import learning_rate, make_optimizer, make_scheduler
 from zsl.training.order import Order, batch_indices
 from zsl.training.parallel import Processes
-from zsl.training.step import StepResult, train_step, wrap
+from zsl.training.step import StepResult, first_size, train_step, wrap
 
 Weights = dict[str, Tensor]
 """Tensors by the names of the weights, of their shapes."""
@@ -72,6 +73,7 @@ class NextStep:
         self._group = Processes(rank=0, world_size=1, device=device)
         self._module = wrap(self.model, self.run, self._group)
         self._scheduler = make_scheduler(self.run)
+        self._micro_batch = MicroBatch(first_size(self.run, self.run.batch_size))
 
     def load(self, folder: Path) -> int:
         """Load weights and optimizer of a checkpoint; returns its step t."""
@@ -103,7 +105,13 @@ class NextStep:
     def train(self, input_ids: Tensor, rate: float) -> StepResult:
         """One training step at a rate of one's own."""
         return train_step(
-            self._module, self.optimizer, input_ids, self.run, self._group, learning_rate=rate
+            self._module,
+            self.optimizer,
+            input_ids,
+            self.run,
+            self._group,
+            learning_rate=rate,
+            micro_batch=self._micro_batch,
         )
 
     def update(self, folder: Path, input_ids: Tensor) -> Weights:
@@ -121,11 +129,12 @@ def along_update(
     *arguments: Any,
 ) -> Measure:
     """Make the update that follows a checkpoint on ``batch`` (sequences, positions), then
-    ``measure(model, input_ids, update, *arguments, group)`` with the model at the checkpoint."""
+    ``measure(model, input_ids, update, *arguments, micro_batch_size, group)`` with the model at
+    the checkpoint."""
 
-    def measure_checkpoint(folder: Path, group: h5py.Group) -> None:
+    def measure_checkpoint(folder: Path, micro_batch_size: int, group: h5py.Group) -> None:
         update = next_step.update(folder, batch)
-        measure(next_step.model, input_ids, update, *arguments, group)
+        measure(next_step.model, input_ids, update, *arguments, micro_batch_size, group)
 
     return measure_checkpoint
 

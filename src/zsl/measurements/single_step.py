@@ -41,7 +41,6 @@ def of_run(
     batches: Tensor,
     input_ids: Tensor,
     settings: dict[str, Any],
-    micro_batch_size: int,
 ) -> Measure:
     """What measures the checkpoints of ``run``, one step on each of ``batches``.
 
@@ -51,7 +50,7 @@ def of_run(
     chosen = SingleStep.model_validate(settings)
     step = stepper(run, model, chosen, input_ids.device)
 
-    def measure_checkpoint(folder: Path, group: h5py.Group) -> None:
+    def measure_checkpoint(folder: Path, micro_batch_size: int, group: h5py.Group) -> None:
         measure(step, folder, batches, input_ids, chosen, micro_batch_size, group)
 
     return measure_checkpoint

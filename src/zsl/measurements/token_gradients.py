@@ -125,7 +125,6 @@ def of_run(
     batches: Tensor,
     input_ids: Tensor,
     settings: dict[str, Any],
-    micro_batch_size: int,
 ) -> Measure:
     """What measures the checkpoints of ``run``, with the update on the first of ``batches``.
 
@@ -134,7 +133,7 @@ def of_run(
     """
     chosen = TokenGradients.model_validate(settings)
     step = NextStep(run, model, input_ids.device)
-    return along_update(measure, step, batches[0], input_ids, chosen, micro_batch_size)
+    return along_update(measure, step, batches[0], input_ids, chosen)
 
 
 def measure(

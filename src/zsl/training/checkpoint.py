@@ -25,6 +25,7 @@ from safetensors.torch import load_file, save_file
 
 from zsl.errors import TrainingError
 from zsl.files import read_json, write_json
+from zsl.training.sharding import of_this_process, weights, whole_state
 
 FILES = ("model.safetensors", "optim.safetensors", "state.json", "config.yaml")
 
@@ -44,7 +45,10 @@ class TrainingState:
 def save_checkpoint(
     folder: Path, model: OLMo, optimizer: torch.optim.Optimizer, state: TrainingState
 ) -> None:
-    """Write a checkpoint folder whole or not at all; the bytes depend on the state alone."""
+    """Write a checkpoint folder whole or not at all; the bytes depend on the state alone.
+
+    A state that is shared out has to be gathered before.
+    """
     temporary = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -120,23 +124,24 @@ def load_checkpoint(folder: Path, model: OLMo, optimizer: torch.optim.Optimizer)
     for key, tensor in tensors.items():
         kind, name = key.split(".", 1)
         states.setdefault(name, {})[kind] = tensor
-    names = {parameter: name for name, parameter in model.named_parameters()}
-    order = [names[p] for group in optimizer.param_groups for p in group["params"]]
-    if unknown := sorted(states.keys() - set(order)):
+    names: dict[torch.Tensor, str] = {weight: name for name, weight in model.named_parameters()}
+    if unknown := sorted(states.keys() - {names[weight] for weight in weights(optimizer)}):
         raise TrainingError(
             f"{path}: holds the state of {unknown[0]}, which this model has not; "
             "the checkpoint is of another architecture"
         )
-    whole = optimizer.state_dict()
+    mine = of_this_process(optimizer)
+    whole = mine.state_dict()
+    order = [names[weight] for weight in weights(mine)]
     whole["state"] = {i: states[name] for i, name in enumerate(order) if name in states}
-    optimizer.load_state_dict(whole)
+    mine.load_state_dict(whole)
     return TrainingState(**read_json(folder / "state.json"))
 
 
 def _optimizer_tensors(model: OLMo, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    tensors = {"rng": torch.get_rng_state()}
+    tensors, moments = {"rng": torch.get_rng_state()}, whole_state(optimizer)
     for name, parameter in model.named_parameters():
-        for key, value in optimizer.state.get(parameter, {}).items():
+        for key, value in moments.get(parameter, {}).items():
             tensors[f"{key}.{name}"] = value
     return _contiguous(tensors)
 

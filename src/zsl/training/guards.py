@@ -1,33 +1,11 @@
-"""What keeps two processes from training one segment, and a death from losing work."""
+"""What keeps a death from losing work."""
 
 from __future__ import annotations
 
-import fcntl
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-
-from zsl.errors import TrainingError
-from zsl.training.parallel import Processes
-
-
-@contextmanager
-def locked(state: Path, group: Processes) -> Iterator[None]:
-    """Hold the folder's lock, which the system releases when the process ends, however."""
-    if group.rank != 0:
-        yield
-        return
-    with (state / "lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise TrainingError(
-                f"{state}: another process is training this segment; wait for it or stop it, "
-                "then run again"
-            ) from None
-        yield
 
 
 @contextmanager

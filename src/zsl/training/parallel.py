@@ -31,11 +31,27 @@ class Processes:
             dist.all_reduce(value)
         return value
 
-    def any(self, here: bool) -> bool:
-        """Whether ``here`` is true in any process."""
+    def any(self, *here: bool) -> tuple[bool, ...]:
+        """Whether each of ``here`` is true in any process."""
         if self.world_size == 1:
             return here
-        return bool(self.sum(torch.tensor(int(here), device=self.device)).item())
+        return tuple(map(bool, self.sum(torch.tensor(here, dtype=torch.int32, device=self.device))))
+
+    def least(self, number: int) -> int:
+        """The smallest ``number`` of any process."""
+        if self.world_size == 1:
+            return number
+        value = torch.tensor(number, device=self.device)
+        dist.all_reduce(value, dist.ReduceOp.MIN)
+        return int(value)
+
+    def from_first(self, text: str) -> str:
+        """``text`` of the first process."""
+        if self.world_size == 1:
+            return text
+        values = [text]
+        dist.broadcast_object_list(values, src=0, device=self.device)
+        return values[0]
 
     def barrier(self) -> None:
         """Wait for all processes."""

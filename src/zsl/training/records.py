@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 STEPS_HEADER = ("step", "train_loss", "learning_rate", "grad_norm")
 THROUGHPUT_HEADER = ("step", "tokens_per_second")
+HEADERS = {"steps.csv": STEPS_HEADER, "throughput.csv": THROUGHPUT_HEADER}
 
 
 @dataclass(frozen=True)
@@ -36,22 +37,29 @@ class StepRecord:
 class StepRecords:
     """Collects steps in memory and appends them to the files at every save."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | None, peak: float | None = None) -> None:
         self._folder = folder
+        self._peak = peak
         self._unread: list[tuple[int, torch.Tensor, float, torch.Tensor, int, float]] = []
         self._unwritten: list[StepRecord] = []
         self._last: StepRecord | None = None
 
     @classmethod
-    def resume(cls, folder: Path, step: int) -> StepRecords:
-        """Records up to ``step``; later lines, of steps that will be made again, are dropped."""
-        for name, header in (("steps.csv", STEPS_HEADER), ("throughput.csv", THROUGHPUT_HEADER)):
+    def resume(cls, folder: Path | None, step: int, peak: float | None = None) -> StepRecords:
+        """Records up to ``step``; later lines, of steps that will be made again, are dropped.
+
+        Without a ``folder`` (in all processes but the first) nothing is written. ``peak`` is the
+        number of tokens per second that the GPUs' peak rate would allow.
+        """
+        if folder is None:
+            return cls(None, peak)
+        for name, header in HEADERS.items():
             path = folder / name
             lines = path.read_text().splitlines()[1:] if path.exists() else []
             complete = [line for line in lines if line.count(",") == len(header) - 1]
             kept = [line for line in complete if int(line.split(",", 1)[0]) <= step]
             write_text(path, "\n".join([",".join(header), *kept]) + "\n")
-        return cls(folder)
+        return cls(folder, peak)
 
     def add(
         self,
@@ -84,18 +92,23 @@ class StepRecords:
         """Append what was read to the files and wait until it is on the disk."""
         rows = self._unwritten
         self._unwritten = []
+        if self._folder is None:
+            return
         self._append(
             "steps.csv", [(r.step, r.train_loss, r.learning_rate, r.grad_norm) for r in rows]
         )
         self._append("throughput.csv", [(r.step, round(r.tokens_per_second)) for r in rows])
 
     def summary(self) -> str:
-        """Loss and speed of the newest step that was read."""
+        """Loss and speed of the newest step that was read, and the model FLOP utilisation."""
         if self._last is None:
             return ""
-        return f"loss {self._last.train_loss:.3f}, {self._last.tokens_per_second:,.0f} tokens/s"
+        speed = self._last.tokens_per_second
+        used = f", {speed / self._peak:.0%} of the peak" if self._peak else ""
+        return f"loss {self._last.train_loss:.3f}, {speed:,.0f} tokens/s{used}"
 
     def _append(self, name: str, rows: list[tuple[object, ...]]) -> None:
+        assert self._folder is not None
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(rows)
         with (self._folder / name).open("a") as file:

@@ -4,12 +4,14 @@ A segment is trained in a folder of its own under ``state/`` and moved to its pl
 end. The state folder's name is a digest of everything the result depends on, so that a
 changed setting never resumes from another one's state. In it::
 
-    lock                 held while a process trains here
+    lock                 held while a job trains here
     checkpoints/         finished checkpoints that this segment owns
     resume/              the newest full state between them
     steps.csv            step, train_loss, learning_rate, grad_norm up to the newest state
     throughput.csv       step, tokens_per_second
     failure.json         why training stopped, when the loss was not finite
+    micro_batch_size.json  sequences at once, when memory held fewer than asked for
+    task.json, facts.json  what the processes of a job were told, and what they tell
 """
 
 from __future__ import annotations
@@ -17,11 +19,11 @@ from __future__ import annotations
 import logging
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
-import numpy as np
 import torch
 from olmo.model import OLMo
 
@@ -30,28 +32,25 @@ from zsl.config.schema import Run
 from zsl.config.sources import Tokenizer
 from zsl.errors import TrainingError
 from zsl.files import link_or_copy, sha256, write_json
+from zsl.memory import MicroBatch
 from zsl.progress import Progress
 from zsl.training.checkpoint import FILES, TrainingState, load_checkpoint, save_checkpoint
-from zsl.training.guards import SaveClock, locked, stop_signal
+from zsl.training.guards import SaveClock, stop_signal
+from zsl.training.loader import Loader, Tokens
+from zsl.training.lock import Lock, locked
+from zsl.training.micro_batch import settle_micro_batch
 from zsl.training.model import build_model, learning_rate, make_optimizer, make_scheduler
 from zsl.training.order import Order, batch_indices, run_order
 from zsl.training.parallel import Processes
 from zsl.training.records import StepRecords
-from zsl.training.step import train_step, wrap
+from zsl.training.sharding import gather, is_needed, shared_out
+from zsl.training.speed import peak_tokens_per_second
+from zsl.training.step import StepResult, first_size, train_step, wrap
 
 log = logging.getLogger(__name__)
 
-FLUSH_EVERY = 10
-"""Steps between looks at the losses on a GPU, where each look waits for the device."""
-
-
-class Tokens(Protocol):
-    """Fixed-length sequences of tokens."""
-
-    def __len__(self) -> int: ...
-
-    def batch(self, indices: np.ndarray) -> np.ndarray:
-        """Sequences of ``indices``, (sequences, positions) int64."""
+LOOK_EVERY = 10
+"""Steps between looks at losses, signals and the clock on a GPU, where a look waits for it."""
 
 
 @dataclass
@@ -67,21 +66,43 @@ class Trainer:
     state: TrainingState = field(default_factory=lambda: TrainingState(0, 0, 0))
 
     def __post_init__(self) -> None:
-        self._module = wrap(self.model, self.run, self.group)
+        self.module = wrap(self.model, self.run, self.group)
+        on_gpu = self.group.device.type == "cuda"
+        self.loader = Loader(self.run, self.tokens, self.order, self.group, ahead=on_gpu)
+        share = self.run.batch_size // self.group.world_size
+        self.micro_batch = MicroBatch(first_size(self.run, share))
         self._scheduler = make_scheduler(self.run)
 
     def step(self) -> tuple[torch.Tensor, torch.Tensor, float]:
-        """Make the next step: loss and gradient norm (0-d tensors), and the rate used."""
+        """Make the next step: loss and gradient norm (0-d tensors), and the rate used.
+
+        Raises TrainingError when the GPU's memory does not hold it and nothing can be tried here.
+        """
         run, step = self.run, self.state.step + 1
         rate = learning_rate(run, self._scheduler, step)
-        mine = self.group.share(batch_indices(self.order, step, run.batch_size), run.batch_size)
-        input_ids = torch.from_numpy(self.tokens.batch(mine)).to(self.group.device)
-        result = train_step(
-            self._module, self.optimizer, input_ids, run, self.group, learning_rate=rate
-        )
+        try:
+            result = self._update(step, rate)
+        except torch.OutOfMemoryError as error:
+            # Others wait for this process, or the weights are changed in part: begin anew.
+            self.micro_batch.halve(str(error))
+            raise TrainingError(
+                f"step {step}: out of memory; nothing that was saved is lost, and the next "
+                f"attempt goes on with {self.micro_batch.size} sequences at once: run again"
+            ) from None
         sequences = step * run.batch_size
         self.state = TrainingState(step, sequences, sequences * run.sequence_length)
         return result.loss, result.grad_norm, rate
+
+    def _update(self, step: int, rate: float) -> StepResult:
+        return train_step(
+            self.module,
+            self.optimizer,
+            self.loader.batch(step),
+            self.run,
+            self.group,
+            learning_rate=rate,
+            micro_batch=self.micro_batch,
+        )
 
     def load(self, folder: Path) -> None:
         """Go on from a checkpoint."""
@@ -89,6 +110,7 @@ class Trainer:
 
     def save(self, folder: Path) -> None:
         """Write a checkpoint; only the first process does, and all wait for it."""
+        gather(self.optimizer)
         if self.group.rank == 0:
             save_checkpoint(folder, self.model, self.optimizer, self.state)
         self.group.barrier()
@@ -109,7 +131,10 @@ def make_trainer(
     model = build_model(run, tokenizer).to(group.device)
     torch.manual_seed(run.seed)  # checkpoints hold the generator's state, random at the start
     order = run_order(run, len(tokens), data_seed)
-    return Trainer(run, model, make_optimizer(run, model), tokens, order, group)
+    optimizer = make_optimizer(run, model)
+    if is_needed(optimizer, group):
+        optimizer = shared_out(optimizer)
+    return Trainer(run, model, optimizer, tokens, order, group)
 
 
 def train_segment(
@@ -125,8 +150,10 @@ def train_segment(
     are named and written to ``failure.json``) or when another process trains here.
     """
     state.mkdir(parents=True, exist_ok=True)
-    with locked(state, trainer.group), stop_signal() as arrived:
+    group = trainer.group
+    with stop_signal() as arrived, _only_here(state, group) as lock:
         records = _resume(trainer, segment, state, parent)
+        settle_micro_batch(trainer, state)
         owned = owned_steps(trainer.run, segment)
         progress = Progress(name, segment.end, done=trainer.state.step)
         saves = SaveClock()
@@ -136,11 +163,14 @@ def train_segment(
             started = time.perf_counter()
             records.add(trainer, *trainer.step(), started)
             step = trainer.state.step
-            stopping = trainer.group.any(bool(arrived))
-            due = step in owned or stopping or trainer.group.any(saves.due())
-            if due or trainer.group.device.type == "cpu" or step % FLUSH_EVERY == 0:
-                _check_finite(trainer, records, state)
-            if due:
+            keep = step in owned
+            if not (keep or group.device.type == "cpu" or step % LOOK_EVERY == 0):
+                continue
+            _check_finite(trainer, records, state)
+            stopping, due = group.any(bool(arrived), saves.due())
+            if keep or stopping or due:
+                if lock is not None:
+                    lock.check()
                 with saves.timed():
                     _save(trainer, owned, records, state)
             progress.update(step, records.summary)
@@ -179,8 +209,7 @@ def owned_steps(run: Run, segment: Segment) -> list[int]:
 
 def _save(trainer: Trainer, owned: list[int], records: StepRecords, state: Path) -> None:
     """Save the full state, among the checkpoints if this step is one to keep."""
-    if trainer.group.rank == 0:
-        records.flush()
+    records.flush()
     step = trainer.state.step
     trainer.save(state / ("checkpoints" if step in owned else "resume") / checkpoint_name(step))
     if trainer.group.rank == 0:
@@ -193,6 +222,13 @@ def _states(folder: Path) -> list[Path]:
     return sorted(folder.glob("step*"))
 
 
+@contextmanager
+def _only_here(state: Path, group: Processes) -> Iterator[Lock | None]:
+    """Hold the lock of the segment, which one process holds for all of a job."""
+    with locked(state / "lock") if group.rank == 0 else nullcontext() as lock:
+        yield lock
+
+
 def _newest(state: Path) -> Path | None:
     both = [*_states(state / "resume"), *_states(state / "checkpoints")]
     return max(both, key=lambda folder: folder.name, default=None)
@@ -200,18 +236,23 @@ def _newest(state: Path) -> Path | None:
 
 def _resume(trainer: Trainer, segment: Segment, state: Path, parent: Path | None) -> StepRecords:
     """Bring the trainer to the newest state, or to where the segment starts."""
-    newest = _newest(state)
-    start = newest or parent
+    # On a network file system others may see it later: the first process decides.
+    newest = trainer.group.from_first(str(_newest(state) or ""))
+    start = Path(newest) if newest else parent
     if start is not None:
         trainer.load(start)
-    if newest is not None:
+    if newest:
         log.info("resuming at step %d", trainer.state.step)
     if not segment.start <= trainer.state.step <= segment.end:
         raise TrainingError(
             f"{start}: is at step {trainer.state.step}, outside of segment {segment.name}; "
             f"delete {state} and run again"
         )
-    return StepRecords.resume(state, trainer.state.step)
+    config = trainer.model.config
+    rows = config.embedding_size or config.vocab_size
+    peak = peak_tokens_per_second(trainer.run, rows, trainer.group)
+    first = trainer.group.rank == 0
+    return StepRecords.resume(state if first else None, trainer.state.step, peak)
 
 
 def _check_finite(trainer: Trainer, records: StepRecords, state: Path) -> None:

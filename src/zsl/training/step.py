@@ -7,7 +7,7 @@ not change the gradient beyond rounding.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.parallel import DistributedDataParallel
 
 from zsl.config.schema import Run
+from zsl.memory import MicroBatch
 from zsl.training.parallel import Processes
 
 BF16 = torch.bfloat16
@@ -56,7 +57,7 @@ def wrap(model: OLMo, run: Run, group: Processes) -> nn.Module:
     if run.precision.compile:
         module.compile()
     if group.world_size > 1:
-        module = DistributedDataParallel(module)
+        module = DistributedDataParallel(module, gradient_as_bucket_view=True)
     return module
 
 
@@ -117,33 +118,67 @@ def train_step(
     group: Processes,
     *,
     learning_rate: float,
+    micro_batch: MicroBatch | None = None,
 ) -> StepResult:
-    """One update from this process' share of the batch, ``input_ids`` (sequences, positions)."""
-    autocast = (
-        torch.autocast(input_ids.device.type, BF16)
-        if run.precision.compute == "bfloat16"
-        else nullcontext()
-    )
-    micro_batches = input_ids.split(run.precision.micro_batch_size or len(input_ids))
-    losses = []
-    for number, micro_batch in enumerate(micro_batches, start=1):
-        last = number == len(micro_batches)
-        with module.no_sync() if _waits(module, last) else nullcontext():  # type: ignore[operator]
-            with autocast:
-                logits = module(micro_batch).logits
-            losses_of_tokens = _TokenLosses.apply(_wide(logits), micro_batch)
-            loss = losses_of_tokens.sum() / loss_denominator(run)
-            # DistributedDataParallel averages gradients over processes; ours is a sum.
-            (loss * group.world_size).backward()
-        losses.append(loss.detach())
+    """One update from this process' share of the batch, ``input_ids`` (sequences, positions).
+
+    ``micro_batch`` says how many sequences the memory holds at once; None: ``run`` does. One
+    process goes on with fewer when it must; several, whose passes wait for one another, raise
+    torch.OutOfMemoryError.
+    """
+    micro_batch = micro_batch or MicroBatch(first_size(run, len(input_ids)))
+
+    def work(size: int) -> torch.Tensor:
+        return backward(module, input_ids, run, group, size)
+
+    loss = micro_batch.fit(work) if group.world_size == 1 else work(micro_batch.size)
     for parameters in optimizer.param_groups:
         parameters["lr"] = learning_rate
     grad_norm = torch.nn.utils.clip_grad_norm_(module.parameters(), run.optimizer.clip)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return StepResult(group.sum(torch.stack(losses).sum()), grad_norm)
+    return StepResult(group.sum(loss), grad_norm)
 
 
-def _waits(module: nn.Module, last: bool) -> bool:
-    """Whether gradients stay on this process until the batch's last micro-batch."""
-    return isinstance(module, DistributedDataParallel) and not last
+def first_size(run: Run, share: int) -> int:
+    """Sequences per pass to begin with, of a process' ``share`` of the batch."""
+    return min(run.precision.micro_batch_size or share, share)
+
+
+def backward(
+    module: nn.Module, input_ids: torch.Tensor, run: Run, group: Processes, size: int
+) -> torch.Tensor:
+    """Leave the gradient of the batch's loss in ``.grad``, ``size`` sequences at a time.
+
+    Returns this process' part of the loss, a 0-d tensor.
+    """
+    module.zero_grad(set_to_none=True)
+    losses = []
+    micro_batches = input_ids.split(size)
+    for number, micro_batch in enumerate(micro_batches, start=1):
+        with alone(module) if number < len(micro_batches) else nullcontext():
+            losses.append(backward_alone(module, micro_batch, run, group))
+    return torch.stack(losses).sum()
+
+
+def backward_alone(
+    module: nn.Module, micro_batch: torch.Tensor, run: Run, group: Processes
+) -> torch.Tensor:
+    """Add the gradient of ``micro_batch`` (sequences, positions); returns its part of the loss."""
+    autocast = (
+        torch.autocast(micro_batch.device.type, BF16)
+        if run.precision.compute == "bfloat16"
+        else nullcontext()
+    )
+    with autocast:
+        logits = module(micro_batch).logits
+    losses_of_tokens = _TokenLosses.apply(_wide(logits), micro_batch)
+    loss = losses_of_tokens.sum() / loss_denominator(run)
+    # DistributedDataParallel averages gradients over processes; ours is a sum.
+    (loss * group.world_size).backward()
+    return loss.detach()
+
+
+def alone(module: nn.Module) -> AbstractContextManager[None]:
+    """Where gradients stay on this process: they are exchanged with the last micro-batch's."""
+    return module.no_sync() if isinstance(module, DistributedDataParallel) else nullcontext()

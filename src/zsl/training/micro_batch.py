@@ -1,0 +1,55 @@
+"""How many sequences each process reads at once, found before processes wait for one another.
+
+A process alone finds out as it goes (:mod:`zsl.memory`). Of several, one that ran out of memory
+in the middle of a step would leave the others waiting for its gradients.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from zsl.memory import MicroBatch
+from zsl.training.sharding import of_this_process, weights
+from zsl.training.step import alone, backward_alone
+
+if TYPE_CHECKING:
+    from zsl.training.segment import Trainer
+
+KEPT = "micro_batch_size.json"
+MOMENTS = 2
+"""Numbers that an optimizer will keep for each weight."""
+
+
+def settle_micro_batch(trainer: Trainer, state: Path) -> None:
+    """Choose what an earlier attempt found to fit, and what fits in every process.
+
+    Raises OutOfMemory where one sequence does not fit.
+    """
+    trainer.micro_batch = MicroBatch.kept(state / KEPT, trainer.micro_batch.size)
+    if trainer.group.world_size == 1:
+        return
+    room = _room_for_state(trainer)
+    trainer.micro_batch.fit(lambda size: _try(trainer, size))
+    del room
+    trainer.micro_batch.size = trainer.group.least(trainer.micro_batch.size)
+
+
+def _try(trainer: Trainer, size: int) -> None:
+    """Forward and backward pass of ``size`` sequences, of which nothing is kept."""
+    step = min(trainer.state.step + 1, trainer.run.steps)
+    input_ids = trainer.loader.batch(step)[:size]
+    with alone(trainer.module):
+        backward_alone(trainer.module, input_ids, trainer.run, trainer.group)
+    trainer.module.zero_grad(set_to_none=True)
+
+
+def _room_for_state(trainer: Trainer) -> torch.Tensor | None:
+    """As much memory as the optimizer's state will take, where it has none yet."""
+    mine = of_this_process(trainer.optimizer)
+    if mine.state or trainer.group.device.type != "cuda":
+        return None
+    numbers = MOMENTS * sum(weight.numel() for weight in weights(mine))
+    return torch.empty(numbers, dtype=torch.float32, device=trainer.group.device)
