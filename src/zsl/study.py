@@ -55,14 +55,19 @@ Contracts of the files (all losses in nats, all steps in optimizer steps):
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import io
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from zsl.files import read_json, replacing
+from zsl.errors import BrokenFileError
+from zsl.files import read_json, read_limited, replacing
+
+LARGEST_CSV = 1 << 28
+"""Bytes of a curve; the longest of ours have a fiftieth."""
 
 
 @dataclass(frozen=True)
@@ -120,16 +125,16 @@ class Study:
         return table[table["run"] == run].reset_index(drop=True)
 
     def _rows(self, kind: str) -> pd.DataFrame:
-        frames = [pd.read_csv(path, float_precision="round_trip") for path in self.files[kind]]
+        frames = [read_csv(path, ("run",)) for path in self.files[kind]]
         return pd.concat(frames, ignore_index=True)
 
     def all_fits(self) -> list[dict[str, Any]]:
         """The fits of all runs, repetitions with other seeds included."""
-        return [read_json(path) for path in self.files["fits"]]
+        return [_fit(path) for path in self.files["fits"]]
 
     def fits(self) -> list[dict[str, Any]]:
         """The fits, in the order of ``runs``."""
-        by_run = {fit["run"]: fit for fit in map(read_json, self.files["fits"])}
+        by_run = {fit["run"]: fit for fit in self.all_fits()}
         return [by_run[run.id] for run in self.runs if run.id in by_run]
 
     def labels(self) -> Sequence[str]:
@@ -146,6 +151,41 @@ def make_study(values: Mapping[str, Any], files: Mapping[str, str | Sequence[str
     runs = tuple(RunInfo(**run) for run in values["runs"])
     sizes = tuple(values.get("sizes", ()))
     return Study(**{**values, "runs": runs, "sizes": sizes, "files": paths})
+
+
+def _fit(path: Path) -> dict[str, Any]:
+    fit = read_json(path)
+    if not isinstance(fit, dict) or not isinstance(fit.get("run"), str):
+        raise BrokenFileError(f"{path}: no fit of a run; delete it and run again")
+    return fit
+
+
+def read_csv(path: str | Path, columns: Collection[str] = ()) -> pd.DataFrame:
+    """A table that :func:`write_csv` wrote, with the numbers it had.
+
+    Raises BrokenFileError where it is no CSV or lacks one of ``columns``.
+    """
+    data = read_limited(path, LARGEST_CSV)
+    try:
+        table = pd.read_csv(io.BytesIO(data), float_precision="round_trip")
+    except ValueError as error:  # those of pandas for empty, ragged and undecodable files are some
+        raise BrokenFileError(f"{path}: not CSV ({error}); delete it and run again") from None
+    if missing := [name for name in columns if name not in table.columns]:
+        raise BrokenFileError(
+            f"{path}: has no column {', '.join(missing)}; delete it and run again"
+        )
+    return table
+
+
+def read_curve(path: str | Path) -> pd.DataFrame:
+    """A run's train loss by step. Raises BrokenFileError where it holds anything else."""
+    table = read_csv(path, ("step", "smoothed_train_loss"))
+    steps, losses = table["step"], table["smoothed_train_loss"]
+    if table.empty or steps.dtype.kind != "i" or losses.dtype.kind != "f":
+        raise BrokenFileError(f"{path}: no losses by step; delete it and run again")
+    if not steps.is_monotonic_increasing or not steps.is_unique:
+        raise BrokenFileError(f"{path}: its steps do not ascend; delete it and run again")
+    return table
 
 
 def write_csv(path: str | Path, table: pd.DataFrame) -> None:

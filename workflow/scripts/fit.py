@@ -3,14 +3,13 @@
 from zsl.job import job
 
 with job(snakemake):
-    import pandas as pd
-
     from zsl.files import write_json
     from zsl.fits.result import fit_curve
+    from zsl.study import read_curve
 
     params = snakemake.params
     fit = fit_curve(
-        pd.read_csv(snakemake.input[0], float_precision="round_trip"),
+        read_curve(snakemake.input[0]),
         run=snakemake.wildcards.run,
         **params.settings,
         imported=params.imported,

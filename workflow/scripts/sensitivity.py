@@ -5,14 +5,12 @@ from zsl.job import job
 with job(snakemake):
     from pathlib import Path
 
-    import pandas as pd
-
     from zsl.curves.sensitivity import sensitivity
-    from zsl.study import write_csv
+    from zsl.study import read_curve, write_csv
 
     table = sensitivity(
         snakemake.wildcards.run,
-        pd.read_csv(snakemake.input.curve, float_precision="round_trip"),
+        read_curve(snakemake.input.curve),
         [Path(path) for path in snakemake.input.get("steps", [])],
         **snakemake.params.settings,
     )

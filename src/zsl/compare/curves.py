@@ -9,10 +9,8 @@ import numpy as np
 import pandas as pd
 
 from zsl.compare.frame import frame, row
-from zsl.curves.train_loss import published_curve
-from zsl.errors import ZslError
-from zsl.files import read_json
-from zsl.study import Study
+from zsl.curves.train_loss import published_curve, published_models
+from zsl.study import Study, read_csv
 
 LOSS_STEPS = 24
 """The smoothed loss is compared at this many log-spaced steps of the common range."""
@@ -22,9 +20,8 @@ OWN = "models and data of {} are its own"
 
 def paper_T(path: Path) -> dict[str, float]:
     """The last step of each published curve, by the name of its model."""
-    return {
-        name: float(published_curve(name, name, path)["step"].iloc[-1]) for name in read_json(path)
-    }
+    models = published_models(path)
+    return {name: float(published_curve(name, name, path)["step"].iloc[-1]) for name in models}
 
 
 def compare_losses(path: Path, study: Study) -> pd.DataFrame:
@@ -32,7 +29,7 @@ def compare_losses(path: Path, study: Study) -> pd.DataFrame:
     curves = study.curve("train_loss")
     rows = []
     for run in study.runs:
-        if run.label not in read_json(path):
+        if run.label not in published_models(path):
             continue
         theirs = published_curve(run.id, run.label, path)
         ours = curves[curves["run"] == run.id]
@@ -63,10 +60,7 @@ def compare_measured(path: Path, study: Study, kind: str) -> pd.DataFrame:
 
     Raises ZslError when the file has not the published columns.
     """
-    published = pd.read_csv(path)
-    needed = {"paper_figure", "quantity", "model", "step", "value"}
-    if missing := needed - set(published.columns):
-        raise ZslError(f"{path}: has no column {', '.join(sorted(missing))}; see published values")
+    published = read_csv(path, ("paper_figure", "quantity", "model", "step", "value"))
     names = {"D_grad_proxy": "D_proxy"}
     ours: dict[Any, dict[Any, Any]] = (
         study.curve(kind).set_index(["label", "step"]).to_dict("index")

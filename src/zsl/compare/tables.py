@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 
 from zsl.compare.frame import frame, row
 from zsl.registry import BY_ID
-from zsl.study import Study
+from zsl.study import Study, read_csv
 from zsl.tables.layout import Column, paper_half_units, paper_values
 from zsl.tables.render import module
 
@@ -28,7 +28,7 @@ def compare_table(
 
     ``paper_T`` gives the last step of the curves that the paper fitted, by label, if known.
     """
-    ours = pd.read_csv(path, float_precision="round_trip").set_index("label")
+    ours = read_csv(path, ("label",)).set_index("label")
     theirs, halves = paper_values(table), paper_half_units(table)
     columns = module(table).columns(study)
     known = {column.paper: column for column in columns if column.paper in theirs.columns}

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from zsl.data.tokens import TokenFiles
-from zsl.measurements.hdf5 import reading
+from zsl.errors import MeasurementError
+from zsl.measurements.hdf5 import array, checkpoints, reading, step_of
 from zsl.measurements.interference import interference
 
 COUNTED = 2**27
@@ -81,12 +82,21 @@ def breakdown(run: str, paths: Sequence[Path], groupings: Sequence[Grouping]) ->
     rows = []
     for path in paths:
         with reading(path) as file:
-            for interval in file.values():
-                steps = {name: int(interval.attrs[name]) for name in ("step", "step_next")}
-                delta = interval["delta_loss"][:]
+            for interval in checkpoints(file):
+                steps = {name: step_of(interval, name) for name in ("step", "step_next")}
+                delta = array(interval, "delta_loss", 2)
+                _fits(groupings, delta.shape, path)
                 for grouping in groupings:
                     rows += [{"run": run, **steps, **row} for row in _by_group(delta, grouping)]
     return pd.DataFrame(rows).sort_values("step", kind="stable", ignore_index=True)
+
+
+def _fits(groupings: Sequence[Grouping], shape: tuple[int, ...], path: Path) -> None:
+    if wrong := [grouping.group.shape for grouping in groupings if grouping.group.shape != shape]:
+        raise MeasurementError(
+            f"{path}: has changes of {shape} predictions, the evaluation set has {wrong[0]}; "
+            "delete the file and run again"
+        )
 
 
 def _by_group(delta: np.ndarray, grouping: Grouping) -> list[dict[str, object]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from zsl.measurements.hdf5 import reading
+from zsl.measurements.hdf5 import array, checkpoints, reading, scalar, step_of, tasks
 
 
 def downstream_curve(run: str, paths: Sequence[Path]) -> pd.DataFrame:
@@ -18,18 +18,18 @@ def downstream_curve(run: str, paths: Sequence[Path]) -> pd.DataFrame:
     rows = []
     for path in paths:
         with reading(path) as file:
-            for group in file.values():
-                for task, measured in group.items():
+            for group in checkpoints(file):
+                for task, measured in tasks(group):
                     rows.append(
                         {
                             "run": run,
-                            "step": int(group.attrs["step"]),
+                            "step": step_of(group),
                             "task": task,
-                            "accuracy": float(measured["accuracy"][()]),
-                            "se": float(measured["accuracy_se"][()]),
-                            "chance": float(measured["chance"][()]),
-                            "items": len(measured["label"]),
-                            "cut": int(measured["cut"][:].sum()),
+                            "accuracy": scalar(measured, "accuracy"),
+                            "se": scalar(measured, "accuracy_se"),
+                            "chance": scalar(measured, "chance"),
+                            "items": len(array(measured, "label", 1)),
+                            "cut": int(array(measured, "cut", 1).sum()),
                         }
                     )
     return pd.DataFrame(rows).sort_values(["step", "task"], ignore_index=True)

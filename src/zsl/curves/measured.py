@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import h5py
@@ -11,7 +11,8 @@ import pandas as pd
 
 from zsl.curves.bootstrap import intervals
 from zsl.curves.downstream import downstream_curve
-from zsl.measurements.hdf5 import reading
+from zsl.errors import MeasurementError
+from zsl.measurements.hdf5 import array, checkpoints, reading, scalar, step_of
 
 WIDTH = 1 / 16
 """Nats, of the bins of changes of tokens' losses: a power of two, so that edges are exact."""
@@ -21,8 +22,8 @@ def eval_loss_curve(run: str, paths: Sequence[Path]) -> pd.DataFrame:
     """Mean evaluation loss of every checkpoint in the token-loss files ``paths``."""
     rows = []
     for group in _groups(paths):
-        losses = group["token_losses"][:]
-        rows.append((run, int(group.attrs["step"]), float(losses.mean(dtype=np.float64))))
+        losses = array(group, "token_losses", 2)
+        rows.append((run, step_of(group), float(losses.mean(dtype=np.float64))))
     return pd.DataFrame(sorted(rows), columns=["run", "step", "eval_loss"])
 
 
@@ -33,10 +34,10 @@ def delta_loss_curve(run: str, paths: Sequence[Path], *, resamples: int, seed: i
     """
     rows = []
     for group in _groups(paths):
-        steps = {name: int(group.attrs[name]) for name in ("step", "step_next")}
-        values = {name: float(group[name][()]) for name in ("D", "M", "mean")}
+        steps = {name: step_of(group, name) for name in ("step", "step_next")}
+        values = {name: scalar(group, name) for name in ("D", "M", "mean")}
         values |= {"abs_dL": abs(values["mean"])}
-        ends = intervals(group["delta_loss"][:], resamples=resamples, seed=seed)
+        ends = intervals(array(group, "delta_loss", 2), resamples=resamples, seed=seed)
         rows.append({"run": run, **steps, **values, **ends})
     return pd.DataFrame(rows).sort_values("step", ignore_index=True)
 
@@ -66,9 +67,9 @@ def token_changes(run: str, paths: Sequence[Path]) -> pd.DataFrame:
     """
     frames = []
     for group in _groups(paths):
-        changes = group["delta_loss"][:].astype(np.float64)
+        changes = array(group, "delta_loss", 2).astype(np.float64)
         bins, counts = np.unique(np.floor(changes / WIDTH), return_counts=True)
-        steps = {name: int(group.attrs[name]) for name in ("step", "step_next")}
+        steps = {name: step_of(group, name) for name in ("step", "step_next")}
         edges = {"low": bins * WIDTH, "high": (bins + 1) * WIDTH}
         frames.append(pd.DataFrame({"run": run, **steps, **edges, "count": counts}))
     return pd.concat(frames).sort_values(["step", "low"], ignore_index=True)
@@ -95,10 +96,11 @@ def single_step_curve(run: str, paths: Sequence[Path]) -> pd.DataFrame:
     by_batch = [*by_split, "update_norm", "grad_norm_train", "cos_train", "cos_eval"]
     frames = []
     for group in _groups(paths):
-        columns = {name: group[name][:] for name in by_batch}
-        scalars = {name: float(group[name][()]) for name in ("grad_norm_eval", "M_noop")}
+        columns = {name: array(group, name, 1) for name in by_batch}
+        scalars = {name: scalar(group, name) for name in ("grad_norm_eval", "M_noop")}
         batch = np.arange(len(columns["update_norm"]))
-        step = int(group.attrs["step"])
+        step = step_of(group)
+        _same_length(group, columns.values())
         frames.append(
             pd.DataFrame({"run": run, "step": step, "batch": batch, **columns, **scalars})
         )
@@ -115,16 +117,20 @@ def landscapes(run: str, paths: Sequence[Path]) -> pd.DataFrame:
     """Mean loss along the next update, one row per checkpoint and alpha, the fine grid included."""
     frames = []
     for group in _groups(paths):
-        parts = [
-            pd.DataFrame({"alpha": group[f"{fine}alpha"][:], "mean_loss": group[mean][:]})
-            for fine, mean in (("", "mean_cross_section"), ("fine_", "fine_mean_cross_section"))
-        ]
+        parts = []
+        for fine, mean in (("", "mean_cross_section"), ("fine_", "fine_mean_cross_section")):
+            alpha, loss = array(group, f"{fine}alpha", 1), array(group, mean, 1)
+            _same_length(group, (alpha, loss))
+            parts.append(pd.DataFrame({"alpha": alpha, "mean_loss": loss}))
         table = pd.concat(parts).drop_duplicates("alpha").sort_values("alpha", ignore_index=True)
-        start = float(table.loc[table["alpha"] == 0, "mean_loss"].iloc[0])
+        zero = table.loc[table["alpha"] == 0, "mean_loss"]
+        if zero.empty:
+            raise _damaged(group, "no alpha is 0")
+        start = float(zero.iloc[0])
         table["delta_loss"] = table["mean_loss"] - start
         table.insert(0, "run", run)
-        table.insert(1, "step", int(group.attrs["step"]))
-        table.insert(2, "update_norm", float(group["update_norm"][()]))
+        table.insert(1, "step", step_of(group))
+        table.insert(2, "update_norm", scalar(group, "update_norm"))
         frames.append(table)
     return pd.concat(frames).sort_values(["step", "alpha"], ignore_index=True)
 
@@ -137,17 +143,21 @@ def token_landscapes(run: str, paths: Sequence[Path], *, tokens: int, seed: int)
     """
     frames = []
     for group in _groups(paths):
-        alpha, norm = group["alpha"][:], float(group["update_norm"][()])
-        kept = np.isin(alpha, [*group["even_alpha"][:], norm])
-        losses = group["cross_section"][:].reshape(len(alpha), -1)
+        alpha, norm = array(group, "alpha", 1), scalar(group, "update_norm")
+        kept = np.isin(alpha, [*array(group, "even_alpha", 1), norm])
+        losses = array(group, "cross_section", 3)
+        _same_length(group, (alpha, losses))
+        losses = losses.reshape(len(alpha), -1)
         n = losses.shape[1]
         chosen = np.sort(np.random.default_rng(seed).choice(n, min(tokens, n), replace=False))
+        if (alpha == 0).sum() != 1:
+            raise _damaged(group, "not one alpha is 0")
         change = losses[kept][:, chosen] - losses[alpha == 0][:, chosen]
         frames.append(
             pd.DataFrame(
                 {
                     "run": run,
-                    "step": int(group.attrs["step"]),
+                    "step": step_of(group),
                     "update_norm": norm,
                     "token": np.repeat(chosen, kept.sum()),
                     "alpha": np.tile(alpha[kept], len(chosen)),
@@ -162,15 +172,25 @@ def _groups(paths: Sequence[Path]) -> Iterator[h5py.Group]:
     """The checkpoints in ``paths``."""
     for path in paths:
         with reading(path) as file:
-            yield from file.values()
+            yield from checkpoints(file)
+
+
+def _same_length(group: h5py.Group, arrays: Iterable[np.ndarray]) -> None:
+    if len(lengths := {len(values) for values in arrays}) > 1:
+        raise _damaged(group, f"arrays of one length have {sorted(lengths)} rows")
+
+
+def _damaged(group: h5py.Group, said: str) -> MeasurementError:
+    where = f"{group.file.filename}: {group.name}"
+    return MeasurementError(f"{where}: {said}; delete the file and run again")
 
 
 def _scalars(run: str, paths: Sequence[Path], names: Sequence[str]) -> pd.DataFrame:
     """One row per checkpoint with the datasets ``names``, NaN where there is none."""
     rows = []
     for group in _groups(paths):
-        values = {name: float(group[name][()]) if name in group else np.nan for name in names}
-        rows.append({"run": run, "step": int(group.attrs["step"]), **values})
+        values = {name: scalar(group, name) if name in group else np.nan for name in names}
+        rows.append({"run": run, "step": step_of(group), **values})
     return pd.DataFrame(rows).sort_values("step", ignore_index=True)
 
 
@@ -178,9 +198,10 @@ def gradient_histograms(run: str, paths: Sequence[Path]) -> pd.DataFrame:
     """Histogram of the proxy D over coordinates, one row per checkpoint and bin."""
     frames = []
     for group in _groups(paths):
-        edges, counts = group["D_hist/edges"][:], group["D_hist/counts"][:]
+        edges, counts = array(group, "D_hist/edges", 1), array(group, "D_hist/counts", 1)
+        _same_length(group, (edges[:-1], counts))
         values = {"low": edges[:-1], "high": edges[1:], "count": counts}
-        frames.append(pd.DataFrame({"run": run, "step": group.attrs["step"], **values}))
+        frames.append(pd.DataFrame({"run": run, "step": step_of(group), **values}))
     return pd.concat(frames).sort_values(["step", "low"], ignore_index=True)
 
 

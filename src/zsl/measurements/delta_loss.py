@@ -13,7 +13,7 @@ import numpy as np
 
 from zsl.config.grids import checkpoint_name
 from zsl.errors import MeasurementError
-from zsl.measurements.hdf5 import reading, write_dataset, writing
+from zsl.measurements.hdf5 import array, reading, write_dataset, writing
 from zsl.measurements.interference import interference
 
 DESCRIPTION = "token loss at step_next minus token loss at step; improvement is negative"
@@ -28,7 +28,7 @@ def read_token_losses(path: Path, step: int) -> np.ndarray:
         name = f"{checkpoint_name(step)}/token_losses"
         if name not in file:
             raise MeasurementError(f"{path}: holds no {name}; measure that checkpoint first")
-        return file[name][:]
+        return array(file, name, 2)
 
 
 def measure_delta_loss(
@@ -42,6 +42,11 @@ def measure_delta_loss(
         for step, step_next in sorted(pairs):
             earlier = read_token_losses(sources[step], step)
             later = read_token_losses(sources[step_next], step_next)
+            if earlier.shape != later.shape:
+                raise MeasurementError(
+                    f"{sources[step_next]}: losses of {later.shape} tokens at step {step_next}, of "
+                    f"{earlier.shape} at step {step}; measure both again"
+                )
             # Differences of float32 losses are exact in float64; the file keeps float32.
             write_delta_loss(file, step, step_next, np.subtract(later, earlier, dtype=np.float64))
 

@@ -80,13 +80,13 @@ def step_of(group: h5py.Group, name: str = "step") -> int:
         ) from None
 
 
-def values(group: h5py.Group, name: str, axes: int) -> np.ndarray:
+def array(group: h5py.Group, name: str, axes: int) -> np.ndarray:
     """Numbers of a dataset that lies in this very file and has ``axes`` axes, none of them empty.
 
     Raises MeasurementError where it is not there, is of another kind, or cannot be read.
     """
     dataset = _member(group, name)
-    number = isinstance(dataset, h5py.Dataset) and dataset.dtype.kind in "fiu"
+    number = isinstance(dataset, h5py.Dataset) and dataset.dtype.kind in "fiub"
     if not number or dataset.ndim != axes or (axes and not dataset.size):
         shape = getattr(dataset, "shape", None)
         raise MeasurementError(
@@ -101,9 +101,9 @@ def values(group: h5py.Group, name: str, axes: int) -> np.ndarray:
         ) from None
 
 
-def value(group: h5py.Group, name: str) -> float:
-    """A single number; raises as :func:`values`."""
-    return float(values(group, name, 0))
+def scalar(group: h5py.Group, name: str) -> float:
+    """A single number; raises as :func:`array`."""
+    return float(array(group, name, 0))
 
 
 def _member(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
