@@ -33,11 +33,16 @@ def run(script: str, threads: int) -> list[dict[str, Any]]:
         return [] if done.returncode else json.loads(out.read_text())
 
 
-def table(results: list[dict[str, Any]], failed: list[str]) -> str:
+def file_of(folder: Path, device: str) -> Path:
+    """Where results of a device are kept, without the ending."""
+    return folder / re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-")
+
+
+def table(results: list[dict[str, Any]], failed: list[str], script: str = "run") -> str:
     """Results as a page of Markdown, with the names of the scripts that have ``failed``."""
     devices = ", ".join(dict.fromkeys(result["device"] for result in results))
     lines = [
-        f"Measured on: {devices}. Made by `benchmarks/run.py`.",
+        f"Measured on: {devices}. Made by `benchmarks/{script}.py`.",
         "",
         f"| {' | '.join(COLUMNS)} |",
         "|---" * len(COLUMNS) + "|",
@@ -73,7 +78,7 @@ def main() -> None:
     devices = sorted({result["device"] for result in results})
     # With a GPU the scripts that do not use it name the CPU; the file is the GPU's.
     device = next((name for name in devices if "threads" not in name), devices[0])
-    path = options.results / re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-")
+    path = file_of(options.results, device)
     write_json(path.with_suffix(".json"), results)
     write_text(path.with_suffix(".md"), table(results, failed))
     sys.exit(1 if failed else 0)

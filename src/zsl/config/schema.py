@@ -151,7 +151,8 @@ class Precision(Settings):
     reductions are float32 always; bfloat16 copies also make the residual stream bfloat16, as
     the authors' FSDP ``mixed`` did."""
     micro_batch_size: int | None = Field(default=None, ge=1, le=MANY)
-    """Sequences per forward pass and process; None: all of them at once."""
+    """Sequences per forward pass and process, whose gradients are added up; None: all of them.
+    Half as many, again and again, where a GPU's memory does not hold them."""
     compile: bool = False
     """Compile the model with ``torch.compile``."""
 
