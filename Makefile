@@ -32,7 +32,7 @@ audit: $(READY)
 	$(BIN)/zsl audit $(ARGS)
 
 test: $(READY)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check .

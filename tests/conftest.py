@@ -18,6 +18,13 @@ settings.load_profile("zsl")
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several processes, those of a folder share one and what they make; the longest first."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
+    items.sort(key=lambda item: item.path.parent.name != "workflow")
+
+
 @pytest.fixture(scope="session")
 def published() -> Path:
     """Folder of the authors' numbers; tests that compare with them skip without it."""
