@@ -184,6 +184,28 @@ def test_another_number_of_processes_goes_on(task, tmp_path, first):
     np.testing.assert_allclose(np.concatenate(losses), losses_of(alone), rtol=1e-4)
 
 
+def launch_shared_out(task: Task, log: Path) -> None:
+    """Train in two processes, each of which keeps the optimizer's state of some weights."""
+    Path(task.state).mkdir()
+    task.write(Path(task.state) / "task.json")
+    script = Path(__file__).with_name("shared_out.py")
+    arguments = [str(Path(task.state) / "task.json"), str(log)]
+    subprocess.run([*torchrun(2, 1), str(script), *arguments], check=True, timeout=120)
+
+
+@pytest.mark.parametrize("trains", [(launch_shared_out, launch), (launch, launch_shared_out)])
+def test_checkpoints_hold_the_whole_state_where_it_is_shared_out(task, tmp_path, trains):
+    alone, before, after = task("alone"), task("before"), task("after")
+    launch(alone, tmp_path / "alone.log")
+    half = replace(before, segment="00000000-00000032")
+    trains[0](half, tmp_path / "before.log")
+    parent = Path(half.state) / "checkpoints" / checkpoint_name(32)
+    rest = replace(after, segment=f"00000032-{STEPS:08d}", parent=str(parent))
+    trains[1](rest, tmp_path / "after.log")
+    losses = [pd.read_csv(Path(t.state) / "steps.csv")["train_loss"] for t in (half, rest)]
+    np.testing.assert_allclose(np.concatenate(losses), losses_of(alone), rtol=1e-4)
+
+
 def test_a_signal_to_the_job_saves_the_state_of_all_processes(task, tmp_path):
     stopped = task("stopped", steps=1024)
     stopped.write(tmp_path / "given.json")
