@@ -37,7 +37,7 @@ with locked(Path(sys.argv[1])):
 """
 
 
-def test_a_second_process_of_this_machine_is_refused_and_may_enter_afterwards(tmp_path):
+def test_a_second_process_of_this_machine_is_refused_and_may_enter_afterwards(tmp_path, caplog):
     path, pipe = tmp_path / "lock", subprocess.PIPE
     command = [sys.executable, "-c", HOLD, str(path)]
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as holder:
@@ -50,6 +50,7 @@ def test_a_second_process_of_this_machine_is_refused_and_may_enter_afterwards(tm
     with locked(path):
         pass
     assert path.read_text() == ""
+    assert "watching" not in caplog.text
 
 
 def test_a_living_job_on_another_machine_is_left_alone(tmp_path):

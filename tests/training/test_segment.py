@@ -63,8 +63,15 @@ def test_an_interrupted_segment_ends_with_the_same_bytes(make_run, train, monkey
     monkeypatch.setattr(Trainer, "step", dying)
     with pytest.raises(KeyboardInterrupt):
         train(make_run(), Segment(0, 8), name="disturbed")
-    monkeypatch.setattr(Trainer, "step", step)
+    begun = []
+
+    def counted(self):
+        begun.append(self.state.step)
+        return step(self)
+
+    monkeypatch.setattr(Trainer, "step", counted)
     resumed = train(make_run(), Segment(0, 8), name="disturbed")
+    assert begun == list(range(max(kept for kept in (0, 1, 2, 4) if kept <= dies_at), 8))
     assert digests(resumed) == digests(undisturbed)
     assert resumed.with_suffix(".csv").read_text() == undisturbed.with_suffix(".csv").read_text()
 
@@ -230,9 +237,10 @@ class Imagined:
 
         def limited(module, input_ids, run, group):
             self.sizes.append(len(input_ids))
-            if len(input_ids) > limit:
+            loss = backward(module, input_ids, run, group)
+            if len(input_ids) > limit:  # late: gradients are there already
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
-            return backward(module, input_ids, run, group)
+            return loss
 
         monkeypatch.setattr(step, "backward_alone", limited)
         monkeypatch.setattr(micro_batch, "backward_alone", limited)
