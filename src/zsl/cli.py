@@ -21,7 +21,7 @@ from zsl.config.json_schema import json_schema
 from zsl.config.load import Plan, load
 from zsl.config.parameters import n_parameters, tokens_per_step
 from zsl.crate import command as crate
-from zsl.errors import ZslError
+from zsl.errors import ZslError, printable
 from zsl.planning.estimate import estimate
 from zsl.planning.hardware import GPUS
 from zsl.planning.text import as_text
@@ -30,6 +30,7 @@ from zsl.registry.gallery import gallery
 
 DEFAULT_CONFIG = "config/config.yaml"
 SHIPPED = (DEFAULT_CONFIG, *(f"config/{n}.yaml" for n in ("single_gpu", "paper", "published")))
+MOST_THREADS = 1024
 DEFAULT_GPU = "H100"
 DEFAULT_UTILISATION = 0.4
 MEASUREMENTS = (
@@ -45,9 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; see ``zsl --help``."""
     options = _parser().parse_args(arguments)
     try:
-        print(options.command(options).rstrip())
+        print(printable(options.command(options).rstrip()))
     except ZslError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        print(f"Error: {printable(str(error))}", file=sys.stderr)
         return 1
     except BrokenPipeError:
         sys.stderr.close()
@@ -125,7 +126,7 @@ def _add_measure(commands: Any) -> None:
         added.add_argument(f"--{name}", type=Path, metavar="PATH", help=text)
     added.add_argument("--run", help="run of the configuration, whose optimizer makes the step")
     added.add_argument("--configfile", nargs="+", metavar="FILE", help="settings and runs")
-    added.add_argument("--threads", type=int, default=1, help="threads on a CPU (1)")
+    added.add_argument("--threads", type=_threads, default=1, help="threads on a CPU (1)")
 
 
 def _measure(options: argparse.Namespace) -> str:
@@ -151,6 +152,12 @@ def _plan(options: argparse.Namespace) -> str:
     return (
         json.dumps(asdict(found), indent=1, ensure_ascii=False) if options.json else as_text(found)
     )
+
+
+def _threads(written: str) -> int:
+    if not written.isdecimal() or not 0 < int(written) <= MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"{written} is no number of threads; give 1 or a few")
+    return int(written)
 
 
 def _share(written: str) -> float:

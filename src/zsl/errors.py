@@ -42,4 +42,4 @@ class FitError(ZslError):
 
 def printable(text: str) -> str:
     """Text that shows itself on a terminal: control characters are written out."""
-    return _CONTROL.sub(lambda match: repr(match[0])[1:-1], text)
+    return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

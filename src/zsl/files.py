@@ -72,13 +72,20 @@ def read_limited(path: str | Path, limit: int) -> bytes:
     cannot be read.
     """
     path = Path(path)
-    if not stat.S_ISREG(path.stat().st_mode):
+    if _plain_size(path) <= limit:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+        if len(data) <= limit:
+            return data
+    raise BrokenFileError(f"{path}: larger than {limit:,} bytes, which no such file should be")
+
+
+def _plain_size(path: Path) -> int:
+    """Bytes of a plain file. Raises BrokenFileError for what is none."""
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode):
         raise BrokenFileError(f"{path}: no plain file; name one")
-    with path.open("rb") as file:
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise BrokenFileError(f"{path}: larger than {limit:,} bytes, which no such file should be")
-    return data
+    return about.st_size
 
 
 def read_json(path: str | Path) -> Any:
@@ -106,8 +113,12 @@ def is_bomb(size: int, stored: int) -> bool:
 
 
 def sha256(path: str | Path) -> str:
-    """SHA-256 of a file's bytes as 64 hexadecimal digits, in constant memory."""
+    """SHA-256 of a plain file's bytes as 64 hexadecimal digits, in constant memory.
+
+    Raises BrokenFileError for a device or pipe, which need not end.
+    """
     digest = hashlib.sha256()
+    _plain_size(Path(path))  # raises where it is none
     with Path(path).open("rb") as file:
         while chunk := file.read(CHUNK):
             digest.update(chunk)

@@ -16,8 +16,13 @@ import h5py
 from zsl.errors import BrokenFileError
 from zsl.files import is_bomb
 
-FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
-"""What our own files are written with."""
+FILTERS = {
+    h5py.h5z.FILTER_DEFLATE,
+    h5py.h5z.FILTER_SHUFFLE,
+    h5py.h5z.FILTER_FLETCHER32,
+    h5py.h5z.FILTER_LZF,  # what it compresses to a byte is less than EXPANSION
+}
+"""What our own files are written with, and what h5py brings."""
 HARMLESS = 1 << 16
 """Compressed bytes that come to less than 64 MiB, whatever they are."""
 CHECKSUM = 4
@@ -62,7 +67,7 @@ def problem(dataset: h5py.Dataset) -> str | None:
     settings = dataset.id.get_create_plist()
     filters = [settings.get_filter(n)[0] for n in range(settings.get_nfilters())]
     if not FILTERS.issuperset(filters) or len(set(filters)) < len(filters):
-        return f"is stored with filters {filters}, expected gzip, shuffle and fletcher32"
+        return f"is stored with filters {filters}, expected gzip, lzf, shuffle, fletcher32"
     stored = Path(dataset.file.filename).stat().st_size
     for shape in (dataset.shape or (), dataset.chunks or ()):
         size = math.prod(map(int, shape)) * dataset.dtype.itemsize

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import logging
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,7 @@ import torch
 from olmo.model import OLMo
 from torch import Tensor
 
+from zsl.config.base import STEPS
 from zsl.config.load import load
 from zsl.config.measurements import Measurements
 from zsl.config.schema import Run
@@ -152,18 +154,23 @@ def _batches(options: argparse.Namespace, model: OLMo, device: torch.device) -> 
 
 def _read(path: Path) -> np.ndarray:
     try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+        # Mapped, lest as much memory is taken as a header declares.
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, OverflowError, zipfile.BadZipFile) as error:
         raise MeasurementError(f"{path}: not a NumPy file of token ids: {error}") from None
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "iu":
         raise MeasurementError(f"{path}: holds no array of integers; token ids are needed")
-    return array
+    return np.asarray(array)
 
 
 def _step(checkpoint: Path) -> int:
     """The step of a checkpoint, from its state or its name; 0 if neither says."""
     state = checkpoint / "state.json"
     if state.exists():
-        return int(read_json(state)["step"])
-    digits = re.match(r"step(\d+)", checkpoint.name)
+        found = read_json(state)
+        step = found.get("step") if isinstance(found, dict) else None
+        if type(step) is not int or not 0 <= step <= STEPS:
+            raise MeasurementError(f"{state}: names no step; restore it or leave it out")
+        return step
+    digits = re.match(r"step(\d{1,8})(?!\d)", checkpoint.name)
     return int(digits[1]) if digits else 0

@@ -126,7 +126,7 @@ def test_a_checkpoint_of_another_step(tmp_path):
     (folder / "state.json").write_text("{")
     found = checked(tmp_path, records, "named")
     assert found.holds is False
-    assert found.said[0].startswith("cannot be checked: JSONDecodeError")
+    assert found.said[0].startswith("cannot be checked: BrokenFileError")
 
 
 def test_losses_of_one_segment_have_nothing_to_go_on_from(tmp_path):

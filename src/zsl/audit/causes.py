@@ -14,6 +14,7 @@ from zsl.audit.changes import (
     parameter_changes,
     said_of,
     setting_changes,
+    source_of,
 )
 from zsl.audit.records import Record, Records
 from zsl.audit.tree import raw_of
@@ -143,7 +144,7 @@ def source_diff(change: Change, sides: tuple[Records, Records]) -> list[str]:
     ]
     if not all(path.is_file() and path.suffix == ".py" for path in paths):
         return []
-    old, new = (definitions(path.read_text(encoding="utf-8")) for path in paths)
+    old, new = (definitions(source_of(path)) for path in paths)
     lines: list[str] = []
     for name in dict.fromkeys([*old, *new]):
         before, now = (side.get(name, "").splitlines() for side in (old, new))

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from zsl.audit.changes import setting_changes
+from zsl.audit.changes import LARGEST_SOURCE, setting_changes
 from zsl.audit.disk import Disk
 from zsl.audit.findings import Finding
 from zsl.audit.records import Record, Records, is_report
+from zsl.files import read_limited
 from zsl.lineage.errors import LineageError
 from zsl.lineage.history import ACCEPTED, CODE, HISTORY, LINEAGE
 from zsl.lineage.syntax import parse
@@ -142,9 +143,9 @@ def _digests_of(path: Path, sha256: str) -> set[str]:
     if path.suffix != ".py":
         return {sha256}
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_limited(path, LARGEST_SOURCE).decode()
         return {parse(text, declarations).digest for declarations in (False, True)} | {sha256}
-    except (OSError, ValueError, SyntaxError, LineageError):
+    except (OSError, ValueError, SyntaxError, LineageError, RecursionError, MemoryError):
         return {sha256}
 
 

@@ -8,13 +8,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from zsl.errors import ZslError
+from zsl.errors import BrokenFileError, ZslError
+from zsl.files import read_limited
 from zsl.lineage.fingerprint import digest_of, is_inside, modules_of, path_of
 
 CODE_PARAMETERS = ("code", "packages")
 """Parameters that stand for code and packages; said by module and by package instead."""
 STALE_INPUT = "is stale itself"
 """Said of an input that nothing but its own staleness makes stale."""
+LARGEST_SOURCE = 1 << 24
+"""Bytes of a source that is parsed."""
 SHOWN = 80
 """Characters of a value that a line shows."""
 LEAD = 20
@@ -140,7 +143,7 @@ def said_of(old: Path, new: Path) -> str:
     """Which definitions of two sources of a module differ, in words."""
     if not old.is_file() or old.suffix != ".py":
         return "changed"
-    before, now = (definitions(path.read_text(encoding="utf-8")) for path in (old, new))
+    before, now = (definitions(source_of(path)) for path in (old, new))
     parts = []
     for said, names in (
         ("changed", [key for key in before if key in now and before[key] != now[key]]),
@@ -152,18 +155,25 @@ def said_of(old: Path, new: Path) -> str:
     return "; ".join(parts) or "changed (order of its definitions)"
 
 
+def source_of(path: Path) -> str:
+    """The text of a kept source; empty where it can be none."""
+    try:
+        return read_limited(path, LARGEST_SOURCE).decode(errors="replace")
+    except (OSError, BrokenFileError):
+        return ""
+
+
 def definitions(text: str) -> dict[str, str]:
     """Source by name of the definitions of a module, without comments and docstrings.
 
     Functions, methods (``Class.method``), and names that are assigned; ``imports`` and
     ``statements`` hold the rest. Empty where the text is not Python.
     """
-    try:
-        tree = ast.parse(text)
-    except SyntaxError:
-        return {}
     found: dict[str, list[str]] = {}
-    _collect(tree, "", found)
+    try:
+        _collect(ast.parse(text), "", found)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return {}
     return {name: "\n".join(lines) for name, lines in found.items()}
 
 

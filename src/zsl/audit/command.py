@@ -15,7 +15,7 @@ from zsl.audit.findings import Audit
 from zsl.audit.records import read_records
 from zsl.audit.reproduce import reproduce
 from zsl.audit.run import Question, audit, folder_of
-from zsl.errors import ZslError
+from zsl.errors import ZslError, printable
 from zsl.files import write_text
 from zsl.lineage.history import LINEAGE
 from zsl.lineage.root import listing, record_digests, root_of
@@ -100,13 +100,13 @@ def _audit(options: argparse.Namespace) -> str:
         found = audit(question)
         command = _command(found, question, options)
     except (ZslError, OSError) as error:
-        print(f"Error: {error}", file=sys.stderr)
+        print(f"Error: {printable(str(error))}", file=sys.stderr)
         raise SystemExit(2) from error
     if options.json:
         plain = say.as_json(found, command, strict=options.strict)
-        print(json.dumps(plain, indent=1, ensure_ascii=False))
+        print(printable(json.dumps(plain, indent=1, ensure_ascii=False)))
     else:
-        print(say.as_text(found, command, strict=options.strict))
+        print(printable(say.as_text(found, command, strict=options.strict)))
     sys.stdout.flush()
     raise SystemExit(0 if found.passed(options.strict) else 1)
 
@@ -184,7 +184,7 @@ def _reproduce(options: argparse.Namespace) -> str:
     """Print what came out, target by target, and leave with 1 where it is not the same."""
     same = True
     for made in reproduce(question_of(options, targets=tuple(options.targets))):
-        print(made, flush=True)
+        print(printable(str(made)), flush=True)
         same &= not made.differences
     if not same:
         raise SystemExit(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,13 @@ from typing import Any
 import numpy as np
 
 from zsl.audit.changes import setting_changes
+from zsl.errors import ZslError
+from zsl.files import read_json, read_limited, sha256
+from zsl.hdf5 import member
 from zsl.lineage.digests import sha256_of_folder
 
+LARGEST = 1 << 28
+"""Bytes of files that are compared byte by byte."""
 SHOWN = 5
 """Differences that are said of one file."""
 TEXT = (".csv", ".md", ".tex", ".html", ".svg", ".txt", ".sha256", ".yaml")
@@ -21,12 +25,19 @@ def where_different(before: Path, now: Path) -> list[str]:
     """The first places where two files or folders differ; empty where they are the same."""
     if before.is_dir() or now.is_dir():
         return _folders(before, now)
-    if before.read_bytes() == now.read_bytes():
+    if sha256(before) == sha256(now):
         return []
+    try:
+        return _places(before, now)
+    except (ZslError, OSError, ValueError, RecursionError) as error:
+        return [f"where they differ cannot be told: {error}"]
+
+
+def _places(before: Path, now: Path) -> list[str]:
     if before.suffix == ".h5":
         return _hdf5(before, now)
     if before.suffix == ".json":
-        old, new = (json.loads(path.read_text(encoding="utf-8")) for path in (before, now))
+        old, new = (read_json(path) for path in (before, now))
         return [str(c) for c in setting_changes({"": old}, {"": new}, "value")][:SHOWN]
     return _lines(before, now) if before.suffix in TEXT else _bytes(before, now)
 
@@ -41,7 +52,7 @@ def _folders(before: Path, now: Path) -> list[str]:
 
 
 def _lines(before: Path, now: Path) -> list[str]:
-    texts = [path.read_text(encoding="utf-8").splitlines() for path in (before, now)]
+    texts = [read_limited(path, LARGEST).decode().splitlines() for path in (before, now)]
     pairs = enumerate(zip_longest(*texts, fillvalue="(no line)"), 1)
     different = [(number, old, new) for number, (old, new) in pairs if old != new]
     said = [f"line {n}: {old[:80]} -> {new[:80]}" for n, old, new in different[: SHOWN - 1]]
@@ -49,7 +60,7 @@ def _lines(before: Path, now: Path) -> list[str]:
 
 
 def _bytes(before: Path, now: Path) -> list[str]:
-    old, new = (np.frombuffer(path.read_bytes(), np.uint8) for path in (before, now))
+    old, new = (np.frombuffer(read_limited(path, LARGEST), np.uint8) for path in (before, now))
     size = min(len(old), len(new))
     different = np.flatnonzero(old[:size] != new[:size])
     first = int(different[0]) if len(different) else size
@@ -66,7 +77,7 @@ def _hdf5(before: Path, now: Path) -> list[str]:
         names = [_datasets(file) for file in (old, new)]
         said = [f"{name} is only in one of them" for name in sorted(names[0] ^ names[1])]
         for name in sorted(names[0] & names[1]):
-            said += _values(name, np.asarray(old[name][()]), np.asarray(new[name][()]))
+            said += _values(name, *(np.asarray(member(file, name)[()]) for file in (old, new)))
     return said[:SHOWN]
 
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zsl.files import replacing, sha256
+from zsl.errors import BrokenFileError
+from zsl.files import read_json, replacing, sha256
 
 WORKERS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -75,6 +76,8 @@ def _hash(path: Path) -> str | OSError:
         return sha256(path)
     except OSError as error:
         return error
+    except BrokenFileError:
+        return OSError("no plain file, but a pipe, socket or device")
 
 
 def _state(path: Path) -> list[int] | None:
@@ -88,8 +91,8 @@ def _state(path: Path) -> list[int] | None:
 
 def _read(cache: Path | None) -> dict[str, list[Any]]:
     try:
-        found = json.loads(cache.read_text(encoding="utf-8")) if cache else {}
-    except (OSError, ValueError):
+        found = read_json(cache) if cache else {}
+    except (OSError, BrokenFileError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zsl.audit.errors import AuditError
+from zsl.files import LARGEST_JSON, read_limited
 from zsl.lineage.root import listing, read_listing, root_of
 
 _HEX = re.compile(r"[0-9a-fA-F]{64}")
@@ -36,7 +37,10 @@ def read_held(given: str) -> Held:
             f"--root {given}: neither 64 hexadecimal digits nor a file; give the root digest that "
             "the report shows, or a file that `zsl root --out FILE` wrote"
         )
-    digests = read_listing(path.read_text(encoding="utf-8"), given)
+    try:
+        digests = read_listing(read_limited(path, LARGEST_JSON).decode(), given)
+    except ValueError as error:
+        raise AuditError(f"--root {given}: no file of `zsl root --out FILE` ({error})") from None
     return Held(root_of(digests), f"the digests in {path.name}", digests)
 
 

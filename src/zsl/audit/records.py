@@ -11,8 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from zsl.audit.errors import AuditError
+from zsl.files import LARGEST_JSON, read_limited
+from zsl.lineage.form import check_record
 from zsl.lineage.history import ACCEPTED, CODE, HISTORY, LINEAGE, PROVENANCE
 
+MALFORMED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What reading a file that is no record may raise."""
 KEPT = (HISTORY, CODE, ACCEPTED)
 """Folders of ``lineage`` that hold no current records."""
 
@@ -139,39 +143,37 @@ def _read(
             continue
         name = path.relative_to(results).as_posix()
         try:
-            record = as_record(path.read_bytes(), name)
+            record = as_record(read_limited(path, LARGEST_JSON), name)
             check(record.content)
             found[name] = record
         except FileNotFoundError:
             continue  # a job that runs now replaces it
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        except (*MALFORMED, OSError) as error:
             said = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
             broken[name] = f"is no record that can be read: {said}"
     return found, broken
 
 
 def _record(content: dict[str, Any]) -> None:
-    """Raise ValueError, LookupError, TypeError or AttributeError where a record lacks something."""
-    str(content["rule"])
+    """Raise one of MALFORMED where a record lacks something, or holds what no record does."""
     for key in ("start", "end"):
         datetime.fromisoformat(content["time"][key])
     for key in ("params", "wildcards", "code", "git", "facts", "environment"):
         if not isinstance(content.setdefault(key, {}), dict):
             raise TypeError(f"{key} is no JSON object")
-    dict(content["code"].get("modules", {}))
-    for source in content["facts"].get("sources", ()):
-        source["origin"], source["sha256"]
+    check_record(content)
     for entry in (*content["inputs"], *content["outputs"]):
-        entry["path"].strip(), entry["sha256"], entry["kind"], int(entry["size"])
+        entry["sha256"], entry["kind"], entry["size"]
         if entry["kind"] == "folder":
             dict(entry["files"])
 
 
 def _acceptance(content: dict[str, Any]) -> None:
     """Raise as :func:`_record` where an acceptance lacks something."""
-    content["target"], content["reason"], datetime.fromisoformat(content["time"])
+    content["target"].strip(), content["reason"].strip()
+    datetime.fromisoformat(content["time"])
     for entry in content["records"].values():
-        entry["sha256"], list(entry["changes"])
+        entry["sha256"].strip(), list(entry["changes"])
 
 
 def as_record(data: bytes, name: str) -> Record:
@@ -185,9 +187,10 @@ def as_record(data: bytes, name: str) -> Record:
     if not isinstance(content, dict) or not isinstance(content.get("schema"), int):
         raise ValueError("no JSON object with a schema")
     own = str(content.get("path", name))
-    before, found, _ = own.partition(f"{LINEAGE}/")
-    inside = own.removeprefix(before) if found else own
-    return Record(inside, hashlib.sha256(data).hexdigest(), content, before if found else "")
+    before, found, below = f"/{own}".partition(f"/{LINEAGE}/")
+    start = f"{before[1:]}/" if found and before else ""
+    inside = f"{LINEAGE}/{below}" if found else own
+    return Record(inside, hashlib.sha256(data).hexdigest(), content, start)
 
 
 def is_report(record: Record) -> bool:

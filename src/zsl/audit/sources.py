@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from typing import Any
 from zsl.audit.findings import Finding
 from zsl.audit.hashing import hash_files
 from zsl.audit.records import Record, Records, is_report
+from zsl.files import LARGEST_JSON, parse_json, read_limited
+from zsl.lineage.form import is_inside, sources_of
 from zsl.lineage.history import LINEAGE
 
 _PACKAGED = re.compile(r"([A-Za-z0-9._-]+) ([^\s:]+): (\S.*)")
@@ -63,6 +64,8 @@ def _place(source: Source, project: Path, declared: dict[str, Path]) -> Path | s
     """Where a source is, or why that cannot be told."""
     if match := _PACKAGED.fullmatch(source.origin):
         name, version, path = match.groups()
+        if not is_inside(path):
+            return "its path leads out of the package"
         try:
             installed = distribution(name)
         except PackageNotFoundError:
@@ -74,7 +77,7 @@ def _place(source: Source, project: Path, declared: dict[str, Path]) -> Path | s
         return "it was downloaded"
     if source.external:
         return declared.get(source.origin, "it lies outside of the project")
-    return project / source.origin
+    return project / source.origin if is_inside(source.origin) else "it lies outside of the project"
 
 
 def _sources(records: Records, chain: dict[str, Record]) -> Iterator[Source]:
@@ -98,18 +101,17 @@ def _of_corpus(results: Path, record: Record) -> Iterator[Source]:
     for path, entry in record.outputs.items():
         if not path.endswith("manifest.json"):
             continue
-        manifest = _recorded(results / path, entry["sha256"])
-        for source in manifest.get("sources", ()):
+        for source in _recorded(results / path, entry["sha256"]):
             for file in source.get("files", ()):
                 if file["sha256"] not in named:
                     yield Source(file["origin"], file["sha256"])
 
 
-def _recorded(path: Path, sha256: str) -> dict[str, Any]:
-    """What a file of JSON holds; nothing where its bytes are not those recorded."""
+def _recorded(path: Path, sha256: str) -> list[dict[str, Any]]:
+    """The sources that a manifest names; none where its bytes are not those recorded."""
     try:
-        data = path.read_bytes()
-    except OSError:
-        return {}
-    found: dict[str, Any] = json.loads(data) if hashlib.sha256(data).hexdigest() == sha256 else {}
-    return found
+        data = read_limited(path, LARGEST_JSON)
+        recorded = hashlib.sha256(data).hexdigest() == sha256
+        return sources_of(parse_json(data, str(path))) if recorded else []
+    except (OSError, ValueError):
+        return []

@@ -7,8 +7,6 @@ checked as far as it goes.
 
 from __future__ import annotations
 
-import csv
-import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +24,8 @@ from zsl.config.load import Plan
 from zsl.data.manifest import read_manifest
 from zsl.data.windows import WindowSet
 from zsl.errors import ZslError
+from zsl.files import read_json, read_limited
+from zsl.study import LARGEST_CSV, read_csv
 
 TOKENS_CHECKED = 200_000_000
 """Largest corpus whose tokens are searched for those of the evaluation set."""
@@ -37,7 +37,7 @@ SKEW = timedelta(minutes=5)
 """By how much the clocks of two machines may differ."""
 UNREADABLE = (
     *(ZslError, OSError, ValueError, LookupError),
-    *(TypeError, AttributeError, ArithmeticError),
+    *(TypeError, AttributeError, ArithmeticError, RecursionError),
 )
 """What reading a damaged file may raise."""
 Records = Mapping[str, Record]
@@ -142,7 +142,7 @@ def _misnamed(results: Path, trained: dict[str, list[tuple[Segment, Record]]]) -
             for name in _checkpoints(record):
                 path = results / "training" / run / segment.name / name / "state.json"
                 if path.is_file():
-                    step = json.loads(path.read_text(encoding="utf-8"))["step"]
+                    step = read_json(path)["step"]
                     if checkpoint_name(step) != name:
                         yield f"{run} {name} is of step {step}"
 
@@ -161,9 +161,10 @@ def _jumps(results: Path, run: str, parts: list[tuple[Segment, Record]]) -> Iter
     folder = results / "training" / run
     losses: dict[int, float] = {}
     for segment, _ in parts:
-        with (folder / f"{segment.name}.steps.csv").open(encoding="utf-8") as file:
-            rows = {int(row["step"]): float(row["train_loss"]) for row in csv.DictReader(file)}
-        if sorted(rows) != list(range(segment.start + 1, segment.end + 1)):
+        table = read_csv(folder / f"{segment.name}.steps.csv", ("step", "train_loss"))
+        rows = dict(zip(table["step"].tolist(), table["train_loss"].tolist(), strict=True))
+        known = len(rows) == segment.end - segment.start
+        if not known or sorted(rows) != list(range(segment.start + 1, segment.end + 1)):
             yield f"{run} {segment.name}: its steps are not {segment.start + 1} to {segment.end}"
         losses |= rows
     for (before, _), (after, _) in pairwise(parts):
@@ -215,21 +216,22 @@ def _apart(results: Path, records: Records) -> Iterator[str] | None:
 def _shared(results: Path, record: Record) -> Iterator[str]:
     folder = results / "data" / record.content["wildcards"]["corpus"]
     manifest = read_manifest(folder / "manifest.json")
-    if manifest.train_tokens > TOKENS_CHECKED:
+    if max(manifest.train_tokens, manifest.eval_tokens) > TOKENS_CHECKED:
         raise NotCheckedError(
             f"{manifest.train_tokens:,} training tokens are too many to search in an audit; the "
             "code that made them leaves out what the evaluation tokens hold"
         )
     window = record.content["params"]["corpus"]["evaluation"]["window"]
     dtype = np.dtype(manifest.dtype).newbyteorder("<")
-    evaluation = [np.fromfile(folder / "tokens" / file.name, dtype) for file in manifest.eval]
+    files = folder / "tokens"
+    evaluation = [np.fromfile(files / f.name, dtype, f.tokens) for f in manifest.eval]
     wanted = WindowSet(np.concatenate(evaluation), window)
-    for name in {file.name for file in manifest.train}:
-        found = wanted.starts_in(np.fromfile(folder / "tokens" / name, dtype))
+    for file in dict.fromkeys(manifest.train):
+        found = wanted.starts_in(np.fromfile(files / file.name, dtype, file.tokens))
         if len(found):
             yield (
                 f"{record.content['wildcards']['corpus']}: {len(found)} windows of {window} "
-                f"evaluation tokens are in {name}, the first at token {found[0]}"
+                f"evaluation tokens are in {file.name}, the first at token {found[0]}"
             )
 
 
@@ -241,7 +243,7 @@ def _unmixed(results: Path, records: Records) -> Iterator[str] | None:
 def _mixed(results: Path, record: Record) -> Iterator[str]:
     inside = [record.inside(entry["path"]) for entry in record.inputs]
     fits = [results / path for path in inside if path.startswith("fits/")]
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in fits if path.is_file()]
+    found = [read_json(path) for path in fits if path.is_file()]
     said = _words_of(results, record)
     runs = {run["id"] for run in record.content["params"]["study"]["runs"]}
     lengths = {fit["T"] for fit in found if fit["run"] in runs}
@@ -259,7 +261,7 @@ def _mixed(results: Path, record: Record) -> Iterator[str]:
 def _words_of(results: Path, record: Record) -> str:
     """What is written on or under a figure or table."""
     paths = [results / name for name in record.outputs if Path(name).suffix in (".md", ".csv")]
-    texts = [path.read_text(encoding="utf-8") for path in paths if path.is_file()]
+    texts = [read_limited(path, LARGEST_CSV).decode() for path in paths if path.is_file()]
     return "\n".join([str(record.content["params"].get("caption", "")), *texts])
 
 

@@ -12,6 +12,7 @@ from zsl.audit.changes import setting_changes
 from zsl.audit.errors import AuditError
 from zsl.audit.records import Record, Records, is_report
 from zsl.files import read_json, sha256_of_json
+from zsl.lineage.form import sources_of
 from zsl.lineage.history import LINEAGE, possible_records
 from zsl.registry import BY_ID
 
@@ -162,7 +163,10 @@ def _raw(origin: str, files: dict[str, str], size: int | None) -> Raw:
 
 def _of_manifest(record: Record, records: Records) -> list[dict[str, Any]]:
     path = _manifest(record, records)
-    sources = read_json(path).get("sources", ()) if path else ()
+    try:
+        sources = sources_of(read_json(path)) if path else []
+    except ValueError as error:
+        raise AuditError(f"{path}: {error}; `zsl audit` says what was changed") from None
     return [source for source in sources if source.get("files")]
 
 
@@ -185,7 +189,7 @@ def _unknown_sources(record: Record, records: Records) -> Iterator[str]:
 def _downloaded(record: Record) -> Iterator[Raw]:
     """A file that a job did nothing but download."""
     source = record.content.get("params", {}).get("source")
-    if isinstance(source, dict) and "url" in source and not record.inputs:
+    if isinstance(source, dict) and isinstance(source.get("url"), str) and not record.inputs:
         for entry in record.outputs.values():
             yield Raw(source["url"], 1, entry.get("size"), entry["sha256"])
 

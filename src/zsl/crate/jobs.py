@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from zsl.crate.errors import CrateError
 from zsl.files import read_json
+from zsl.lineage.form import check_record
 
 LINEAGE = "lineage"
 KEPT = {
@@ -86,10 +89,23 @@ def _record(path: Path, where: str) -> dict[str, Any]:
     try:
         record = read_json(path)
         missing = [key for key in ("rule", "outputs", "time") if key not in record]
-    except (ValueError, TypeError) as error:
-        raise CrateError(f"{where} is no JSON object: {error}; run its job again") from error
+        if not missing:
+            _check(record)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise CrateError(f"{where} is no lineage record: {error}; run its job again") from error
     if missing:
         raise CrateError(
             f"{where} is no lineage record: it lacks {', '.join(missing)}; run its job again"
         )
     return dict(record)
+
+
+def _check(record: Mapping[str, Any]) -> None:
+    """Raise where a crate could not say, or should not pack, what a record names."""
+    check_record(record)
+    for key in ("start", "end"):
+        datetime.fromisoformat(record["time"][key])
+    for key in ("params", "git", "threads", "device", "scheduler", "peak_memory_bytes"):
+        if not isinstance(record.get(key, {}), dict):
+            raise TypeError(f"{key} is no JSON object")
+    json.dumps(record, allow_nan=False)

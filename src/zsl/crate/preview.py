@@ -11,7 +11,10 @@ from rocrate.rocrate import ROCrate
 from zsl.crate.artifacts import Artifact, Artifacts
 from zsl.crate.software import short_version
 from zsl.crate.workflow import Run, place
+from zsl.files import read_limited
 
+LARGEST_TEXT = 1 << 20
+"""Bytes of a caption."""
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 60em; padding: 0 1em; }
 img { max-width: 100%; }
@@ -64,9 +67,10 @@ def _facts(crate: ROCrate, run: Run) -> Iterator[str]:
 def _figures(run: Run, artifacts: Artifacts, root: Path) -> Iterator[str]:
     for artifact in _carried(artifacts, run, "figures", ".svg"):
         stem = artifact.path.removesuffix(".svg")
-        caption = root / f"{stem}.md"
-        text = caption.read_text(encoding="utf-8") if caption.is_file() else Path(stem).name
         others = [a for a in artifacts.values() if a.carried and a.path.startswith(f"{stem}.")]
+        text = Path(stem).name
+        if any(a.path == f"{stem}.md" for a in others):
+            text = read_limited(root / f"{stem}.md", LARGEST_TEXT).decode(errors="replace")
         record = f"{run.results}/lineage/figures/{Path(stem).name}.json"
         links = [_link(a.id, Path(a.path).suffix[1:]) for a in others] + [_link(record, "record")]
         name = escape(Path(stem).name)

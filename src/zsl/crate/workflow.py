@@ -197,12 +197,15 @@ def _environment(crate: ROCrate, payload: Payload, path: str, root: Path) -> str
 
 
 def files_below(folder: Path) -> dict[str, Path]:
-    """Files below a folder by path relative to it, without hidden ones and what Python compiled."""
+    """Files below a folder by path relative to it, without hidden ones and what Python compiled.
+
+    Links are left out: what they lead to is none of the folder.
+    """
     found = {}
     for path in sorted(folder.rglob("*")):
         below = path.relative_to(folder)
         hidden = any(part.startswith((".", "__pycache__")) for part in below.parts)
-        if path.is_file() and not hidden:
+        if path.is_file() and not path.is_symlink() and not hidden:
             found[below.as_posix()] = path
     return found
 

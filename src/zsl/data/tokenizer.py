@@ -14,14 +14,12 @@ from tokenizers import Encoding, Tokenizer, decoders, models, pre_tokenizers, pr
 
 from zsl.config import sources
 from zsl.data.download import fetch
-from zsl.errors import BrokenFileError, DataError
-from zsl.files import read_limited, write_text
+from zsl.errors import DataError
+from zsl.files import read_json, write_text
 
 EOS = "<|endoftext|>"
 END_TOKENS = (EOS, "</s>", "<|end_of_text|>", "<eos>")
 """Names under which tokenizers have their end-of-document token."""
-LARGEST = 1 << 27
-"""Bytes of a tokenizers file; those of 250,000 tokens have a quarter."""
 GROWTH = 32
 """Most characters that a normalizer may make of one."""
 
@@ -45,18 +43,20 @@ def load_tokenizer(path: Path) -> Tokenizer:
     Raises DataError for a file that is none, or whose normalizer multiplies text.
     """
     try:
-        data = read_limited(path, LARGEST).decode()
-    except (OSError, BrokenFileError, UnicodeDecodeError) as error:
+        values = read_json(path)
+        growth = _growth(values["normalizer"])
+        text = json.dumps(values)  # what was looked at, and nothing that stood there twice
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise DataError(
             f"{path}: not a tokenizers JSON file ({error}); give another file"
         ) from None
-    with _refusals(f"{path}: not a tokenizers JSON file"):
-        tokenizer = Tokenizer.from_str(data)
-    if _growth(tokenizer) > GROWTH:
+    if growth > GROWTH:
         raise DataError(
             f"{path}: its normalizer makes more than {GROWTH} characters of one, which no "
             "tokenizer of text does; give another file"
         )
+    with _refusals(f"{path}: not a tokenizers JSON file"):
+        tokenizer = Tokenizer.from_str(text)
     return _for_text(tokenizer)
 
 
@@ -79,12 +79,13 @@ def _refusals(what: str) -> Iterator[None]:
         raise DataError(f"{what} ({said}); give another tokenizer file") from None
 
 
-def _growth(tokenizer: Tokenizer) -> int:
-    """How many characters the normalizer may make of one."""
-    if tokenizer.normalizer is None:
-        return 1
+def _growth(normalizer: dict[str, Any] | None) -> int:
+    """How many characters a normalizer may make of one.
+
+    Raises ValueError for a table of which tokenizers would reserve more memory than it has bytes.
+    """
     growth = 1
-    waiting: list[Any] = [json.loads(tokenizer.normalizer.__getstate__())]
+    waiting = [normalizer] if normalizer else []
     while waiting:
         made = waiting.pop()
         waiting += made.get("normalizers", ())
@@ -93,8 +94,11 @@ def _growth(tokenizer: Tokenizer) -> int:
             growth *= max(1, len(made["content"]) // replaced)
         if made["type"] == "Precompiled":
             table = base64.b64decode(made["precompiled_charsmap"])
-            texts = table[4 + int.from_bytes(table[:4], "little") :]
-            growth *= max(1, *(len(text.decode(errors="replace")) for text in texts.split(b"\0")))
+            size = int.from_bytes(table[:4], "little")
+            if size > len(table):
+                raise ValueError("a table of characters that is cut off")
+            texts = table[4 + size :].split(b"\0")
+            growth *= max(1, *(len(text.decode(errors="replace")) for text in texts))
     return growth
 
 

@@ -17,6 +17,7 @@ from zsl.lineage.digests import (
 )
 from zsl.lineage.errors import LineageError
 from zsl.lineage.fingerprint import ROOT
+from zsl.lineage.form import is_inside
 from zsl.lineage.values import portable
 
 MANIFEST = ".manifest.json"
@@ -115,12 +116,15 @@ def _files(manifest: Path) -> dict[str, str]:
     and ``eval`` of ``{name, sha256}`` in the folder ``tokens``, and ``tokenizer_sha256``.
     """
     content = read_json(manifest)
-    if not isinstance(content, dict):
+    found: dict[str, Any] = {}
+    try:
+        if "files" in content:
+            found = dict(content["files"])
+        elif "tokenizer_sha256" in content:
+            listed = [*content["train"], *content["eval"]]
+            tokens = {f"tokens/{file['name']}": file["sha256"] for file in listed}
+            found = {"tokenizer.json": content["tokenizer_sha256"], **tokens}
+    except (LookupError, TypeError, ValueError):
         return {}
-    if isinstance(content.get("files"), dict):
-        return dict(content["files"])
-    if "tokenizer_sha256" in content:
-        listed = [*content["train"], *content["eval"]]
-        tokens = {f"tokens/{file['name']}": file["sha256"] for file in listed}
-        return {"tokenizer.json": content["tokenizer_sha256"], **tokens}
-    return {}
+    plain = all(is_inside(name) and isinstance(digest, str) for name, digest in found.items())
+    return found if plain else {}

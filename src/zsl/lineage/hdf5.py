@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
+from zsl.hdf5 import UNREADABLE, problem
 from zsl.lineage.errors import LineageError
 
 SLAB = 1 << 26
@@ -28,7 +30,7 @@ def logical_sha256(path: str | Path) -> str:
     try:
         with h5py.File(path, "r") as file:
             digest.group("/", file)
-    except OSError as error:
+    except (*UNREADABLE, zlib.error, RecursionError) as error:
         raise LineageError(f"{path} cannot be read as HDF5: {error}") from error
     return digest.sha256.hexdigest()
 
@@ -66,6 +68,8 @@ class _Digest:
             return self.group(name, item)
         if isinstance(item, h5py.Datatype):
             return self.add("type", name, self.dtype(item.dtype, name))
+        if wrong := problem(item):
+            raise LineageError(f"{self.path}: {name} {wrong}, so that it has no digest")
         self.add("dataset", name, self.dtype(item.dtype, name), repr(item.shape))
         self.attributes(item)
         if item.shape is not None:

@@ -21,11 +21,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from zsl.files import read_json, replacing, sha256
 from zsl.lineage.errors import LineageError
 from zsl.lineage.fingerprint import ROOT, path_of
+from zsl.lineage.form import check_record
 
 LINEAGE = "lineage"
 HISTORY, CODE, ACCEPTED, PROVENANCE = "history", "code", "accepted", "provenance"
@@ -88,13 +88,21 @@ def maker(artifact: Path, folder: Path) -> Path | None:
     inside = artifact.relative_to(results).as_posix()
     for name in possible_records(inside):
         record = results / name
-        if record.is_file() and f"{results.name}/{inside}" in _outputs(read_json(record)):
+        if record.is_file() and f"{results.name}/{inside}" in _outputs(record):
             return record
     return None
 
 
-def _outputs(record: Mapping[str, Any]) -> set[str]:
-    """Outputs, each by the last folder above the experiment's files and its path within."""
+def _outputs(path: Path) -> set[str]:
+    """Outputs, each by the last folder above the experiment's files and its path within.
+
+    Raises :class:`LineageError` where the file is no record.
+    """
+    record = read_json(path)
+    try:
+        check_record(record)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise LineageError(f"{path} is no record ({error}); run its job again") from None
     start = str(record.get("path", "")).partition(f"/{LINEAGE}/")[0].rpartition("/")[0]
     return {
         str(entry["path"]).removeprefix(f"{start}/" if start else "")
