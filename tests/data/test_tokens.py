@@ -7,6 +7,7 @@ import pytest
 from zsl.data.manifest import Manifest, TokenFile, read_manifest, write_manifest
 from zsl.data.tokens import TokenFiles, open_split
 from zsl.errors import DataError
+from zsl.files import sha256
 
 
 def write(folder: Path, sizes: list[int], dtype: str) -> list[Path]:
@@ -65,7 +66,8 @@ def test_indices_out_of_range_are_refused(tmp_path: Path) -> None:
 def manifest(tmp_path: Path) -> Manifest:
     write(tmp_path, [100, 40], "uint16")
     files = tuple(
-        TokenFile(f"train-{n:05d}.bin", size, "0" * 64, "x") for n, size in [(0, 100), (1, 40)]
+        TokenFile(name := f"train-{n:05d}.bin", size, sha256(tmp_path / name), "x")
+        for n, size in [(0, 100), (1, 40)]
     )
     return Manifest(
         dtype="uint16",
@@ -88,6 +90,9 @@ def test_a_split_is_checked_against_the_manifest(tmp_path: Path, manifest: Manif
     path = tmp_path / "train-00001.bin"
     path.write_bytes(path.read_bytes()[:-2])
     with pytest.raises(DataError, match=r"train-00001\.bin has 78 bytes.*says 80 bytes"):
+        open_split(tmp_path, manifest, "train")
+    path.write_bytes(bytes(80))
+    with pytest.raises(DataError, match=r"train-00001\.bin: damaged: SHA-256"):
         open_split(tmp_path, manifest, "train")
     path.unlink()
     with pytest.raises(DataError, match="is missing"):

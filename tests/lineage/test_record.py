@@ -151,12 +151,35 @@ def test_a_rule_without_record_is_an_error(root):
         pass
 
 
-def test_inputs_are_those_that_were_there_at_the_start(root):
-    with recorded(job(), root / SCRIPT, root=root):
+def test_an_input_that_changes_during_the_job_leaves_no_record(root):
+    with (
+        pytest.raises(LineageError, match=r"main-14M\.csv changed while this job read it"),
+        recorded(job(), root / SCRIPT, root=root),
+    ):
         (root / "results/mini/curves/main-14M.csv").write_text("changed")
         write_fit(root)
-    record = json.loads((root / RECORD).read_text())
-    assert record["inputs"][0]["sha256"] == sha(b"step\n1\n")
+    assert not (root / RECORD).exists()
+
+
+def test_an_input_that_is_not_what_its_job_wrote_is_refused(root):
+    record_of(root)
+    (root / "results/mini/fits/main-14M.json").write_text("[]")
+    table = {"table": "results/mini/tables/table1.csv"}
+    fit = {"fit": "results/mini/fits/main-14M.json"}
+    with (
+        pytest.raises(LineageError, match=r"main-14M\.json is not what its job wrote"),
+        recorded(other_job(fit, table), root / SCRIPT, root=root),
+    ):
+        raise AssertionError("the job ran")
+
+
+def other_job(inputs, outputs):
+    """A job whose record is another one."""
+    made = job(inputs, outputs)
+    made.output = OutputFiles(
+        fromdict={**outputs, "lineage": "results/mini/lineage/tables/table1.json"}
+    )
+    return made
 
 
 def test_neither_paths_of_the_machine_nor_its_name(root, tmp_path_factory):

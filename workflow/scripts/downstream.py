@@ -7,7 +7,6 @@ with job(snakemake) as facts:
 
     from pydantic import TypeAdapter
 
-    from zsl.config.grids import checkpoint_name
     from zsl.config.measurements import Downstream
     from zsl.config.schema import Model
     from zsl.config.sources import Tokenizer
@@ -19,6 +18,7 @@ with job(snakemake) as facts:
     from zsl.progress import Progress
     from zsl.training.device import device
     from zsl.training.model import empty_model
+    from zsl.training.published import WEIGHTS, published
 
     params, run = snakemake.params, snakemake.wildcards.run
     settings = Downstream.model_validate(params.settings)
@@ -34,14 +34,14 @@ with job(snakemake) as facts:
     declared = TypeAdapter(Tokenizer).validate_python(params.tokenizer)
     model = empty_model(Model.model_validate(params.model), length, declared)
     model = model.to(device(params.threads)).eval()
-    folder = Path(snakemake.input.checkpoints)
+    segment, folder = Path(snakemake.input.manifest), Path(snakemake.input.checkpoints)
     progress = Progress(run, len(params.steps), unit="checkpoints")
     most = max(len(questions.parts) for questions in tasks.values())
     micro_batch = MicroBatch(params.batch["micro_batch_size"] or most)
     measure_checkpoints(
         snakemake.rule,
         of_weights(measure, model, tasks),
-        {step: folder / checkpoint_name(step) for step in params.steps},
+        {step: published(segment, folder, step, WEIGHTS) for step in params.steps},
         Path(snakemake.output.h5),
         micro_batch,
         run=run,

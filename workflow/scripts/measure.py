@@ -10,7 +10,6 @@ with job(snakemake, modules=[module]) as facts:
     import numpy as np
     from pydantic import TypeAdapter
 
-    from zsl.config.grids import checkpoint_name
     from zsl.config.schema import Model
     from zsl.config.sources import Tokenizer
     from zsl.data.manifest import read_manifest
@@ -20,6 +19,7 @@ with job(snakemake, modules=[module]) as facts:
     from zsl.progress import Progress
     from zsl.training.device import device
     from zsl.training.model import empty_model
+    from zsl.training.published import WEIGHTS, published
 
     params, run = snakemake.params, snakemake.wildcards.run
     target = device(params.threads)
@@ -34,13 +34,13 @@ with job(snakemake, modules=[module]) as facts:
         tokens.batch(np.arange(params.evaluation["sequences"])), model, target
     )
     measure = import_module(module).measure
-    folder = Path(snakemake.input.checkpoints)
+    segment, folder = Path(snakemake.input.manifest), Path(snakemake.input.checkpoints)
     progress = Progress(run, len(params.steps), unit="checkpoints")
     micro_batch = MicroBatch(params.batch["micro_batch_size"] or len(input_ids))
     measure_checkpoints(
         snakemake.rule,
         of_weights(measure, model.to(target).eval(), input_ids),
-        {step: folder / checkpoint_name(step) for step in params.steps},
+        {step: published(segment, folder, step, WEIGHTS) for step in params.steps},
         Path(snakemake.output.h5),
         micro_batch,
         run=run,

@@ -13,7 +13,6 @@ with job(snakemake, modules=[module, optimizer]) as facts:
     import torch
     from pydantic import TypeAdapter
 
-    from zsl.config.grids import checkpoint_name
     from zsl.config.schema import Run
     from zsl.config.sources import Tokenizer
     from zsl.data.manifest import read_manifest
@@ -25,6 +24,7 @@ with job(snakemake, modules=[module, optimizer]) as facts:
     from zsl.training.device import device
     from zsl.training.model import empty_model
     from zsl.training.order import run_order
+    from zsl.training.published import published
 
     params, name = snakemake.params, snakemake.wildcards.run
     target = device(params.threads)
@@ -46,13 +46,13 @@ with job(snakemake, modules=[module, optimizer]) as facts:
         input_ids,
         params.settings,
     )
-    folder = Path(snakemake.input.checkpoints)
+    segment, folder = Path(snakemake.input.manifest), Path(snakemake.input.checkpoints)
     progress = Progress(name, len(params.steps), unit="checkpoints")
     micro_batch = MicroBatch(params.batch["micro_batch_size"] or len(input_ids))
     measure_checkpoints(
         snakemake.rule,
         measure,
-        {step: folder / checkpoint_name(step) for step in params.steps},
+        {step: published(segment, folder, step) for step in params.steps},
         Path(snakemake.output.h5),
         micro_batch,
         run=name,

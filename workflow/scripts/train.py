@@ -7,10 +7,12 @@ with job(snakemake, modules=[module_of(snakemake.params.run["optimizer"]["name"]
     import shutil
     from pathlib import Path
 
-    from zsl.config.grids import Segment, checkpoint_name
+    from zsl.config.grids import Segment
     from zsl.config.schema import Run
     from zsl.files import read_json, sha256, sha256_of_json, write_json
+    from zsl.lineage.unchanged import stamps
     from zsl.training.launch import launch
+    from zsl.training.published import keep_finished, published
     from zsl.training.segment import publish_segment
     from zsl.training.task import FACTS, Task
 
@@ -18,8 +20,12 @@ with job(snakemake, modules=[module_of(snakemake.params.run["optimizer"]["name"]
     segment = Segment.parse(snakemake.wildcards.segment)
     manifests = [sha256(path) for key, path in snakemake.input.items() if "manifest" in path]
     made_from = {key: value for key, value in params.items() if key != "state"}
-    state = Path(params.state) / sha256_of_json([made_from, manifests])[:16]
+    # What began with some tokens is not resumed with tokens that changed unseen.
+    tokens = [stamp and stamp[:2] for stamp in stamps([Path(snakemake.input.token_files)]).values()]
+    state = Path(params.state) / sha256_of_json([made_from, manifests, tokens])[:16]
     parent = snakemake.input.get("previous_checkpoints")
+    if parent:
+        parent = published(Path(snakemake.input.previous), Path(parent), segment.start)
     task = Task(
         name=f"{snakemake.wildcards.run} {segment.name}",
         run=params.run,
@@ -28,7 +34,7 @@ with job(snakemake, modules=[module_of(snakemake.params.run["optimizer"]["name"]
         tokens=snakemake.input.token_files,
         data_seed=params.data_order["data_seed"],
         segment=segment.name,
-        parent=str(Path(parent) / checkpoint_name(segment.start)) if parent else None,
+        parent=str(parent) if parent else None,
         state=str(state),
         threads=params.threads,
     )
@@ -46,4 +52,4 @@ with job(snakemake, modules=[module_of(snakemake.params.run["optimizer"]["name"]
     shutil.copyfile(state / "steps.csv", out.steps)
     write_json(out.manifest, manifest)
 
-shutil.rmtree(params.state)
+keep_finished(state)

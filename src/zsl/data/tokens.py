@@ -12,6 +12,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 from zsl.config.schema import Run
 from zsl.data.manifest import Manifest, Split
 from zsl.errors import DataError
+from zsl.files import sha256
+
+CHECKED = 1 << 30
+"""Bytes of a token file up to which it is hashed when it is opened, in a second or two. At the
+paper's scale, that would be minutes in every job: there, a flipped bit is for the audit to find."""
 
 
 class TokenFiles:
@@ -81,7 +86,7 @@ def open_split(
     """
     files = manifest.train if split == "train" else manifest.eval
     item = np.dtype(manifest.dtype).itemsize
-    for file in files:
+    for file in dict.fromkeys(files):
         path = folder / file.name
         size = path.stat().st_size if path.exists() else None
         if size != file.tokens * item:
@@ -89,6 +94,11 @@ def open_split(
             raise DataError(
                 f"{path} {found}, its manifest says {file.tokens * item} bytes ({file.tokens} "
                 f"tokens of {manifest.dtype}); make the corpus again"
+            )
+        if size <= CHECKED and (found := sha256(path)) != file.sha256:
+            raise DataError(
+                f"{path}: damaged: SHA-256 {found[:16]}… instead of {file.sha256[:16]}…, which its "
+                f"manifest says; delete {folder} and its manifest and run again"
             )
     paths = [folder / file.name for file in files]
     length = sequence_length or manifest.sequence_length

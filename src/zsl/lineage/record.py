@@ -43,6 +43,7 @@ from zsl.lineage.errors import LineageError
 from zsl.lineage.fingerprint import ROOT, is_inside, is_left_out, is_named, modules_of
 from zsl.lineage.history import keep_code, keep_record, lineage_folder, maker
 from zsl.lineage.pins import installed_versions
+from zsl.lineage.unchanged import require_as_made, require_unchanged, stamps
 from zsl.lineage.values import plain, portable, seeds
 
 SCHEMA = 1
@@ -67,12 +68,15 @@ def recorded(
     a dict for further facts that the script knows (plain values), recorded as ``facts``.
 
     Raises :class:`LineageError` where the rule declares no output ``lineage``, a parameter
-    is not a plain value, or a declared file is missing.
+    is not a plain value, a declared file is missing, an input is not what its job wrote, or
+    changes while this one runs.
     """
     outputs = _declared(job.output)
     path = _record_path(outputs, job.rule)
     kept = lineage_folder(path)
     path.unlink(missing_ok=True)
+    read = [item.path for item in _declared(job.input)]
+    before = stamps(read)
     started, clock = datetime.now(UTC), time.monotonic()
     script = script or getattr(sys.modules["__main__"], "__file__", None)
     loaded = set(sys.modules)
@@ -91,6 +95,7 @@ def recorded(
     keep_code(record["code"].get("modules", {}), kept, root)
     facts: dict[str, Any] = {}
     yield facts
+    require_unchanged(before, read)
     ended, seconds = datetime.now(UTC), time.monotonic() - clock
     record["outputs"] = described([item for item in outputs if item.path != path], root=root)
     record["code"] |= _undeclared(set(sys.modules) - loaded, record["code"])
@@ -113,6 +118,9 @@ def _inputs(job: Any, folder: Path, trust: bool, root: Path) -> list[dict[str, A
     records = [maker(item.path, folder) for item in declared]
     digests = {path: sha256(path) for path in records if path}
     entries = described(declared, trust=trust, root=root)
+    for item, entry, path in zip(declared, entries, records, strict=True):
+        if path:
+            require_as_made(item.path, entry["sha256"], path)
     return [
         {**entry, "record": digests[path]} if path else entry
         for entry, path in zip(entries, records, strict=True)

@@ -1,0 +1,68 @@
+"""Inputs are what they are taken for: what their jobs wrote, and the same until the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from zsl.files import read_json
+from zsl.lineage.digests import files_in
+from zsl.lineage.errors import LineageError
+
+Stamp = tuple[int, int, int]
+"""Size in bytes, time of the last change in nanoseconds, inode."""
+
+
+def stamps(paths: Iterable[Path]) -> dict[Path, Stamp | None]:
+    """What changes with the bytes of files, and of the files in folders; None of missing ones.
+
+    Cheap: nothing is read.
+    """
+    files = [
+        path / name if name else path
+        for path in paths
+        for name in (files_in(path) if path.is_dir() else [""])
+    ]
+    return {file: _stamp(file) for file in files}
+
+
+def _stamp(path: Path) -> Stamp | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+def require_unchanged(before: Mapping[Path, Stamp | None], paths: Iterable[Path]) -> None:
+    """Raise :class:`LineageError` where ``stamps(paths)`` are not what they were."""
+    now = stamps(paths)
+    changed = [path for path in {**before, **now} if before.get(path) != now.get(path)]
+    if changed:
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        raise LineageError(
+            f"{changed[0]}{more} changed while this job read it, so that what the job made is of "
+            "neither the old nor the new; nothing is recorded. End what writes to it, run again"
+        )
+
+
+def require_as_made(path: Path, sha256: str, record: Path) -> None:
+    """Raise :class:`LineageError` where an input is not what the job of ``record`` wrote."""
+    made = _recorded(path, read_json(record))
+    if made is not None and made != sha256:
+        raise LineageError(
+            f"{path} is not what its job wrote: SHA-256 {sha256[:16]}… instead of {made[:16]}… "
+            f"(in {record}); it was changed or damaged. Delete it and run again: it is made anew. "
+            "zsl audit tells whether anything was made from it"
+        )
+
+
+def _recorded(path: Path, record: Mapping[str, Any]) -> str | None:
+    """SHA-256 of an output; paths agree from the folder of the experiment on."""
+    inside = record["path"].partition("/lineage/")[0].rpartition("/")[2]
+    for output in record.get("outputs", ()):
+        rest = output["path"].partition(f"{inside}/")[2]
+        if rest and path.as_posix().endswith(f"{inside}/{rest}"):
+            return str(output["sha256"])
+    return None
