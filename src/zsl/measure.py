@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import logging
 import re
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -156,7 +155,7 @@ def _read(path: Path) -> np.ndarray:
     try:
         # Mapped, lest as much memory is taken as a header declares.
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, OverflowError, zipfile.BadZipFile) as error:
+    except Exception as error:  # NumPy's reader of headers parses Python, and raises what that does
         raise MeasurementError(f"{path}: not a NumPy file of token ids: {error}") from None
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "iu":
         raise MeasurementError(f"{path}: holds no array of integers; token ids are needed")

@@ -17,6 +17,7 @@ from zsl.audit.reproduce import reproduce
 from zsl.audit.run import Question, audit, folder_of
 from zsl.errors import ZslError, printable
 from zsl.files import write_text
+from zsl.lineage.form import LONGEST
 from zsl.lineage.history import LINEAGE
 from zsl.lineage.root import listing, record_digests, root_of
 
@@ -52,6 +53,16 @@ def add_place(command: argparse.ArgumentParser) -> None:
     )
 
 
+def target(written: str) -> str:
+    """A target as it was typed, for a parser: refused is what no file can be called."""
+    longest = max(len(part.encode(errors="replace")) for part in written.split("/"))
+    if not written or "\0" in written or longest > 255 or len(written) > LONGEST:
+        raise argparse.ArgumentTypeError(
+            f"{written!r:.60} names nothing; name a figure or table (fig05) or a file"
+        )
+    return written
+
+
 def question_of(options: argparse.Namespace, **more: Any) -> Question:
     """What is asked, of the experiment that the options name."""
     configfiles = tuple(Path(path) for path in options.configfile)
@@ -62,7 +73,9 @@ def _add_audit(commands: Any) -> None:
     text = "hash everything again and hold it against records, code, settings and raw sources"
     added = commands.add_parser("audit", help=text, description=text, epilog=EPILOG)
     added.set_defaults(command=_audit)
-    added.add_argument("targets", nargs="*", metavar="TARGET", help="figures, tables or files; all")
+    added.add_argument(
+        "targets", nargs="*", type=target, metavar="TARGET", help="figures, tables or files; all"
+    )
     add_place(added)
     added.add_argument("--strict", action="store_true", help="accept nothing but what is verified")
     added.add_argument("--fast", action="store_true", help="read only files that look changed")
@@ -149,6 +162,8 @@ def _root(options: argparse.Namespace) -> str:
         raise AuditError("there are no records yet; run the workflow first: `make all`")
     if options.sign and not options.out:
         raise AuditError("--sign needs --out FILE: the file of digests is what is signed")
+    if options.sign:
+        signing.require_key(options.sign)
     said = [root_of(digests)]
     if options.out:
         write_text(options.out, listing(digests))
@@ -161,7 +176,9 @@ def _add_accept(commands: Any) -> None:
     text = "record for ever that the staleness of a target is accepted, and why"
     added = commands.add_parser("accept", help=text, description=text)
     added.set_defaults(command=_accept)
-    added.add_argument("target", metavar="TARGET", help="a figure, table, rule or file")
+    added.add_argument(
+        "target", type=target, metavar="TARGET", help="a figure, table, rule or file"
+    )
     added.add_argument("--reason", required=True, help="why it may stay as it is")
     add_place(added)
 
@@ -176,7 +193,9 @@ def _add_reproduce(commands: Any) -> None:
     text = "make targets once more from their recorded inputs, elsewhere, and compare the bytes"
     added = commands.add_parser("reproduce", help=text, description=text)
     added.set_defaults(command=_reproduce)
-    added.add_argument("targets", nargs="+", metavar="TARGET", help="figures, tables or files")
+    added.add_argument(
+        "targets", nargs="+", type=target, metavar="TARGET", help="figures, tables or files"
+    )
     add_place(added)
 
 

@@ -1,10 +1,14 @@
-"""The one command that mends what an audit found."""
+"""The one command that mends what an audit found.
+
+Names of files may be anything, and the command is there to be copied: each is quoted for a shell.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 from zsl.audit.findings import NOT_MADE, Audit, Finding
 
@@ -38,7 +42,9 @@ def command(audit: Audit, place: Place) -> str:
     rules, start, options = place.rules, place.start, place.options
     steps = [*_packages(audit), *_removed(audit, place.folder), *_brought_back(audit, place)]
     if any(f.path.startswith("lineage/history/") and not f.fine for f in audit.findings):
-        return f"rm -r {start.rstrip('/')} && {MAKE} all{options}  # or bring back a copy of it"
+        return (
+            f"rm -r {quote(start.rstrip('/'))} && {MAKE} all{options}  # or bring back a copy of it"
+        )
     made = [f for f in audit.findings if f.status in ("altered", "missing", "unknown")]
     again = [f for f in made if f.path in rules and not _is_kept(f, place)]
     if again:
@@ -56,7 +62,7 @@ def _is_kept(finding: Finding, place: Place) -> bool:
 def _brought_back(audit: Audit, place: Place) -> list[str]:
     folder = place.folder
     return [
-        f"cp {folder}lineage/history/{place.kept[f.path]}.json {folder}{f.path}"
+        f"cp {quote(f'{folder}lineage/history/{place.kept[f.path]}.json')} {quote(folder + f.path)}"
         for f in audit.findings
         if f.kind == "record" and not f.fine and f.path in place.kept
     ]
@@ -65,7 +71,7 @@ def _brought_back(audit: Audit, place: Place) -> list[str]:
 def _forced(findings: Sequence[Finding], rules: Mapping[str, str], start: str) -> str:
     paths = dict.fromkeys(finding.path for finding in findings)
     if len(paths) <= LISTED:
-        return f"{MAKE} --force {' '.join(start + path for path in paths)}"
+        return f"{MAKE} --force {' '.join(quote(start + path) for path in paths)}"
     return f"{MAKE} all --forcerun {' '.join(sorted({rules[f.path] for f in findings}))}"
 
 
@@ -73,7 +79,7 @@ def _removed(audit: Audit, start: str) -> list[str]:
     paths = [f.path for f in audit.findings if f.status == "unrecorded"]
     if not paths:
         return []
-    shown = " ".join(start + path for path in paths[:LISTED])
+    shown = " ".join(quote(start + path) for path in paths[:LISTED])
     return [f"rm {shown}{' ...' if len(paths) > LISTED else ''}"]
 
 

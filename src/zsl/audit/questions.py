@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zsl.audit import explain, explain_text, tree_graph, tree_text
-from zsl.audit.command import add_place, question_of
+from zsl.audit.command import add_place, question_of, target
 from zsl.audit.errors import AuditError
 from zsl.audit.records import Record, Records, read_records
 from zsl.audit.run import Question, folder_of
@@ -37,6 +37,7 @@ def _add_lineage(commands: Any) -> None:
     added.set_defaults(command=_lineage)
     added.add_argument(
         "target",
+        type=target,
         metavar="TARGET",
         help="a figure, table, run (its training; its loss curve where it is imported), file, "
         "main, or all",
@@ -75,6 +76,7 @@ def _add_explain(commands: Any) -> None:
     for name in ("A", "B"):
         added.add_argument(
             name.lower(),
+            type=target,
             metavar=name,
             help="a figure, table, run or file, which may be in another folder of results; or an "
             "experiment: such a folder, or its name below results/",

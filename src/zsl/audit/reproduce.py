@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 
 from zsl.audit.changes import Change, module_changes, parameter_changes
 from zsl.audit.different import where_different
@@ -95,7 +96,7 @@ def _check_inputs(record: Record, records: Records) -> None:
         if now != entry.get("files", entry["sha256"]):
             raise AuditError(
                 f"{record.name}: its input {inside} is not the one that was read; "
-                f"`zsl audit {inside}` says why"
+                f"`zsl audit {quote(inside)}` says why"
             )
 
 

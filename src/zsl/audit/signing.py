@@ -18,8 +18,7 @@ def sign(path: Path, key: Path) -> Path:
 
     Raises AuditError where the key or the tool is missing, or the tool fails.
     """
-    if not key.is_file():
-        raise AuditError(f"--sign {key}: no such key")
+    require_key(key)
     suffix, command = (
         (".minisig", ["minisign", "-S", "-s", str(key), "-m", str(path)])
         if _is_minisign(key)
@@ -29,6 +28,12 @@ def sign(path: Path, key: Path) -> Path:
     signature.unlink(missing_ok=True)
     _run(command)
     return signature
+
+
+def require_key(key: Path) -> None:
+    """Raise AuditError where there is no such key."""
+    if not key.is_file():
+        raise AuditError(f"--sign {key}: no such key")
 
 
 def verified(held: Held | None, options: argparse.Namespace) -> Held:

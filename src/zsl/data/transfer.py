@@ -118,7 +118,7 @@ def transfer(
         before = _size(part)
         progress.set(before)
         try:
-            if _attempt(url, part, progress):
+            if _attempt(url, part, progress, checked=mix):
                 return
             reason = "the connection closed before the end"
         except (requests.RequestException, HTTPError, OSError) as error:
@@ -134,8 +134,11 @@ def origin_file(part: Path) -> Path:
     return part.with_name(part.name + ".json")
 
 
-def _attempt(url: str, part: Path, progress: Progress) -> bool:
-    """One request; True when the file is complete."""
+def _attempt(url: str, part: Path, progress: Progress, *, checked: bool) -> bool:
+    """One request; True when the file is complete.
+
+    ``checked``: a digest will tell whether it is, where the answer does not say how long it is.
+    """
     have, origin = _size(part), _origin(part)
     headers = dict(HEADERS)
     if have:
@@ -147,15 +150,17 @@ def _attempt(url: str, part: Path, progress: Progress) -> bool:
         if answer.status_code in WORTH_RETRYING:
             answer.raise_for_status()
         if answer.status_code == 416 and total != have:  # more is here than the file has
-            part.unlink()
+            part.unlink(missing_ok=True)
             return False
         if answer.status_code == 416:
             return True
         if not answer.ok:
             raise TransferError(f"the server answered {answer.status_code} {answer.reason!r:.80}")
+        if total is None and not checked and not _has_end(answer):
+            raise TransferError("the server does not say how long the file is; give its sha256")
         if have and answer.status_code != 206:  # no ranges here, or another file than before
             part.unlink()
-        elif have and _range_start(answer) != have:
+        elif answer.status_code == 206 and _range_start(answer) != have:
             got = answer.headers.get("Content-Range")
             raise TransferError(f"asked for bytes from {have}, got {got!r:.80}")
         write_json(origin_file(part), {"url": url, "validator": _validator(answer)})
@@ -189,7 +194,10 @@ def _answer(method: str, url: str, headers: dict[str, str]) -> Iterator[requests
                     yield answer
                     return
                 place = answer.headers["Location"].encode("latin1").decode(errors="replace")
-            url = urljoin(url, place)
+            try:
+                url = urljoin(url, place)
+            except ValueError as error:
+                raise TransferError(f"the server redirects to {place!r:.200}: {error}") from None
             if not url.startswith(("http://", "https://")):
                 raise TransferError(f"the server redirects to {url!r:.200}, which is on no server")
     raise TransferError(f"more than {REDIRECTS} redirects, the last one to {url!r:.200}")
@@ -240,6 +248,11 @@ def _total(answer: requests.Response) -> int | None:
         return int(match[1])
     whole = answer.status_code == 200
     return _number(answer.headers.get("Content-Length", "")) if whole else None
+
+
+def _has_end(answer: requests.Response) -> bool:
+    """Whether an answer without a length marks its end, lest a broken connection pass for it."""
+    return "chunked" in answer.headers.get("Transfer-Encoding", "").lower()
 
 
 def _number(text: str) -> int | None:

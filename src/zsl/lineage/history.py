@@ -70,6 +70,8 @@ def possible_records(artifact: str) -> list[str]:
     """Where the record of an artifact may be, both relative to the experiment's folder."""
     path = Path(artifact)
     stem = path.name
+    if not stem:
+        return []
     for suffix in (".manifest.json", ".steps.csv"):
         stem = stem.removesuffix(suffix)
     names = [path.with_suffix(".json"), path.with_name(f"{stem}.json")]

@@ -50,7 +50,12 @@ def checkpoints(file: h5py.File) -> Iterator[h5py.Group]:
 
     Raises MeasurementError where the file holds anything else, or nothing.
     """
-    names = sorted(file)
+    try:
+        names = sorted(file)
+    except UNREADABLE as error:
+        raise MeasurementError(
+            f"{file.filename}: cannot be read ({error}); delete it and run again"
+        ) from None
     if not names:
         raise MeasurementError(f"{file.filename}: holds no checkpoint; delete it and run again")
     for name in names:
