@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 MOST_LINES = 300
 PUBLISHED = ".ci/run"
 """The one file that may name the folder of shared files."""
-FOR_USERS = ["all", "main", "compare", "report", "audit", "test", "check"]
+FOR_USERS = ["all", "main", "compare", "report", "audit", "test", "test-kill", "check"]
 """Targets of make, beside those of developers."""
 
 
@@ -90,7 +90,7 @@ def test_files_that_the_read_me_names_exist():
 
 def test_what_is_said_above_the_makefile_is_there():
     above = (ROOT / "Makefile").read_text().partition("\nSHELL")[0]
-    said = re.findall(r"\bmake (\w+)(?:: |  )", above)
+    said = re.findall(r"\bmake ([\w-]+)(?:: |  )", above)
     assert said == FOR_USERS
     assert set(said) <= make_targets()
 
@@ -103,6 +103,6 @@ def test_make_starts_with_the_environment_when_it_is_missing(name):
     lines = done.stdout.splitlines()
     made = [n for n, line in enumerate(lines) if "-m venv" in line]
     assert len(made) == 1
-    used = [n for n, line in enumerate(lines) if re.match(r"\.venv/bin/(?!python )", line)]
+    used = [n for n, line in enumerate(lines) if re.match(r"\.venv/bin/(?!python -m pip )", line)]
     assert used
     assert made < used

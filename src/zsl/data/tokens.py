@@ -81,8 +81,8 @@ def open_split(
     """Open the training or evaluation files of a corpus.
 
     ``sequence_length`` is that of the run; None: that of the evaluation set. ``overlapping`` as
-    for :class:`TokenFiles`. Raises DataError if a file is missing or its size is not that of the
-    manifest.
+    for :class:`TokenFiles`. Raises DataError if a file is missing or its size, or the SHA-256 of
+    one of at most ``CHECKED`` bytes, is not that of the manifest.
     """
     files = manifest.train if split == "train" else manifest.eval
     item = np.dtype(manifest.dtype).itemsize
@@ -93,12 +93,12 @@ def open_split(
             found = "is missing" if size is None else f"has {size} bytes"
             raise DataError(
                 f"{path} {found}, its manifest says {file.tokens * item} bytes ({file.tokens} "
-                f"tokens of {manifest.dtype}); make the corpus again"
+                f"tokens of {manifest.dtype}); delete {folder} and run again: it is made anew"
             )
         if size <= CHECKED and (found := sha256(path)) != file.sha256:
             raise DataError(
                 f"{path}: damaged: SHA-256 {found[:16]}… instead of {file.sha256[:16]}…, which its "
-                f"manifest says; delete {folder} and its manifest and run again"
+                f"manifest says; delete {folder} and run again: it is made anew"
             )
     paths = [folder / file.name for file in files]
     length = sequence_length or manifest.sequence_length
