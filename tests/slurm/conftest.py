@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import pytest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-LINKED = ("Snakefile", "workflow", "config", "profiles", "slurm", "src", "requirements.lock")
+LINKED = ("Snakefile", "workflow", "config", "src", "requirements.lock")
 CLUSTER = {
     "sbatch": 'n=$(ls "$SBATCH_CALLS" | wc -l); printf "%s\\0" "$@" > "$SBATCH_CALLS/$n"; echo 1',
     "sinfo": 'printf "PARTITION\\ndebug\\nbatch*\\n"',
@@ -31,6 +32,9 @@ def lay_out(folder: Path) -> Path:
     folder.mkdir()
     for name in LINKED:
         (folder / name).symlink_to(ROOT / name)
+    own = shutil.ignore_patterns("site.yaml")
+    shutil.copytree(ROOT / "profiles", folder / "profiles", ignore=own)
+    (folder / "slurm").symlink_to("profiles/slurm")
     return folder
 
 
@@ -43,6 +47,12 @@ class Submission:
     @property
     def rule(self) -> str:
         return self.value("--comment").removeprefix("rule_").split("_wildcards_")[0]
+
+    @property
+    def group(self) -> str | None:
+        """Name of the group, if it is one: the jobs of a group are in a folder of its name."""
+        folder = Path(self.value("--output")).parent
+        return next((p.name[6:] for p in (folder, folder.parent) if p.name[:6] == "group_"), None)
 
     def values(self, *options: str) -> list[str]:
         """What stands behind an option, as ``--option=value`` or ``--option value``."""
@@ -61,6 +71,8 @@ class Rendered:
     """The jobs by rule, one of each, and the settings they were submitted with."""
 
     jobs: dict[str, Submission]
+    groups: dict[str, Submission]
+    """Jobs that share an allocation, one of each group of rules, by the name of the group."""
     settings: dict[str, Any]
 
     def given(self, option: str) -> dict[str, str]:
@@ -82,16 +94,18 @@ def render(tmp_path_factory: pytest.TempPathFactory):
         (commands / name).write_text(f"#!/bin/sh\n{script}\n")
         (commands / name).chmod(0o755)
 
-    def run(profile: str = "slurm", config: str = "config/config.yaml") -> Rendered:
+    def run(site: str = "", config: str = "config/config.yaml") -> Rendered:
         folder = tmp_path_factory.mktemp("render")
         project, calls, dump = folder / "project", folder / "calls", folder / "settings.json"
         calls.mkdir()
         lay_out(project)
+        if site:
+            (project / "profiles/slurm/site.yaml").write_text(site)
         left_out = ("ZSL_PUBLISHED_DIR", "SLURM_JOB_ID")
         variables = {key: value for key, value in os.environ.items() if key not in left_out}
         variables["PATH"] = os.pathsep.join([str(commands), os.environ["PATH"]])
         variables["SBATCH_CALLS"] = str(calls)
-        arguments = ["--profile", profile, "all", "--configfile", config]
+        arguments = ["--profile", "slurm", "all", "--configfile", config]
         done = subprocess.run(
             [sys.executable, HERE / "render.py", dump, *arguments],
             cwd=project,
@@ -102,6 +116,8 @@ def render(tmp_path_factory: pytest.TempPathFactory):
         )
         assert done.returncode == 0, done.stderr
         found = [Submission(tuple(f.read_text().split("\0")[:-1])) for f in calls.iterdir()]
-        return Rendered({job.rule: job for job in found}, json.loads(dump.read_text()))
+        together = {job.group: job for job in found if job.group}
+        jobs = {job.rule: job for job in found if not job.group}
+        return Rendered(jobs, together, json.loads(dump.read_text()))
 
     return run

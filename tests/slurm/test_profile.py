@@ -1,4 +1,4 @@
-"""The shipped profile asks SLURM for what each rule needs, and so do its commented variants."""
+"""The shipped profile asks SLURM for what each rule needs, and so it does with a site's file."""
 
 from __future__ import annotations
 
@@ -9,34 +9,30 @@ from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.api import SnakemakeApi
+from snakemake.settings.types import OutputSettings, Quietness, ResourceSettings
 
+from zsl import registry
 from zsl.config.load import load
-from zsl.planning.estimate import estimate
+from zsl.config.parameters import n_parameters
+from zsl.planning.cluster import RESOURCES, Needs, read_cluster
+from zsl.planning.estimate import Costs
+from zsl.planning.jobs import Jobs
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = ROOT / "profiles/slurm/config.yaml"
+SHIPPED = ROOT / "profiles/slurm"
 MEASUREMENTS = {
-    "token_losses": "60",
-    "gradient_opposition": "60",
-    "token_gradients": "480",
-    "single_step": "120",
-    "cross_section": "120",
-    "downstream": "60",
+    "token_losses",
+    "gradient_opposition",
+    "token_gradients",
+    "single_step",
+    "cross_section",
+    "downstream",
 }
-"""Minutes of the measurements that need a GPU."""
 GPU_RULES = {"train", *MEASUREMENTS}
-CURVES = {"train_loss", "measured", "breakdown_curve", "sensitivity_curve"}
-RULES = (
-    GPU_RULES | CURVES | {"tokens", "delta_loss", "fit", "table", "figure", "compare", "provenance"}
-)
+CURVES = {"delta_loss", "train_loss", "measured", "breakdown_curve", "sensitivity_curve", "fit"}
+RULES = GPU_RULES | CURVES | {"tokens", "table", "figure", "compare", "provenance"}
 IMPORTING = {"published_curves", "imported_loss"}
-MEMORY = {
-    "train": "64000",
-    "tokens": "32000",
-    "breakdown_curve": "8000",
-    **dict.fromkeys(MEASUREMENTS, "32000"),
-}
-MINUTES = {"train": "1440", "tokens": "2880", "breakdown_curve": "120", **MEASUREMENTS}
 
 
 @pytest.fixture(scope="module")
@@ -54,18 +50,6 @@ def rendered(request: pytest.FixtureRequest):
     return request.getfixturevalue(request.param)
 
 
-def variant(folder: Path, *uncommented: str, without: str | None = None) -> Path:
-    """The shipped profile with the lines of some keys uncommented, and those of one left out."""
-    text = SHIPPED.read_text()
-    for key in uncommented:
-        text, n = re.subn(rf"^(\s*)# ({key}: )", r"\1\2", text, flags=re.MULTILINE)
-        assert n, f"no commented line of {key}"
-    if without:
-        text = re.sub(rf"^\s*{without}: .*\n", "", text, flags=re.MULTILINE)
-    (folder / "config.yaml").write_text(text)
-    return folder
-
-
 def test_every_rule_is_submitted(mini, paper):
     assert set(mini.jobs) == RULES
     assert set(paper.jobs) == RULES | IMPORTING
@@ -76,10 +60,16 @@ def test_exactly_the_rules_that_need_one_ask_for_a_gpu(rendered):
     assert rendered.given("--gpus") == {}
 
 
-def test_memory_and_time(rendered):
-    for rule, job in rendered.jobs.items():
-        assert job.value("--mem") == MEMORY.get(rule, "4000"), rule
-        assert job.value("-t") == MINUTES.get(rule, "30"), rule
+def test_memory_and_time_by_rule_and_size(mini, paper):
+    def asked(rendered, rule):
+        return rendered.jobs[rule].value("--mem"), rendered.jobs[rule].value("-t")
+
+    assert asked(mini, "train") == ("16000", "1440")
+    assert asked(mini, "single_step") == ("16000", "30")
+    assert asked(paper, "downstream") == ("32000", "120")  # of the two largest models
+    assert asked(paper, "tokens") == ("32000", "2880")
+    assert asked(paper, "breakdown_curve") == ("8000", "60")
+    assert asked(paper, "fit") == ("4000", "30")
 
 
 @pytest.mark.parametrize(("name", "threads"), [("mini", "1"), ("paper", "8")])
@@ -116,8 +106,10 @@ def test_a_job_runs_its_own_rule_with_the_configuration(paper):
 def test_settings_of_the_run(rendered):
     settings = rendered.settings
     assert settings["jobs"] == 100
+    assert settings["cores"] == 16
     assert settings["retries"] == 20
     assert settings["keep_going"]
+    assert settings["requeue"]
     assert settings["logdir"] == ".snakemake/slurm_logs"
     assert settings["keep_successful_logs"]
     assert settings["init_seconds_before_status_checks"] == 20
@@ -125,58 +117,187 @@ def test_settings_of_the_run(rendered):
     assert settings["status_command"] == "sacct"
 
 
+def test_all_curves_of_a_run_share_an_allocation(paper):
+    plan = load([ROOT / "config/paper.yaml"])
+    names = [name for name in paper.groups if name.startswith("curves-")]
+    assert len(names) == len(plan.runs) + len(plan.imported)
+    (largest,) = [paper.groups[name] for name in names if name.startswith("curves-main-472M_")]
+    rules = largest.value("--wrap").partition("--allowed-rules ")[2].partition(" --")[0].split()
+    assert set(rules) == CURVES
+    assert int(largest.value("--cpus-per-task")) <= 16
+    assert int(largest.value("--mem")) <= 2 * 8000
+    assert not largest.values("--gres", "--gpus", "--signal")
+
+
+def test_figures_and_tables_of_the_same_suites_share_an_allocation(paper):
+    shown = {name.split("_table")[0].split("_figure")[0] for name in paper.groups}
+    suites = {"-".join(target.suites) for target in registry.TARGETS}
+    assert {name for name in shown if name.startswith("shown-")} == {f"shown-{s}" for s in suites}
+    assert len(paper.groups) == len(set(shown))
+    components = yaml.safe_load((SHIPPED / "config.yaml").read_text())["group-components"]
+    assert set(components) == {"curves-{run}", *(f"shown-{s}" for s in suites)}
+
+
 def test_the_longest_segment_of_the_paper_ends_within_its_retries():
     """On an H100 at 30% of its peak, less than ``zsl plan`` takes for granted."""
-    profile = yaml.safe_load(SHIPPED.read_text())
+    hours = {job: cost for job, cost in gpu_hours("H100", 0.3).items() if job.rule == "train"}
+    longest = max(hours, key=hours.__getitem__)
+    assert longest.of == "batch_sequence-4M-2048"
+    retries = yaml.safe_load((SHIPPED / "config.yaml").read_text())["retries"]
+    assert hours[longest] < needs_of(longest).runtime / 60 * (retries + 1)
+
+
+def test_every_measurement_of_the_paper_ends_in_time():
+    """On an A100 at 10% of its peak, a third of what ``zsl plan`` takes for granted, and with
+    five minutes to start."""
+    for job, hours in gpu_hours("A100", 0.1).items():
+        if job.rule in MEASUREMENTS:
+            assert hours * 60 + 5 < needs_of(job).runtime, job
+
+
+def gpu_hours(gpu: str, utilisation: float):
+    """Hours of the jobs of the paper that need a GPU."""
+    jobs = Jobs(load([ROOT / "config/paper.yaml"]))
+    needed = jobs.everything(registry.available(jobs.plan))
+    costs = Costs(jobs, gpu, utilisation)
+    return {job: costs.add([job]).gpu_hours for job in needed if job.rule in GPU_RULES}
+
+
+def needs_of(job) -> Needs:
     plan = load([ROOT / "config/paper.yaml"])
-    found = estimate(plan, gpu="H100", utilisation=0.3)
-    hours = {}
-    for run in (run for suite in found.suites for run in suite.runs if not run.imported):
-        longest = max(part.end - part.start for part in plan.layout(run.id).segments)
-        hours[run.id] = run.training.gpu_hours * longest / run.steps
-    assert max(hours, key=hours.__getitem__) == "batch_sequence-4M-2048"
-    limit = profile["set-resources"]["train"]["runtime"] / 60
-    assert max(hours.values()) < limit * (profile["retries"] + 1)
+    run = plan.runs[job.of]
+    size = n_parameters(run.model, plan.corpus(job.of).tokenizer.rows, run.sequence_length)
+    return read_cluster(SHIPPED).needs(job.rule, gpu=True, parameters=size)
 
 
-def test_variant_with_account_partitions_and_squeue(render, tmp_path):
-    keys = ("slurm_account", "slurm_partition", "slurm-status-command")
-    rendered = render(str(variant(tmp_path, *keys)))
+def test_a_site_with_account_partitions_and_squeue(render):
+    rendered = render(
+        "options: {slurm-status-command: squeue, jobs: 7, slurm-requeue: false}\n"
+        "default: {slurm_account: my-account, slurm_partition: cpu, qos: long}\n"
+        "gpu: {slurm_partition: gpu, constraint: a100}\n"
+    )
     for rule, job in rendered.jobs.items():
         assert job.value("-A") == "my-account"
         assert job.value("-p") == ("gpu" if rule in GPU_RULES else "cpu")
+        assert job.value("--qos") == "long"
+    assert rendered.given("-C") == dict.fromkeys(GPU_RULES, "a100")
+    for job in rendered.groups.values():
+        assert job.value("-A") == "my-account"
+        assert job.value("-p") == "cpu"
     assert rendered.settings["status_command"] == "squeue"
+    assert rendered.settings["jobs"] == 7
+    assert not rendered.settings["requeue"]
 
 
 @pytest.mark.parametrize(
-    ("keys", "gpus"), [(["gpu"], "1"), (["gpu", "gpu_model"], "h100:1")], ids=["gpu", "model"]
+    ("site", "option", "value"),
+    [
+        ("gpu: {gpu_model: h100}", "--gres", "gpu:h100:1"),
+        ("gpu: {gpu_option: gpus}", "--gpus", "1"),
+        ("gpu: {gpu_option: gpus, gpu_model: h100}", "--gpus", "h100:1"),
+    ],
 )
-def test_variants_of_asking_for_a_gpu(keys, gpus, render, tmp_path):
-    rendered = render(str(variant(tmp_path, *keys, without="gres")))
-    assert rendered.given("--gpus") == dict.fromkeys(GPU_RULES, gpus)
-    assert rendered.given("--gres") == {}
+def test_ways_of_asking_for_a_gpu(site, option, value, render):
+    rendered = render(site)
+    assert rendered.given(option) == dict.fromkeys(GPU_RULES, value)
+    assert rendered.given(({"--gres", "--gpus"} - {option}).pop()) == {}
 
 
-def test_every_commented_setting_belongs_to_a_tested_variant():
-    commented = set(re.findall(r"^\s*# ([\w-]+): ", SHIPPED.read_text(), re.MULTILINE))
-    tested = {"slurm_account", "slurm_partition", "slurm-status-command", "gpu", "gpu_model"}
-    assert commented == tested
+@pytest.mark.parametrize(
+    ("nodes", "gpu_option", "expected"),
+    [
+        (1, "gres", {"--gres": ["gpu:4"]}),
+        (1, "gpus", {"--gpus": ["4"]}),
+        (2, "gres", {"--gres": ["gpu:4"], "--ntasks": ["2"]}),
+        (2, "gpus", {"--gpus": ["8"], "--ntasks": ["2"]}),
+    ],
+)
+def test_training_on_several_gpus(nodes, gpu_option, expected, render):
+    """One task a node with all its cores; --gres counts GPUs a node, --gpus all of them."""
+    site = f"rules: {{train: {{gpus: 4, nodes: {nodes}, gpu_option: {gpu_option}}}}}"
+    rendered = render(site, "config/paper.yaml")
+    given = {
+        option: rendered.jobs["train"].values(option)
+        for option in ("--gres", "--gpus", "--ntasks", "--ntasks-per-gpu", "--ntasks-per-node")
+    }
+    assert given == {option: expected.get(option, []) for option in given}
+    assert rendered.jobs["train"].value("--nodes") == str(nodes)
+    assert rendered.jobs["train"].value("--cpus-per-task") == str(4 * 8)
+    assert rendered.jobs["token_losses"].value("--gres") == "gpu:1"
 
 
-def test_resources_name_rules_that_exist():
-    rules = "\n".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
-    for name in yaml.safe_load(SHIPPED.read_text())["set-resources"]:
-        assert re.search(rf"^rule {name}:", rules, re.MULTILINE), name
+def test_a_mistake_of_the_site_is_a_line(clean_project):
+    site = clean_project / "profiles/slurm/site.yaml"
+    site.write_text("rules: {trian: {gpus: 2}}\n")
+    done = dry_run(clean_project)
+    assert done.returncode == 1
+    (line,) = [line for line in done.stderr.splitlines() if "site.yaml" in line]
+    assert line == (
+        "profiles/slurm/site.yaml: rules.trian: no such rule; did you mean 'train'? known: "
+        + ", ".join(read_cluster(SHIPPED).shipped.rules)
+    )
+    assert "Traceback" not in done.stderr
+
+
+def test_gpus_that_cannot_share_a_batch_are_a_line(clean_project):
+    (clean_project / "profiles/slurm/site.yaml").write_text("rules: {train: {gpus: 3}}\n")
+    done = dry_run(clean_project)
+    assert done.returncode == 1
+    assert "1 x 3 GPUs cannot share the batch_size 16 of main-19k" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def dry_run(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "-n", "all", *arguments]
+    return subprocess.run(command, cwd=project, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("config", ["config.yaml", "paper.yaml", "single_gpu.yaml"])
 def test_dry_run_as_typed(config, clean_project):
-    command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "-n", "all"]
-    if config != "config.yaml":
-        command += ["--configfile", f"config/{config}"]
-    done = subprocess.run(command, cwd=clean_project, capture_output=True, text=True)
+    arguments = [] if config == "config.yaml" else ["--configfile", f"config/{config}"]
+    done = dry_run(clean_project, *arguments)
     assert done.returncode == 0, done.stderr
     assert re.search(r"^train +\d+$", done.stdout + done.stderr, re.MULTILINE)
+
+
+def test_without_the_profile_a_job_asks_for_nothing_but_a_gpu(clean_project, monkeypatch):
+    """So that ``--resources gpu=1`` keeps it to one such job at a time."""
+    rules = ROOT / "workflow/rules"
+    texts = "\n".join(path.read_text() for path in rules.glob("*.smk"))
+    assert set(re.findall(r'needs\("(\w+)", gpu=True\)', texts)) == GPU_RULES
+    assert set(re.findall(r'needs\("(\w+)"\)', texts)) == (RULES | IMPORTING) - GPU_RULES
+    monkeypatch.chdir(clean_project)
+    monkeypatch.delenv("ZSL_PUBLISHED_DIR", raising=False)
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        parsed = api.workflow(ResourceSettings(cores=1), snakefile=Path("Snakefile"))._workflow
+        asked = {
+            rule.name: {key: of.value for key, of in rule.resources.items() if key in RESOURCES}
+            for rule in parsed.rules
+        }
+        assert {rule._group for rule in parsed.rules if not callable(rule._group)} == {None}
+    assert {rule: of for rule, of in asked.items() if of} == {r: {"gpu": 1} for r in GPU_RULES}
+
+
+def test_the_shipped_table_names_the_rules_that_have_jobs():
+    assert set(read_cluster(SHIPPED).shipped.rules) == RULES | IMPORTING
+
+
+def test_the_shipped_table_says_what_every_key_is():
+    comment = "".join(re.findall(r"^# .*$", (SHIPPED / "resources.yaml").read_text(), re.MULTILINE))
+    for key in {*Needs.model_fields} - {"up_to"}:
+        assert key in comment
+
+
+def test_the_example_of_a_site_is_right(clean_project):
+    folder = clean_project / "profiles/slurm"
+    (folder / "site.example.yaml").rename(folder / "site.yaml")
+    done = dry_run(clean_project, "--configfile", "config/paper.yaml")
+    assert done.returncode == 0, done.stderr
+    text = (SHIPPED / "site.example.yaml").read_text()
+    everything = re.sub(r"^( *)# (\w[\w-]*: )", r"\1\2", text, flags=re.MULTILINE)
+    assert everything != text
+    (folder / "site.yaml").write_text(everything)
+    assert read_cluster(folder).needs("single_step", gpu=True).gpu_model == "h100"
 
 
 def test_the_folder_at_the_root_is_the_profile():
@@ -186,6 +307,6 @@ def test_the_folder_at_the_root_is_the_profile():
 
 def test_the_default_profile_holds_only_what_is_right_everywhere():
     default = yaml.safe_load((ROOT / "profiles/default/config.yaml").read_text())
-    slurm = yaml.safe_load(SHIPPED.read_text())
+    slurm = yaml.safe_load((SHIPPED / "config.yaml").read_text())
     assert set(default) == {"rerun-triggers", "rerun-incomplete", "show-failed-logs"}
     assert not set(default) & set(slurm)

@@ -14,7 +14,11 @@ rule breakdown_curve:
         f"{LOGS}/curves/breakdown/{{run}}.log",
     wildcard_constraints:
         run=any_of(PLAN.runs),
+    group:
+        CURVES_GROUP
     threads: THREADS
+    resources:
+        **needs("breakdown_curve"),
     params:
         code=code("breakdown.py"),
         packages=packages("numpy", "pandas", "h5py"),

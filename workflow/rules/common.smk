@@ -13,7 +13,6 @@ from pathlib import Path
 from zsl import registry
 from zsl.config.grids import Segment
 from zsl.config.load import resolve
-from zsl.config.parameters import n_parameters
 from zsl.data.budget import check_budget, known_tokens, requirement
 from zsl.errors import ZslError
 from zsl.lineage.fingerprint import fingerprint

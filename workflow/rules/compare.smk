@@ -23,6 +23,8 @@ rule compare:
     log:
         f"{LOGS}/compare/compare.log",
     threads: THREADS
+    resources:
+        **needs("compare"),
     params:
         code=code(
             "compare.py",

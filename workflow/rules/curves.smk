@@ -15,7 +15,11 @@ rule train_loss:
         f"{LOGS}/curves/train_loss/{{run}}.log",
     wildcard_constraints:
         run=any_of(PLAN.runs),
+    group:
+        CURVES_GROUP
     threads: THREADS
+    resources:
+        **needs("train_loss"),
     params:
         code=code("train_loss.py"),
         packages=packages("numpy", "pandas"),
@@ -38,7 +42,11 @@ rule imported_loss:
         f"{LOGS}/curves/train_loss/{{run}}.log",
     wildcard_constraints:
         run=any_of(PLAN.imported),
+    group:
+        CURVES_GROUP
     threads: THREADS
+    resources:
+        **needs("imported_loss"),
     params:
         code=code("imported_loss.py"),
         packages=packages("numpy", "pandas"),
@@ -63,7 +71,11 @@ rule measured:
     wildcard_constraints:
         curve=any_of(set(MEASUREMENT_OF) - set(OTHER_CURVES)),
         run=any_of(PLAN.runs),
+    group:
+        CURVES_GROUP
     threads: THREADS
+    resources:
+        **needs("measured"),
     params:
         code=code("measured.py"),
         packages=packages("numpy", "scipy", "pandas", "h5py"),

@@ -17,6 +17,8 @@ rule tokens:
     log:
         f"{LOGS}/data/{{corpus}}.log",
     threads: 8
+    resources:
+        **needs("tokens"),
     params:
         code=code("tokens.py"),
         packages=packages("ai2-olmo", "datasets", "numpy", "tokenizers"),
@@ -38,6 +40,8 @@ rule published_curves:
     log:
         f"{LOGS}/data/published/{{suite}}.log",
     threads: 1
+    resources:
+        **needs("published_curves"),
     params:
         code=code("published_curves.py"),
         source=lambda wildcards: published_source(wildcards.suite),

@@ -16,6 +16,8 @@ rule downstream:
     wildcard_constraints:
         run=any_of(PLAN.runs),
     threads: THREADS
+    resources:
+        **needs("downstream", gpu=True),
     params:
         code=code("downstream.py"),
         packages=packages(

@@ -23,7 +23,11 @@ rule figure:
         lineage=f"{LINEAGE}/figures/{{figure}}.json",
     log:
         f"{LOGS}/figures/{{figure}}.log",
+    group:
+        lambda wildcards: shown_group(wildcards.figure)
     threads: THREADS
+    resources:
+        **needs("figure"),
     params:
         code=lambda wildcards: code(
             "figure.py", modules=[TARGETS[wildcards.figure].module]

@@ -10,7 +10,11 @@ rule fit:
         lineage=f"{LINEAGE}/fits/{{run}}.json",
     log:
         f"{LOGS}/fits/{{run}}.log",
+    group:
+        CURVES_GROUP
     threads: THREADS
+    resources:
+        **needs("fit"),
     params:
         code=code("fit.py"),
         packages=packages("numpy", "scipy", "pandas"),

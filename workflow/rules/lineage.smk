@@ -22,6 +22,8 @@ rule provenance:
     log:
         f"{LOGS}/provenance/root.log",
     threads: THREADS
+    resources:
+        **needs("provenance"),
     params:
         code=code("provenance.py"),
         threads=THREADS,

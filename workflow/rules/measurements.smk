@@ -17,6 +17,8 @@ rule token_losses:
     log:
         f"{LOGS}/measurements/token_losses/{{run}}/{{block}}.log",
     threads: THREADS
+    resources:
+        **needs("token_losses", gpu=True),
     params:
         code=code("measure.py", modules=["zsl.measurements.token_losses"]),
         packages=packages("torch", "ai2-olmo", "numpy", "h5py", "safetensors"),
@@ -49,6 +51,8 @@ rule gradient_opposition:
     log:
         f"{LOGS}/measurements/gradient_opposition/{{run}}/{{block}}.log",
     threads: THREADS
+    resources:
+        **needs("gradient_opposition", gpu=True),
     params:
         code=code("measure.py", modules=["zsl.measurements.gradient_opposition"]),
         packages=packages("torch", "ai2-olmo", "numpy", "h5py", "safetensors"),
@@ -80,7 +84,11 @@ rule delta_loss:
         lineage=f"{LINEAGE}/measurements/delta_loss/{{run}}/{{block}}.json",
     log:
         f"{LOGS}/measurements/delta_loss/{{run}}/{{block}}.log",
+    group:
+        CURVES_GROUP
     threads: THREADS
+    resources:
+        **needs("delta_loss"),
     params:
         code=code("delta_loss.py"),
         packages=packages("numpy", "h5py"),
@@ -105,6 +113,8 @@ rule token_gradients:
     log:
         f"{LOGS}/measurements/token_gradients/{{run}}/{{block}}.log",
     threads: THREADS
+    resources:
+        **needs("token_gradients", gpu=True),
     params:
         code=lambda wildcards: stepping_code(
             "measure_step.py", wildcards.run, "zsl.measurements.token_gradients"
@@ -143,6 +153,8 @@ rule single_step:
     log:
         f"{LOGS}/measurements/single_step/{{run}}/{{block}}.log",
     threads: THREADS
+    resources:
+        **needs("single_step", gpu=True),
     params:
         code=lambda wildcards: stepping_code(
             "measure_step.py", wildcards.run, "zsl.measurements.single_step"
@@ -179,6 +191,8 @@ rule cross_section:
     log:
         f"{LOGS}/measurements/cross_section/{{run}}/{{block}}.log",
     threads: THREADS
+    resources:
+        **needs("cross_section", gpu=True),
     params:
         code=lambda wildcards: stepping_code(
             "measure_step.py", wildcards.run, "zsl.measurements.cross_section"

@@ -18,7 +18,11 @@ rule sensitivity_curve:
         lineage=f"{LINEAGE}/curves/sensitivity/{{run}}.json",
     log:
         f"{LOGS}/curves/sensitivity/{{run}}.log",
+    group:
+        CURVES_GROUP
     threads: THREADS
+    resources:
+        **needs("sensitivity_curve"),
     params:
         code=code("sensitivity.py"),
         packages=packages("numpy", "scipy", "pandas"),

@@ -15,11 +15,8 @@ def run_info(run, settings=False):
         number = PLAN.imported[run].parameters.get(info["label"])
         return {**info, "n_parameters": number}
     made = PLAN.runs[run]
-    number = n_parameters(
-        made.model, PLAN.corpus(run).tokenizer.rows, made.sequence_length
-    )
     shown = {"settings": made.model_dump(mode="json")} if settings else {}
-    return {**info, "n_parameters": number, **shown}
+    return {**info, "n_parameters": size(run), **shown}
 
 
 def curve_file(kind, run):

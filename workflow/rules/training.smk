@@ -22,6 +22,8 @@ rule train:
         f"{LOGS}/training/{{run}}/{{segment}}.log",
         throughput=f"{LOGS}/training/{{run}}/{{segment}}.throughput.csv",
     threads: THREADS
+    resources:
+        **needs("train", gpu=True),
     params:
         code=lambda wildcards: stepping_code("train.py", wildcards.run),
         packages=packages("torch", "ai2-olmo", "numpy", "safetensors"),
