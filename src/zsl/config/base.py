@@ -30,6 +30,12 @@ def _one_line(text: str) -> str:
     return _plain(text)
 
 
+def _file(text: str) -> str:
+    if "{" in text or "}" in text:
+        raise ValueError("holds { or }, which Snakemake takes for wildcards; rename the file")
+    return text
+
+
 def _pattern(text: str) -> str:
     if any("**" in part and part != "**" for part in text.split("/")):
         raise ValueError("** stands for whole folders; write it between two slashes")
@@ -55,8 +61,10 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=
 Words = Annotated[str, Field(max_length=10_000), AfterValidator(_plain)]
 """Text for people."""
 Line = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_one_line)]
-"""A path or another short text."""
-Pattern = Annotated[Line, AfterValidator(_pattern)]
+"""A short text."""
+File = Annotated[Line, AfterValidator(_file)]
+"""A path."""
+Pattern = Annotated[File, AfterValidator(_pattern)]
 """A glob pattern of paths; ``**`` stands for folders."""
 Below = Annotated[Pattern, AfterValidator(_below)]
 """A pattern of paths below a folder."""

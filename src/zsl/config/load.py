@@ -20,12 +20,14 @@ from zsl.config.checks import problems
 from zsl.config.grids import Layout, Segment
 from zsl.config.schema import Corpus, Experiment, ImportedCurves, Run
 from zsl.config.yaml_files import read_values
-from zsl.errors import BrokenFileError, ConfigError
+from zsl.errors import BrokenFileError, ConfigError, printable
 from zsl.files import read_json
 
 PUBLISHED_FILE = "bnsl_fit.json"
 MISTAKES = 20
 """So many are said at once."""
+LONGEST = 2000
+"""Characters of what is said of a mistake, which may quote it."""
 SHOWN = 200
 """Characters of a wrong value that are shown."""
 PUBLISHED_NOTE = "the authors' curves of six models from ZSL_PUBLISHED_DIR, not the full file"
@@ -225,7 +227,7 @@ def _validated(kind: type[Any], values: Mapping[str, Any], where: tuple[str, ...
 def _line(item: Any, values: Mapping[str, Any], where: tuple[str, ...]) -> str:
     parts = _without_tags(item["loc"], values, missing=item["type"] == "missing")
     key = ".".join(_key(part) for part in (*where, *parts)) or "configuration"
-    message = item["msg"].removeprefix("Value error, ")
+    message = printable(item["msg"].removeprefix("Value error, "))[:LONGEST]
     value = item.get("input")
     shown = "" if isinstance(value, dict) or item["type"] == "missing" else f" = {_shown(value)}"
     return f"{key}{shown}: {message}"

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from zsl.config.analysis import Curves, Figures, Fits, Tables
-from zsl.config.base import MANY, STEPS, Address, Line, Name, Seed, Settings, Step, Words, nearest
+from zsl.config.base import MANY, STEPS, Address, File, Name, Seed, Settings, Step, Words, nearest
 from zsl.config.measurements import Measurements, TaskName
 from zsl.config.sources import Source, Tokenizer
 from zsl.optimizers.adamw import AdamW
@@ -204,7 +204,7 @@ class ImportedCurves(Settings):
     """Where the JSON file is."""
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     """Its digest; required with ``url``."""
-    path: Line | None = None
+    path: File | None = None
     """A local copy, relative to the project's root; used instead of ``url``."""
     names: list[Name] = Field(min_length=1)
     """Models to import: keys of the file, and names of the runs."""

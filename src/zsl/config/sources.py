@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from zsl.config.base import Address, Below, Line, Name, Pattern, Settings
+from zsl.config.base import Address, Below, File, Line, Name, Pattern, Settings
 
 LARGEST_VOCABULARY = 1 << 32
 """Token ids have 32 bits."""
@@ -168,7 +168,7 @@ class FileTokenizer(_Vocabulary):
     """Any tokenizers JSON file."""
 
     kind: Literal["file"]
-    path: Line | None = None
+    path: File | None = None
     """Local file relative to the project's root."""
     remote: Remote | None = None
     """File to download."""

@@ -12,7 +12,7 @@ from zsl.errors import BrokenFileError
 from zsl.files import read_limited
 
 LARGEST = 1 << 20
-"""Bytes of a file; the shipped configurations have a hundredth."""
+"""Bytes of a configuration; those that are shipped have a hundredth."""
 NODES = 100_000
 """Keys, values and lists of a file, those that aliases repeat counted each time."""
 DEPTH = 50
@@ -83,13 +83,13 @@ for _kind in ("binary", "omap", "pairs", "set"):  # no setting is one, and a set
     _Loader.yaml_constructors.pop(f"tag:yaml.org,2002:{_kind}")
 
 
-def read_values(path: str | Path) -> Any:
-    """The value of a YAML file of at most ``LARGEST`` bytes.
+def read_values(path: str | Path, largest: int = LARGEST) -> Any:
+    """The value of a YAML file of at most ``largest`` bytes.
 
     Raises BrokenFileError with the place where it is malformed or beyond a bound, and OSError
     where it cannot be read.
     """
-    data = read_limited(path, LARGEST)
+    data = read_limited(path, largest)
     try:
         return _Loader(data.decode()).get_single_data()
     except MALFORMED as error:

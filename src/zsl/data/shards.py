@@ -19,6 +19,9 @@ from zsl.data.patterns import matching
 from zsl.data.transfer import PATIENCE, Patience
 from zsl.errors import BrokenFileError, DataError
 
+LARGEST_LIST = 1 << 23
+"""Bytes of a list of shards."""
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -102,7 +105,7 @@ def read_shard_list(
     """
     path = fetch(listed.remote, downloads, patience=patience).path
     try:
-        value: Any = read_values(path)
+        value: Any = read_values(path, LARGEST_LIST)
     except BrokenFileError as error:
         raise DataError(f"{listed.remote.url}: {error}; correct shards.remote") from None
     for key in listed.key.split("."):

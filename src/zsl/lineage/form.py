@@ -14,6 +14,35 @@ from typing import Any
 _RULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
 _DIGEST = re.compile(r"(symlink:)?[0-9a-f]{64}")
+_NONE = object()
+_TEXT, _NUMBER = str, (int, float)
+_KINDS: dict[str, Any] = {
+    "params": dict,
+    "params.packages": {_TEXT: (_TEXT, type(None))},
+    "seeds": dict,
+    "git": dict,
+    "git.commit": _TEXT,
+    "git.dirty": bool,
+    "environment": dict,
+    "environment.python": _TEXT,
+    "environment.packages": {_TEXT: _TEXT},
+    "device": dict,
+    "device.machine": _TEXT,
+    "device.cpu": _TEXT,
+    "device.cuda": dict,
+    "device.cuda.devices": [_TEXT],
+    "device.cuda.driver": _TEXT,
+    "threads": {_TEXT: (int, _TEXT)},
+    "scheduler": {_TEXT: _TEXT},
+    "peak_memory_bytes": {_TEXT: int},
+    "time": dict,
+    "time.start": _TEXT,
+    "time.end": _TEXT,
+    "time.seconds": _NUMBER,
+    "facts": dict,
+    "code": dict,
+}
+"""Kinds of what records hold, by dotted key: a type, or those of keys and values, or of items."""
 LONGEST = 4096
 """Characters of a path."""
 
@@ -32,15 +61,39 @@ def check_record(content: Mapping[str, Any]) -> None:
     _expect(_RULE.fullmatch(content["rule"]), "rule", content["rule"])
     if "path" in content:
         _expect(is_inside(content["path"]), "path", content["path"])
+    for key, kind in _KINDS.items():
+        _expect(_fits(_at(content, key), kind), key, _at(content, key))
     for name, value in content.get("wildcards", {}).items():
         _expect(_NAME.fullmatch(value), f"wildcard {name}", value)
-    for name, digest in content.get("code", {}).get("modules", {}).items():
-        _expect(is_inside(name), "module", name)
-        _expect(_DIGEST.fullmatch(digest), f"digest of module {name}", digest)
+    if code := content.get("code", {}):
+        _expect(is_inside(code["script"]), "script", code["script"])
+        _expect(_DIGEST.fullmatch(code["fingerprint"]), "fingerprint", code["fingerprint"])
+        for name, digest in code["modules"].items():
+            _expect(is_inside(name), "module", name)
+            _expect(_DIGEST.fullmatch(digest), f"digest of module {name}", digest)
     for source in content.get("facts", {}).get("sources", ()):
         check_source(source)
     for entry in (*content.get("inputs", ()), *content.get("outputs", ())):
         _check_entry(entry)
+
+
+def _at(content: Mapping[str, Any], key: str) -> Any:
+    """The value of a dotted key; _NONE where there is none."""
+    value: Any = content
+    for part in key.split("."):
+        value = value.get(part, _NONE) if isinstance(value, Mapping) else _NONE
+    return value
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    if value is _NONE:
+        return True
+    if isinstance(kind, dict):
+        ((_, inner),) = kind.items()
+        return isinstance(value, dict) and all(isinstance(item, inner) for item in value.values())
+    if isinstance(kind, list):
+        return isinstance(value, list) and all(isinstance(item, kind[0]) for item in value)
+    return isinstance(value, kind)
 
 
 def _check_entry(entry: Mapping[str, Any]) -> None:
