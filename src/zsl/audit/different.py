@@ -11,7 +11,6 @@ import numpy as np
 from zsl.audit.changes import setting_changes
 from zsl.errors import ZslError
 from zsl.files import read_json, read_limited, sha256
-from zsl.hdf5 import member
 from zsl.lineage.digests import sha256_of_folder
 
 LARGEST = 1 << 28
@@ -72,6 +71,8 @@ def _bytes(before: Path, now: Path) -> list[str]:
 
 def _hdf5(before: Path, now: Path) -> list[str]:
     import h5py
+
+    from zsl.hdf5 import member
 
     with h5py.File(before) as old, h5py.File(now) as new:
         names = [_datasets(file) for file in (old, new)]

@@ -24,8 +24,7 @@ from zsl.config.load import Plan
 from zsl.data.manifest import read_manifest
 from zsl.data.windows import WindowSet
 from zsl.errors import ZslError
-from zsl.files import read_json, read_limited
-from zsl.study import LARGEST_CSV, read_csv
+from zsl.files import SMALL, read_json, read_limited
 
 TOKENS_CHECKED = 200_000_000
 """Largest corpus whose tokens are searched for those of the evaluation set."""
@@ -158,6 +157,8 @@ def _continuous(results: Path, records: Records) -> Iterator[str] | None:
 
 
 def _jumps(results: Path, run: str, parts: list[tuple[Segment, Record]]) -> Iterator[str]:
+    from zsl.study import read_csv  # not at the top: pandas takes half a second
+
     folder = results / "training" / run
     losses: dict[int, float] = {}
     for segment, _ in parts:
@@ -261,7 +262,7 @@ def _mixed(results: Path, record: Record) -> Iterator[str]:
 def _words_of(results: Path, record: Record) -> str:
     """What is written on or under a figure or table."""
     paths = [results / name for name in record.outputs if Path(name).suffix in (".md", ".csv")]
-    texts = [read_limited(path, LARGEST_CSV).decode() for path in paths if path.is_file()]
+    texts = (read_limited(path, SMALL).decode() for path in paths if path.is_file())
     return "\n".join([str(record.content["params"].get("caption", "")), *texts])
 
 
