@@ -12,9 +12,9 @@ from pathlib import Path
 
 from zsl import registry
 from zsl.config.grids import Segment
-from zsl.config.load import resolve
+from zsl.config.load import read_yaml, resolve
 from zsl.data.budget import check_budget, known_tokens, requirement
-from zsl.errors import ZslError
+from zsl.errors import ZslError, printable
 from zsl.lineage.fingerprint import fingerprint
 from zsl.lineage.pins import pins
 from zsl.optimizers import module_of
@@ -26,8 +26,12 @@ def checked(function, *arguments):
     try:
         return function(*arguments)
     except ZslError as error:
-        sys.exit(f"Error in the configuration:\n{error}")
+        sys.exit(f"Error in the configuration:\n{printable(str(error))}")
 
+
+# Snakemake has read these files, but says nothing of keys that stand there twice.
+for path in workflow.configfiles:
+    checked(read_yaml, path)
 
 PLAN = checked(resolve, config)
 

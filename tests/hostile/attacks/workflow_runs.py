@@ -60,6 +60,12 @@ add(
 )
 add(
     KIND,
+    "a key that stands there twice",
+    partial(of_configuration, json.dumps(changed("threads", 1))[:-1] + ', "threads": 2}', ("all",)),
+    "found the key 'threads' a second time",
+)
+add(
+    KIND,
     "a target that leads out of the project",
     partial(of_configuration, changed("description", ""), ("../outside/secret.txt", "--force")),
     "../outside/secret.txt",
