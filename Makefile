@@ -4,6 +4,7 @@
 # make audit   hash everything again and hold it against records, code, settings, raw text
 # make test    make it if it is missing, then run the tests
 # make test-kill  kill a small experiment at N random moments (SEED=… repeats them)
+# make test-slurm  the profile on a real SLURM on this machine (Debian, root)
 # make check   formatting, lint, types
 # CORES=n      cores to use; ARGS='…' is passed on to snakemake or pytest
 # PYTHON=…     a Python 3.11; without it the first of these that is one
@@ -19,7 +20,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 UNFINISHED := .venv/.unfinished
 
-.PHONY: all main compare report audit test test-kill check bench format schema gallery docs clean-environment
+.PHONY: all main compare report audit test test-kill test-slurm check bench format schema gallery docs clean-environment
 
 all: $(READY)
 	$(BIN)/snakemake --cores $(CORES) all $(ARGS)
@@ -40,6 +41,10 @@ test: $(READY)
 # Until it is whole, and has to be as if nothing had happened: tests/faults/kill.py.
 test-kill: $(READY)
 	$(BIN)/python tests/faults/kill.py $(N) $(SEED)
+
+# Its tests skip, and say why, where SLURM cannot be had.
+test-slurm: $(READY)
+	ZSL_TEST_SLURM=1 $(BIN)/pytest -rs tests/slurm/test_one_machine.py $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check .

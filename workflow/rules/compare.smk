@@ -35,7 +35,7 @@ rule compare:
         threads=THREADS,
         printed=[path for table in COMPARED for path in printed_values(table)],
         tables={table: study(table) for table in COMPARED},
-        curves=study("table1") if "table1" in TARGETS else {},
+        curves=study(COMPARED[0]) if COMPARED else {},
         shown=f"{COMPARISON}, {EXPERIMENT.experiment}: deviation is ours less theirs.",
     message:
         "Comparison with the paper"
