@@ -21,14 +21,16 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 from small_project import ROOT, differences, small_project
 
 SHARE = 14
-"""On average, a run lives for this part of the time that an undisturbed one takes; many die while
-they start, few live on for several jobs."""
+"""On average, a run lives on for this part of the time that an undisturbed one takes."""
+EARLY = 0.25
+"""Share of the kills that may come before a job has begun."""
 WHO = ("a job", "a job", "Snakemake alone", "all at once")
 SCRIPTS = {path.stem for path in (ROOT / "workflow/scripts").glob("*.py")} - {
     "imported_loss",
@@ -80,6 +82,9 @@ class Kills:
     def killed(self, project) -> bool:
         """Run until a random moment, and kill; True when the experiment was whole before."""
         running = project.start()
+        early = self.random.random() < EARLY
+        while not early and running.poll() is None and not jobs_of(running):
+            time.sleep(0.02)
         try:
             code = running.wait(self.random.expovariate(SHARE / self.whole))
         except subprocess.TimeoutExpired:
@@ -97,7 +102,8 @@ class Kills:
         if who == "a job":
             victim = self.random.choice([*jobs])
             names = [jobs[victim]]
-            victim.kill()
+            with suppress(psutil.NoSuchProcess):  # it may have ended just now
+                victim.kill()
         else:
             names = sorted(jobs.values())
             kill = os.kill if who == "Snakemake alone" else os.killpg

@@ -31,7 +31,9 @@ def logical_sha256(path: str | Path) -> str:
         with h5py.File(path, "r") as file:
             digest.group("/", file)
     except (*UNREADABLE, zlib.error, RecursionError) as error:
-        raise LineageError(f"{path} cannot be read as HDF5: {error}") from error
+        raise LineageError(
+            f"{path} cannot be read as HDF5 ({error}): it is damaged. Delete it and run again"
+        ) from error
     return digest.sha256.hexdigest()
 
 
