@@ -18,6 +18,7 @@ settings.load_profile("zsl")
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With several processes, those of a folder share one and what they make; the longest first."""
     for item in items:
