@@ -36,15 +36,16 @@ audit: $(READY)
 	$(BIN)/zsl audit $(ARGS)
 
 test: $(READY)
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup $(ARGS)
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --no-loadscope-reorder $(ARGS)
 
 # Until it is whole, and has to be as if nothing had happened: tests/faults/kill.py.
 test-kill: $(READY)
 	$(BIN)/python tests/faults/kill.py $(N) $(SEED)
 
 # Its tests skip, and say why, where SLURM cannot be had.
+test-slurm: export ZSL_TEST_SLURM := 1
 test-slurm: $(READY)
-	ZSL_TEST_SLURM=1 $(BIN)/pytest -rs tests/slurm/test_one_machine.py $(ARGS)
+	$(BIN)/pytest -rs tests/slurm/test_one_machine.py $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check .
