@@ -53,8 +53,9 @@ def require_as_made(path: Path, sha256: str, record: Path) -> None:
     if made is not None and made != sha256:
         raise LineageError(
             f"{path} is not what its job wrote: SHA-256 {sha256[:16]}… instead of {made[:16]}… "
-            f"(in {record}); it was changed or damaged. Delete it and run again: it is made anew. "
-            "zsl audit tells whether anything was made from it"
+            f"(in {record}). If a network file system may show it late, run again; else it was "
+            "changed or damaged: delete it and run again, and it is made anew. zsl audit tells "
+            "whether anything was made from it"
         )
 
 
