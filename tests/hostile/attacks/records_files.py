@@ -18,7 +18,6 @@ KIND = "lineage records"
 OUTSIDE = "results/small/../../../outside/secret.txt"
 FIT = "lineage/fits/main-1k.json"
 Change = Callable[[dict[str, Any]], object]
-Ask = Callable[[Path], object]
 
 
 def audited(results: Path) -> None:
@@ -123,7 +122,7 @@ for name, (change, says) in RECORDS.items():
     add(KIND, name, partial(of_record, change), says)
 
 
-def of_file(name: str, spoil: Callable[[Path], object], ask: Ask, project: Path) -> Iterator[None]:
+def of_file(name: str, spoil: Callable[[Path], object], project: Path) -> Iterator[None]:
     """A file of the results, or a new one, that is something else."""
     results = made(project)
     path = results / name
@@ -131,7 +130,7 @@ def of_file(name: str, spoil: Callable[[Path], object], ask: Ask, project: Path)
     path.unlink(missing_ok=True)
     spoil(path)
     yield
-    ask(results)
+    audited(results)
 
 
 def sparse(path: Path) -> None:
@@ -197,10 +196,10 @@ FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     ),
 }
 for name, (path, spoil, says) in FILES.items():
-    add(KIND, name, partial(of_file, path, spoil, audited), says)
+    add(KIND, name, partial(of_file, path, spoil), says)
 
 
-def of_manifest(content: Any, ask: Ask, project: Path) -> Iterator[None]:
+def of_manifest(content: Any, project: Path) -> Iterator[None]:
     """A manifest of a corpus as the record of its job has it."""
     results = made(project)
     path = results / "data/c/manifest.json"
@@ -215,7 +214,7 @@ def of_manifest(content: Any, ask: Ask, project: Path) -> Iterator[None]:
 
     change_record(record, change)
     yield
-    ask(results)
+    lineage(results)
 
 
 def lineage(results: Path) -> None:
@@ -231,7 +230,7 @@ for name, content in {
     "of a file without a digest": {"sources": [{"origin": "a", "files": [{"origin": "a"}]}]},
 }.items():
     says = "not JSON" if isinstance(content, str) else "manifest.json: "
-    add(KIND, f"a manifest {name}", partial(of_manifest, content, lineage), says)
+    add(KIND, f"a manifest {name}", partial(of_manifest, content), says)
 
 
 @row(KIND, "sources that lead out of the project and out of packages", None)

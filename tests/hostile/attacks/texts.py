@@ -68,6 +68,13 @@ def zstandarded(block: bytes, times: int) -> bytes:
     return zstandard.ZstdCompressor(19).compress(block) * times
 
 
+def one_frame(mebibytes: int) -> bytes:
+    """So many MiB of blanks in one frame of zstandard, of some ten thousand bytes."""
+    made = zstandard.ZstdCompressor(1).compressobj()
+    block = b" " * (1 << 20)
+    return b"".join(made.compress(block) for _ in range(mebibytes)) + made.flush()
+
+
 BLANKS = b" " * (1 << 24)
 
 
@@ -96,7 +103,7 @@ FILES: dict[str, tuple[str, Any, dict[str, Any], str | None]] = {
     ),
     "a zstandard bomb of one line": (
         "a.txt.zst",
-        lambda: zstandarded(BLANKS, 100),
+        lambda: one_frame(900),
         {},
         TOO_LONG,
     ),
