@@ -203,8 +203,7 @@ def of_manifest(content: Any, project: Path) -> Iterator[None]:
     """A manifest of a corpus as the record of its job has it."""
     results = made(project)
     path = results / "data/c/manifest.json"
-    data = content if isinstance(content, str) else json.dumps(content)
-    path.write_text(data)
+    path.write_text(data := content if isinstance(content, str) else json.dumps(content))
     record = results / "lineage/data/c/manifest.json"
 
     def change(values: dict[str, Any]) -> None:
