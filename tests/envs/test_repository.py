@@ -12,7 +12,17 @@ ROOT = Path(__file__).parents[2]
 MOST_LINES = 300
 PUBLISHED = ".ci/run"
 """The one file that may name the folder of shared files."""
-FOR_USERS = ["all", "main", "compare", "report", "audit", "test", "test-kill", "check"]
+FOR_USERS = [
+    "all",
+    "main",
+    "compare",
+    "report",
+    "audit",
+    "test",
+    "test-kill",
+    "test-slurm",
+    "check",
+]
 """Targets of make, beside those of developers."""
 
 

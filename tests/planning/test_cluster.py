@@ -139,6 +139,8 @@ def test_gpus_have_to_share_a_batch_equally(cluster):
     check_shares(cluster("rules: {train: {gpus: 4, nodes: 2}}"), plan, sizes)
     with pytest.raises(ConfigError, match=r"2 x 5 GPUs cannot share the batch_size 16 of main-19k"):
         check_shares(cluster("rules: {train: {gpus: 5, nodes: 2}}"), plan, sizes)
+    with pytest.raises(ConfigError, match=r"2 x 0 GPUs: several nodes are for GPUs"):
+        check_shares(cluster("rules: {train: {gpus: 0, nodes: 2}}"), plan, sizes)
 
 
 def test_a_table_may_be_empty():

@@ -86,6 +86,17 @@ def clean_project(tmp_path: Path) -> Path:
     return lay_out(tmp_path / "project")
 
 
+@pytest.fixture
+def dry_run(clean_project: Path):
+    """Plan everything with the profile."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "-n", "all", *arguments]
+        return subprocess.run(command, cwd=clean_project, capture_output=True, text=True)
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def render(tmp_path_factory: pytest.TempPathFactory):
     """Submit a job of each rule to a cluster that is not there."""

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +74,8 @@ class Project:
     """A copy of the project with the experiment, of which nothing is made yet."""
 
     root: Path
+    started: list[subprocess.Popen[str]]
+    """All that was started."""
 
     @property
     def results(self) -> Path:
@@ -86,7 +89,7 @@ class Project:
         """Start Snakemake in a process group of its own, its words in ``snakemake.log``."""
         command = [sys.executable, "-m", "snakemake", *arguments, "--configfile", CONFIG]
         with (self.root / "snakemake.log").open("w") as log:
-            return subprocess.Popen(
+            running = subprocess.Popen(
                 command,
                 cwd=self.root,
                 env=self.environment(),
@@ -95,14 +98,14 @@ class Project:
                 text=True,
                 start_new_session=True,
             )
+        self.started.append(running)
+        return running
 
-    def finish(self, running: subprocess.Popen[str], seconds: float = 300) -> None:
+    def finish(self, running: subprocess.Popen[str], seconds: float = 900) -> None:
         """Wait for Snakemake, which must succeed."""
-        try:
+        with suppress(subprocess.TimeoutExpired):
             running.wait(seconds)
-        except subprocess.TimeoutExpired:
-            os.killpg(running.pid, signal.SIGKILL)
-        assert running.wait() == 0, f"{self.words}\n{command('squeue', '--long')}"
+        assert running.poll() == 0, f"{self.words}\n{command('squeue', '--long')}"
 
     @property
     def words(self) -> str:
@@ -129,7 +132,7 @@ class Project:
 
 
 @pytest.fixture
-def new_project(tmp_path: Path) -> Callable[[str], Project]:
+def new_project(tmp_path: Path) -> Iterator[Callable[..., Project]]:
     """Lay out a project; ``site`` is what its site.yaml says, if it has one."""
     draw = random.Random(1)
     words = [a + b + c for a in "bdgklmnprst" for b in "aeiou" for c in "lnrs"]
@@ -149,9 +152,13 @@ def new_project(tmp_path: Path) -> Callable[[str], Project]:
         (root / "text.txt").write_text(text)
         if site:
             (root / "profiles/slurm/site.yaml").write_text(site)
-        return Project(root)
+        return Project(root, started)
 
-    return lay_out
+    started: list[subprocess.Popen[str]] = []
+    yield lay_out
+    for running in started:
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGKILL)
 
 
 @dataclass(frozen=True)
@@ -181,7 +188,7 @@ def jobs_of(name: str) -> list[Job]:
 
 def when(moments: dict[str, Callable[[], bool]], running: subprocess.Popen[str]) -> None:
     """Watch until each of some things was done: they say whether their moment had come."""
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 900
     while moments:
         assert running.poll() is None, f"Snakemake ended before: {', '.join(moments)}"
         assert time.monotonic() < deadline, f"never came: {', '.join(moments)}"
@@ -198,7 +205,8 @@ def train_job(run: str) -> str:
 def test_disturbed_jobs_end_with_the_bytes_of_a_local_run(new_project):
     """One job is cancelled, one reaches its time limit, one is preempted; and an allocation that
     jobs share is cancelled, too. Snakemake is started once."""
-    project = new_project("cluster", SITE + BY_SIZE)
+    here, project = new_project("here"), new_project("cluster", SITE + BY_SIZE)
+    undisturbed = here.start("--cores", "1", "all")
     running = project.start("--profile", "slurm", "all")
 
     def cancel() -> bool:
@@ -254,9 +262,8 @@ def test_disturbed_jobs_end_with_the_bytes_of_a_local_run(new_project):
         text=True,
     )
     assert audit.returncode == 0, audit.stdout
-    undisturbed = new_project("here")
-    undisturbed.finish(undisturbed.start("--cores", "2", "all"))
-    expected, made = undisturbed.artifacts(), project.artifacts()
+    here.finish(undisturbed)
+    expected, made = here.artifacts(), project.artifacts()
     assert made.keys() == expected.keys()
     assert {"tables/table6.csv", "figures/fig25.pdf"} <= made.keys()
     assert [path for path in expected if made[path] != expected[path]] == []
@@ -269,12 +276,12 @@ def test_a_segment_on_two_nodes(new_project):
     for project in (here, cluster):
         config = project.root / CONFIG
         config.write_text(config.read_text().replace("4096", "64"))
-    running = cluster.start("--profile", "slurm", target)
-    cluster.finish(running)
+    four = ("--set-resources", "train:processes=4", "train:gpu=4")
+    undisturbed = here.start("--cores", "1", target, *four)
+    cluster.finish(cluster.start("--profile", "slurm", target))
     (job,) = jobs_of(train_job("cancelled") + "00000000-00000064")
     shown = command("scontrol", "show", "job", job.id)
     assert "NumNodes=2 NumCPUs=4 NumTasks=2" in shown
     assert "TresPerNode=gres:gpu:2" in shown
-    four = ("--set-resources", "train:processes=4", "train:gpu=4")
-    here.finish(here.start("--cores", "2", target, *four))
+    here.finish(undisturbed)
     assert cluster.artifacts() == here.artifacts()

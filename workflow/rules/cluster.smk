@@ -21,16 +21,22 @@ def size(run):
     )
 
 
-def needs(rule, gpu=False):
-    """Resources of a rule's jobs: by the table, or else that they use a GPU."""
+@cache
+def asked(kind, gpu, run, threads, attempt):
+    """Resources of a job of some rule by the table."""
+    found = CLUSTER.needs(kind, gpu=gpu, parameters=size(run))
+    return found.resources(threads, attempt)
+
+
+def needs(kind, gpu=False):
+    """Resources of the jobs of a rule: by the table, or else that they use a GPU."""
     if CLUSTER is None:
         return {"gpu": 1} if gpu else {}
 
     def resource(name):
         def value(wildcards, threads, attempt):
-            parameters = size(wildcards.get("run"))
-            asked = CLUSTER.needs(rule, gpu=gpu, parameters=parameters)
-            return asked.resources(threads, attempt).get(name)
+            run = wildcards.get("run")
+            return asked(kind, gpu, run, threads, attempt).get(name)
 
         return value
 

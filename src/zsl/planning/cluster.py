@@ -220,17 +220,19 @@ def read_cluster(folder: Path) -> Cluster:
 
 
 def check_shares(cluster: Cluster, plan: Plan, parameters: dict[str, int]) -> None:
-    """Raise ConfigError where the GPUs of a run cannot share its batch equally.
+    """Raise ConfigError where the GPUs of a run cannot share its batch equally, or are none.
 
     ``parameters`` are the sizes of the models by run.
     """
     for id, run in plan.runs.items():
         needs = cluster.needs(SEVERAL, gpu=True, parameters=parameters[id])
-        number = max(needs.gpus, 1) * needs.nodes
-        if run.batch_size % number:
+        given = f"{SITE}: rules.{SEVERAL}: {needs.nodes} x {needs.gpus} GPUs"
+        if needs.nodes > 1 and not needs.gpus:
+            raise ConfigError(f"{given}: several nodes are for GPUs; give {id} one node")
+        if run.batch_size % (max(needs.gpus, 1) * needs.nodes):
             raise ConfigError(
-                f"{SITE}: rules.{SEVERAL}: {needs.nodes} x {needs.gpus} GPUs cannot share the "
-                f"batch_size {run.batch_size} of {id}; give it a number that divides it"
+                f"{given} cannot share the batch_size {run.batch_size} of {id}; give it a number "
+                "that divides it"
             )
 
 
