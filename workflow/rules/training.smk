@@ -25,7 +25,9 @@ rule train:
     resources:
         **needs("train", gpu=True),
     params:
-        code=lambda wildcards: stepping_code("train.py", wildcards.run),
+        code=lambda wildcards: stepping_code(
+            "train.py", wildcards.run, "zsl.config.parameters"
+        ),
         packages=packages("torch", "ai2-olmo", "numpy", "safetensors"),
         threads=THREADS,
         data_order={"data_seed": EXPERIMENT.data_seed},

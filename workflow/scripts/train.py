@@ -3,7 +3,8 @@
 from zsl.job import job
 from zsl.optimizers import module_of
 
-with job(snakemake, modules=[module_of(snakemake.params.run["optimizer"]["name"])]) as facts:
+optimizer = module_of(snakemake.params.run["optimizer"]["name"])
+with job(snakemake, modules=[optimizer, "zsl.config.parameters"]) as facts:
     import shutil
     from pathlib import Path
 
