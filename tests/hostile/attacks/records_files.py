@@ -7,12 +7,13 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import small_records
 
-from attacks import add, row, zsl
+from attacks import Refused, add, row, zsl
 
 KIND = "lineage records"
 OUTSIDE = "results/small/../../../outside/secret.txt"
@@ -25,7 +26,6 @@ def audited(results: Path) -> None:
 
 
 def made(project: Path) -> Path:
-    """A small experiment of records."""
     return small_records.experiment(project / "results" / "small")
 
 
@@ -234,13 +234,12 @@ for name, content in {
 
 @row(KIND, "sources that lead out of the project and out of packages", None)
 def sources(project: Path) -> Iterator[None]:
-    origins = ["../outside/secret.txt", "/etc/passwd", "pytest 9.2.0: ../../../../etc/passwd"]
+    packaged = f"pytest {metadata.version('pytest')}: {'../' * 30}etc/passwd"
+    origins = ["../outside/secret.txt", "/etc/passwd", packaged]
     files = [{**SOURCE, "origin": origin} for origin in origins]
     results = made(project)
     change_record(results / FIT, of_key(facts={"sources": files}))
     yield
-    from attacks import Refused
-
     try:
         found = zsl("audit", "--json", "--results", results)
     except Refused as error:
