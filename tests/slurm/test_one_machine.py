@@ -19,7 +19,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
+from slurm_jobs import command, is_pending, jobs_of, training
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -161,31 +163,6 @@ def new_project(tmp_path: Path) -> Iterator[Callable[..., Project]]:
             os.killpg(running.pid, signal.SIGKILL)
 
 
-@dataclass(frozen=True)
-class Job:
-    """A job as squeue shows it, also when it has ended."""
-
-    id: str
-    state: str
-    comment: str
-
-    @property
-    def restarts(self) -> int:
-        shown = command("scontrol", "show", "job", self.id)
-        return int(re.search(r"Restarts=(\d+)", shown)[1])  # type: ignore[index]
-
-
-def command(*words: str) -> str:
-    return subprocess.run(words, check=True, capture_output=True, text=True, timeout=60).stdout
-
-
-def jobs_of(name: str) -> list[Job]:
-    """The jobs of a rule and run, or of the curves of a run, in the order of submission."""
-    lines = command("squeue", "--states=all", "--noheader", "--format=%i %T %k").splitlines()
-    found = [Job(*line.split(maxsplit=2)) for line in sorted(lines) if len(line.split()) > 2]
-    return sorted((job for job in found if name in job.comment), key=lambda job: int(job.id))
-
-
 def when(moments: dict[str, Callable[[], bool]], running: subprocess.Popen[str]) -> None:
     """Watch until each of some things was done: they say whether their moment had come."""
     deadline = time.monotonic() + 900
@@ -215,11 +192,22 @@ def test_disturbed_jobs_end_with_the_bytes_of_a_local_run(new_project):
         command("scancel", jobs_of(train_job("cancelled"))[0].id)
         return True
 
+    held: list[psutil.Process] = []
+
     def reach_time_limit() -> bool:
         if not project.kept("late", 64):
             return False
-        # Shorter than the two minutes before it of which SIGTERM tells: that comes at once.
-        command("scontrol", "update", f"jobid={jobs_of(train_job('late'))[0].id}", "timelimit=2")
+        job = jobs_of(train_job("late"))[0]
+        held.append(training(job.id))
+        held[0].suspend()
+        # In less than the two minutes before it at which SIGTERM comes, which so is due at once.
+        command("scontrol", "update", f"jobid={job.id}", f"timelimit={job.minutes + 2}")
+        return True
+
+    def be_told() -> bool:
+        if not held or not is_pending(held[0], signal.SIGTERM):
+            return False
+        held[0].resume()
         return True
 
     def preempt() -> bool:
@@ -236,7 +224,7 @@ def test_disturbed_jobs_end_with_the_bytes_of_a_local_run(new_project):
         command("scancel", jobs[0].id)
         return True
 
-    moments = (cancel, reach_time_limit, preempt, cancel_shared)
+    moments = (cancel, reach_time_limit, be_told, preempt, cancel_shared)
     when({moment.__name__: moment for moment in moments}, running)
     project.finish(running)
 
@@ -280,8 +268,7 @@ def test_a_segment_on_two_nodes(new_project):
     undisturbed = here.start("--cores", "1", target, *four)
     cluster.finish(cluster.start("--profile", "slurm", target))
     (job,) = jobs_of(train_job("cancelled") + "00000000-00000064")
-    shown = command("scontrol", "show", "job", job.id)
-    assert "NumNodes=2 NumCPUs=4 NumTasks=2" in shown
-    assert "TresPerNode=gres:gpu:2" in shown
+    assert "NumNodes=2 NumCPUs=4 NumTasks=2" in job.shown
+    assert "TresPerNode=gres:gpu:2" in job.shown
     here.finish(undisturbed)
     assert cluster.artifacts() == here.artifacts()
