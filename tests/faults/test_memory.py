@@ -24,6 +24,8 @@ def _in_little_memory(self, input_ids, *arguments, **named):
 OLMo.forward = _in_little_memory
 """
 MODEL = "src/zsl/training/model.py"
+MEASURE = "src/zsl/measurements/token_losses.py"
+"""What training does not read, so that the weights stay those of the undisturbed run."""
 TRAINED = f"training/main-small/{FIRST}"
 MEASURED = f"measurements/token_losses/main-small/{FIRST}"
 
@@ -34,22 +36,22 @@ def facts(project, artifact: str) -> dict:
 
 
 @pytest.mark.parametrize(
-    ("made", "suffix", "asked"),
-    [(TRAINED, ".manifest.json", 4), (MEASURED, ".h5", 2)],
+    ("made", "suffix", "asked", "module"),
+    [(TRAINED, ".manifest.json", 4, MODEL), (MEASURED, ".h5", 2, MEASURE)],
     ids=["training", "a measurement"],
 )
-def test_a_gpu_without_room_for_the_batch(project, ends_as_undisturbed, made, suffix, asked):
+def test_a_gpu_without_room_for_the_batch(project, made, suffix, asked, module):
     target = f"results/tiny/{made}{suffix}"
     before = (project.root / target).read_bytes()
     assert facts(project, made)["micro_batch_size"] == asked
-    original = (project.root / MODEL).read_text()
-    (project.root / MODEL).write_text(original + ROOM.format(room=1))
+    original = (project.root / module).read_text()
+    (project.root / module).write_text(original + ROOM.format(room=1))
     said = project.snakemake(target)
     assert "out of memory: going on with 1 sequences at once" in said
     assert facts(project, made)["micro_batch_size"] == 1
 
     # What the memory held is what was computed: as if so many sequences had been asked for.
-    (project.root / MODEL).write_text(original)
+    (project.root / module).write_text(original)
     if made == TRAINED:
 
         def ask(config):
@@ -70,7 +72,7 @@ def test_a_gpu_without_room_for_the_batch(project, ends_as_undisturbed, made, su
 
 
 def test_a_gpu_without_room_for_one_sequence(project, fails):
-    path = project.root / MODEL
+    path = project.root / MEASURE
     path.write_text(path.read_text() + ROOM.format(room=0))
     said = fails(f"results/tiny/{MEASURED}.h5")
     assert "does not hold one sequence" in said

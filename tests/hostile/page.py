@@ -16,11 +16,9 @@ ROW = re.compile(r"^\| (?P<kind>[^|]+) \| (?P<tried>[^|]*) \| \d* \| \d* \|$", r
 
 def filled(text: str) -> str:
     """The page with the numbers of rows as they are now, all rows under ``all``."""
-    from attacks import OPEN, TABLE
     from attacks.judged import table
 
-    table()
-    held = [made for id, made in TABLE.items() if id not in OPEN]
+    held = table().values()
     rows = Counter(made.kind for made in held)
     taken = Counter(made.kind for made in held if made.says is None)
     kinds = {match["kind"] for match in ROW.finditer(text)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from attacks import OPEN
 from attacks.judged import table
 from page import PAGE, filled
 
@@ -14,12 +13,9 @@ MEMORY = 600 << 20
 """Bytes that a row may take beyond what the imported library takes."""
 MESSAGE = 8000
 """Characters of the longest message."""
-NOT_YET = pytest.mark.xfail(strict=True, reason="ends with a traceback")
 
 
-@pytest.mark.parametrize(
-    "id", [pytest.param(id, marks=NOT_YET) if id in OPEN else id for id in TABLE]
-)
+@pytest.mark.parametrize("id", TABLE)
 def test_row(make, id):
     found, says = make(id), TABLE[id].says
     assert "fault" not in found, found["fault"]

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from slurm_jobs import command, is_pending, jobs_of, training
+from slurm_jobs import command, jobs_of, told, training
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -205,10 +205,7 @@ def test_disturbed_jobs_end_with_the_bytes_of_a_local_run(new_project):
         return True
 
     def be_told() -> bool:
-        if not held or not is_pending(held[0], signal.SIGTERM):
-            return False
-        held[0].resume()
-        return True
+        return bool(held) and told(held[0], signal.SIGTERM)
 
     def preempt() -> bool:
         if not project.kept("preempted", 256):

@@ -12,7 +12,8 @@ from zsl.errors import TrainingError
 from zsl.files import sha256
 from zsl.training.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from zsl.training.model import build_model
-from zsl.training.segment import Trainer, make_trainer, publish_segment, train_segment
+from zsl.training.segment import Trainer, make_trainer, train_segment
+from zsl.training.states import publish_segment
 
 
 @pytest.fixture

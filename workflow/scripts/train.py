@@ -14,7 +14,7 @@ with job(snakemake, modules=[optimizer, "zsl.config.parameters"]) as facts:
     from zsl.lineage.unchanged import stamps
     from zsl.training.launch import launch
     from zsl.training.published import keep_finished, published
-    from zsl.training.segment import publish_segment
+    from zsl.training.states import publish_segment
     from zsl.training.task import FACTS, Task
 
     params, out, asked = snakemake.params, snakemake.output, snakemake.resources

@@ -3,7 +3,7 @@
 ``step00004096/model.safetensors``  weights by OLMo's parameter names, float32
 ``step00004096/optim.safetensors``  ``<state>.<parameter>`` for each state of the optimizer,
                                     and ``rng``, the state of torch's CPU generator
-``step00004096/state.json``         step and data position
+``step00004096/state.json``         step and data position, and the SHA-256 of the others
 ``step00004096/config.yaml``        the architecture, as OLMo writes it: its key ``model``
 """
 
@@ -11,23 +11,26 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import torch
-import yaml
-from olmo.config import ModelConfig
 from olmo.model import OLMo
 from omegaconf import OmegaConf as om
-from omegaconf.errors import OmegaConfBaseException
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from zsl.errors import TrainingError
-from zsl.files import read_json, write_json
+from zsl.errors import BrokenFileError, TrainingError
+from zsl.files import read_json, sha256, sha256_of_json, write_json
+from zsl.training.architecture import empty_model
 from zsl.training.sharding import of_this_process, weights, whole_state
 
-FILES = ("model.safetensors", "optim.safetensors", "state.json", "config.yaml")
+WEIGHTS, OPTIMIZER, STATE = "model.safetensors", "optim.safetensors", "state.json"
+FILES = (WEIGHTS, OPTIMIZER, STATE, "config.yaml")
+FORMATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+"""Formats of weights that are read; ours are float32."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,11 @@ def save_checkpoint(
     temporary = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    save_file(_contiguous(model.state_dict()), temporary / "model.safetensors")
-    save_file(_optimizer_tensors(model, optimizer), temporary / "optim.safetensors")
-    write_json(temporary / "state.json", asdict(state))
+    save_file(_contiguous(model.state_dict()), temporary / WEIGHTS)
+    save_file(_optimizer_tensors(model, optimizer), temporary / OPTIMIZER)
     om.save({"model": om.structured(model.config)}, temporary / "config.yaml")
+    values = asdict(state)
+    write_json(temporary / STATE, {**values, "sha256": _digests(temporary, values)})
     for name in FILES:
         _sync(temporary / name)
     _sync(temporary)
@@ -64,29 +68,31 @@ def save_checkpoint(
     _sync(folder.parent)
 
 
+def is_sound(folder: Path) -> bool:
+    """Whether the files of a checkpoint are those that were written, each to its last bit."""
+    try:
+        values = read_json(folder / STATE)
+        return bool(values.pop("sha256") == _digests(folder, values))
+    except (OSError, BrokenFileError, LookupError, AttributeError, TypeError):
+        return False
+
+
+def _digests(folder: Path, state: dict[str, int]) -> dict[str, str]:
+    """SHA-256 of the other files, and of what ``state.json`` says besides."""
+    files = {name: sha256(folder / name) for name in FILES if name != STATE}
+    return {**files, STATE: sha256_of_json(state)}
+
+
 def load_model(folder: Path) -> OLMo:
     """The model of a checkpoint folder, ours or another's that OLMo wrote, on CPU.
 
     Reads ``config.yaml`` and ``model.safetensors``. Raises TrainingError naming the file when
     one is missing, damaged, or no OLMo model.
     """
-    path = folder / "config.yaml"
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        config = om.to_object(om.merge(om.structured(ModelConfig), values["model"]))
-    except OSError:
-        raise TrainingError(f"{path}: no such file; a folder that OLMo wrote has one") from None
-    except (
-        yaml.YAMLError,
-        UnicodeDecodeError,
-        OmegaConfBaseException,
-        TypeError,
-        KeyError,
-    ) as error:
-        raise TrainingError(f"{path}: not the configuration of an OLMo model: {error}") from None
-    assert isinstance(config, ModelConfig)
-    config.init_device, config.flash_attention = "cpu", False
-    model = OLMo(config, init_params=False)
+    with _reading(folder / WEIGHTS) as path, safe_open(path, "pt") as file:
+        names = file.keys()
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
+    model = empty_model(folder, shapes)
     load_weights(folder, model)
     return model
 
@@ -97,9 +103,14 @@ def load_weights(folder: Path, model: OLMo) -> None:
     Raises TrainingError naming the file when it is damaged, of another architecture, or not
     finite.
     """
-    path = folder / "model.safetensors"
+    path = folder / WEIGHTS
     tensors = _read(path)
     for name, tensor in tensors.items():
+        if tensor.dtype not in FORMATS:
+            raise TrainingError(
+                f"{path}: {name} is in {tensor.dtype}, and weights are read in "
+                f"{', '.join(map(str, FORMATS))} only"
+            )
         if not tensor.isfinite().all():
             raise TrainingError(
                 f"{path}: {name} is not finite; the run diverged before this checkpoint, use an "
@@ -116,26 +127,53 @@ def load_checkpoint(folder: Path, model: OLMo, optimizer: torch.optim.Optimizer)
 
     Raises TrainingError naming the file when it is damaged or does not fit.
     """
+    state = _training_state(folder / STATE)
     load_weights(folder, model)
-    path = folder / "optim.safetensors"
+    path = folder / OPTIMIZER
     tensors = _read(path)
-    torch.set_rng_state(tensors.pop("rng").cpu())
-    states: dict[str, dict[str, torch.Tensor]] = {}
-    for key, tensor in tensors.items():
-        kind, name = key.split(".", 1)
-        states.setdefault(name, {})[kind] = tensor
+    try:
+        torch.set_rng_state(tensors.pop("rng"))
+    except (LookupError, TypeError, RuntimeError):
+        raise TrainingError(f"{path}: holds no state of torch's generator as rng") from None
     names: dict[torch.Tensor, str] = {weight: name for name, weight in model.named_parameters()}
-    if unknown := sorted(states.keys() - {names[weight] for weight in weights(optimizer)}):
-        raise TrainingError(
-            f"{path}: holds the state of {unknown[0]}, which this model has not; "
-            "the checkpoint is of another architecture"
-        )
+    states = _optimizer_states(
+        path, tensors, {names[weight]: weight for weight in weights(optimizer)}
+    )
     mine = of_this_process(optimizer)
     whole = mine.state_dict()
     order = [names[weight] for weight in weights(mine)]
     whole["state"] = {i: states[name] for i, name in enumerate(order) if name in states}
     mine.load_state_dict(whole)
-    return TrainingState(**read_json(folder / "state.json"))
+    return state
+
+
+def _training_state(path: Path) -> TrainingState:
+    try:
+        values = read_json(path)
+        counts = [values[field.name] for field in fields(TrainingState)]
+        if all(type(count) is int and count >= 0 for count in counts):
+            return TrainingState(*counts)
+    except FileNotFoundError:
+        raise TrainingError(f"{path}: no such file; the checkpoint is incomplete") from None
+    except (LookupError, TypeError):
+        pass
+    raise TrainingError(f"{path}: does not say how many steps, sequences and tokens were read")
+
+
+def _optimizer_states(
+    path: Path, tensors: dict[str, torch.Tensor], parameters: dict[str, torch.Tensor]
+) -> dict[str, dict[str, torch.Tensor]]:
+    """What an optimizer keeps, by parameter and name of the state."""
+    states: dict[str, dict[str, torch.Tensor]] = {}
+    for key, tensor in tensors.items():
+        kind, _, name = key.partition(".")
+        if name not in parameters or (tensor.dim() and tensor.shape != parameters[name].shape):
+            raise TrainingError(
+                f"{path}: holds {key} of shape {tuple(tensor.shape)}, which this model has not; "
+                "the checkpoint is of another architecture"
+            )
+        states.setdefault(name, {})[kind] = tensor
+    return states
 
 
 def _optimizer_tensors(model: OLMo, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
@@ -151,11 +189,17 @@ def _contiguous(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:
-    try:
+    with _reading(path):
         return load_file(path)
-    except FileNotFoundError:
-        raise TrainingError(f"{path}: no such file; the checkpoint is incomplete") from None
-    except SafetensorError as error:
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[Path]:
+    if not path.is_file():
+        raise TrainingError(f"{path}: no such file; the checkpoint is incomplete")
+    try:
+        yield path
+    except (SafetensorError, LookupError, ValueError, OSError) as error:
         raise TrainingError(
             f"{path}: damaged ({error}); delete the segment's folder and train it again"
         ) from None

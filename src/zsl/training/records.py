@@ -8,11 +8,13 @@ import math
 import os
 import time
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
+from zsl.errors import TrainingError
 from zsl.files import write_text
 
 if TYPE_CHECKING:
@@ -45,11 +47,13 @@ class StepRecords:
         self._last: StepRecord | None = None
 
     @classmethod
-    def resume(cls, folder: Path | None, step: int, peak: float | None = None) -> StepRecords:
-        """Records up to ``step``; later lines, of steps that will be made again, are dropped.
+    def resume(cls, folder: Path | None, done: range, peak: float | None = None) -> StepRecords:
+        """Records of the steps ``done``; later lines, of steps to be made again, are dropped.
 
         Without a ``folder`` (in all processes but the first) nothing is written. ``peak`` is the
         number of tokens per second that the GPUs' peak rate would allow.
+
+        Raises TrainingError where a line is missing, doubled, or none.
         """
         if folder is None:
             return cls(None, peak)
@@ -57,7 +61,7 @@ class StepRecords:
             path = folder / name
             lines = path.read_text().splitlines()[1:] if path.exists() else []
             complete = [line for line in lines if line.count(",") == len(header) - 1]
-            kept = [line for line in complete if int(line.split(",", 1)[0]) <= step]
+            kept = _lines_of(done, complete, path)
             write_text(path, "\n".join([",".join(header), *kept]) + "\n")
         return cls(folder, peak)
 
@@ -115,3 +119,15 @@ class StepRecords:
             file.write(text.getvalue())
             file.flush()
             os.fsync(file.fileno())
+
+
+def _lines_of(done: range, lines: list[str], path: Path) -> list[str]:
+    """Those of the steps ``done``, which come first."""
+    kept = lines[: len(done)]
+    for step, line in zip_longest(done, kept, fillvalue=""):
+        if line.split(",", 1)[0] != str(step):
+            raise TrainingError(
+                f"{path}: {line!r} instead of the line of step {step}: damaged since it was "
+                f"written; delete {path.parent} and run again: the segment is trained anew"
+            )
+    return kept

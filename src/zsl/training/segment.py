@@ -27,14 +27,14 @@ from pathlib import Path
 import torch
 from olmo.model import OLMo
 
-from zsl.config.grids import Segment, checkpoint_name, measured_steps
+from zsl.config.grids import Segment, checkpoint_name
 from zsl.config.schema import Run
 from zsl.config.sources import Tokenizer
 from zsl.errors import TrainingError
-from zsl.files import link_or_copy, sha256, write_json
+from zsl.files import write_json
 from zsl.memory import MicroBatch
 from zsl.progress import Progress
-from zsl.training.checkpoint import FILES, TrainingState, load_checkpoint, save_checkpoint
+from zsl.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from zsl.training.guards import SaveClock, stop_signal
 from zsl.training.loader import Loader, Tokens
 from zsl.training.lock import Lock, locked
@@ -45,6 +45,7 @@ from zsl.training.parallel import Processes
 from zsl.training.records import StepRecords
 from zsl.training.sharding import gather, is_needed, shared_out
 from zsl.training.speed import peak_tokens_per_second
+from zsl.training.states import newest_sound, newest_state, owned_steps, saved_states
 from zsl.training.step import StepResult, first_size, train_step, wrap
 
 log = logging.getLogger(__name__)
@@ -179,47 +180,15 @@ def train_segment(
                 raise SystemExit(143)
 
 
-def publish_segment(run: Run, segment: Segment, *, state: Path, folder: Path) -> dict[str, object]:
-    """Move a finished segment's checkpoints to ``folder``; return its manifest.
-
-    The manifest holds no times: step numbers and the SHA-256 of each checkpoint's files.
-    """
-    steps = owned_steps(run, segment)
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(state / "checkpoints", partial, copy_function=link_or_copy)
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
-    return {
-        "segment": segment.name,
-        "steps": steps,
-        "files": {
-            f"{checkpoint_name(step)}/{file}": sha256(folder / checkpoint_name(step) / file)
-            for step in steps
-            for file in FILES
-        },
-    }
-
-
-def owned_steps(run: Run, segment: Segment) -> list[int]:
-    """Steps at which ``segment`` writes a checkpoint, its last step among them."""
-    steps = {*measured_steps(run.steps, run.checkpoints.also), segment.end}
-    return sorted(step for step in steps if segment.owns(step))
-
-
 def _save(trainer: Trainer, owned: list[int], records: StepRecords, state: Path) -> None:
     """Save the full state, among the checkpoints if this step is one to keep."""
     records.flush()
     step = trainer.state.step
     trainer.save(state / ("checkpoints" if step in owned else "resume") / checkpoint_name(step))
     if trainer.group.rank == 0:
-        for old in _states(state / "resume"):
+        for old in saved_states(state / "resume"):
             if old.name != checkpoint_name(step):
                 shutil.rmtree(old)
-
-
-def _states(folder: Path) -> list[Path]:
-    return sorted(folder.glob("step*"))
 
 
 @contextmanager
@@ -229,15 +198,11 @@ def _only_here(state: Path, group: Processes) -> Iterator[Lock | None]:
         yield lock
 
 
-def _newest(state: Path) -> Path | None:
-    both = [*_states(state / "resume"), *_states(state / "checkpoints")]
-    return max(both, key=lambda folder: folder.name, default=None)
-
-
 def _resume(trainer: Trainer, segment: Segment, state: Path, parent: Path | None) -> StepRecords:
     """Bring the trainer to the newest state, or to where the segment starts."""
     # On a network file system others may see it later: the first process decides.
-    newest = trainer.group.from_first(str(_newest(state) or ""))
+    first = trainer.group.rank == 0
+    newest = trainer.group.from_first(str((first and newest_sound(state)) or ""))
     start = Path(newest) if newest else parent
     if start is not None:
         trainer.load(start)
@@ -251,8 +216,8 @@ def _resume(trainer: Trainer, segment: Segment, state: Path, parent: Path | None
     config = trainer.model.config
     rows = config.embedding_size or config.vocab_size
     peak = peak_tokens_per_second(trainer.run, rows, trainer.group)
-    first = trainer.group.rank == 0
-    return StepRecords.resume(state if first else None, trainer.state.step, peak)
+    done = range(segment.start + 1, trainer.state.step + 1)
+    return StepRecords.resume(state if first else None, done, peak)
 
 
 def _check_finite(trainer: Trainer, records: StepRecords, state: Path) -> None:
@@ -260,7 +225,7 @@ def _check_finite(trainer: Trainer, records: StepRecords, state: Path) -> None:
     if bad is None:
         return
     indices = batch_indices(trainer.order, bad.step, trainer.run.batch_size)
-    last = str(_newest(state) or "the one this segment started from")
+    last = str(newest_state(state) or "the one this segment started from")
     failure = {
         "step": bad.step,
         "train_loss": str(bad.train_loss),

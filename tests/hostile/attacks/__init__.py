@@ -36,15 +36,6 @@ class Row:
 
 
 TABLE: dict[str, Row] = {}
-OPEN = {
-    "checkpoints: a weight in a format that holds no infinity",
-    "checkpoints: a folder for weights",
-    "checkpoints: an architecture with lists in one another",
-    "checkpoints: an architecture with a width of a trillion",
-    "checkpoints: an architecture with a width below 0",
-    "checkpoints: an architecture with no heads",
-}
-"""Rows that do not hold yet: they end with a traceback instead of a message."""
 
 
 def add(kind: str, name: str, attack: Attack, says: str | None) -> None:

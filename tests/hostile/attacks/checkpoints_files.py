@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from attacks import add
 
@@ -128,6 +128,7 @@ WEIGHTS: dict[str, tuple[Spoil, str]] = {
         "model.safetensors",
     ),
     "a folder for weights": (Path.mkdir, "model.safetensors"),
+    "a pipe for weights": (os.mkfifo, "model.safetensors"),
 }
 for name, (spoil, says) in WEIGHTS.items():
     add(KIND, name, partial(of_weights, spoil), says)
@@ -176,6 +177,18 @@ ARCHITECTURES: dict[str, tuple[bytes, str]] = {
     "a width of a trillion": (written(d_model=10**12), "config.yaml"),
     "a width below 0": (written(d_model=-8), "config.yaml"),
     "no heads": (written(n_heads=0), "config.yaml"),
+    "a billion layers": (written(n_layers=10**9), "n_layers = 1000000000"),
+    "no layers": (written(n_layers=0), "n_layers = 0"),
+    "a width that the weights have not": (written(d_model=1 << 15), "not weights of this arch"),
+    "a vocabulary of a billion": (
+        written(vocab_size=10**9, embedding_size=10**9),
+        "not weights of this architecture",
+    ),
+    "positions for a trillion tokens": (written(max_sequence_length=10**12), "max_sequence_length"),
+    "biases for a million tokens": (
+        written(max_sequence_length=1 << 20, alibi=True, rope=False),
+        "max_sequence_length",
+    ),
 }
 for name, (text, says) in ARCHITECTURES.items():
     add(KIND, f"an architecture with {name}", partial(of_architecture, text), says)
@@ -198,3 +211,80 @@ for name, data, says in (
     ("whose step is below 0", b'{"step": -1}', "state.json: names no step"),
 ):
     add(KIND, f"a state {name}", partial(of_state, data), says)
+
+
+def optimizer_of(model: Any) -> Any:
+    return torch.optim.AdamW(model.parameters())
+
+
+def of_checkpoint(spoil: Callable[[Path], object], project: Path) -> Iterator[None]:
+    """A whole checkpoint, to train on from."""
+    from zsl.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
+
+    model = model_of()
+    optimizer = optimizer_of(model)
+    for weight in model.parameters():
+        weight.data.zero_()
+        weight.grad = torch.ones_like(weight)
+    optimizer.step()
+    save_checkpoint(project / "a", model, optimizer, TrainingState(1, 4, 48))
+    spoil(project / "a")
+    yield
+    other = model_of()
+    load_checkpoint(project / "a", other, optimizer_of(other))
+
+
+def moments(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[Path], object]:
+    """A changed file of the optimizer."""
+
+    def spoil(folder: Path) -> None:
+        tensors = load_file(folder / "optim.safetensors")
+        change(tensors)
+        save_file(tensors, folder / "optim.safetensors")
+
+    return spoil
+
+
+def counts(text: str) -> Callable[[Path], object]:
+    """A file ``state.json`` with this text."""
+    return lambda folder: (folder / "state.json").write_text(text)
+
+
+NO_COUNTS = "state.json: does not say how many steps"
+NOT_OF_MODEL = "the checkpoint is of another architecture"
+for name, change, says in (
+    ("no state of the generator", moments(lambda t: t.pop("rng")), "rng"),
+    ("a short state of the generator", moments(lambda t: t.update(rng=t["rng"][:9])), "rng"),
+    ("a generator of numbers", moments(lambda t: t.update(rng=torch.zeros(5056))), "rng"),
+    ("moments of no weight", moments(lambda t: t.update(evil=torch.zeros(2))), NOT_OF_MODEL),
+    (
+        "moments of another shape",
+        moments(lambda t: t.update({first(t): torch.zeros(3, 3)})),
+        NOT_OF_MODEL,
+    ),
+    ("a pickle of moments", lambda folder: zipped(folder / "optim.safetensors"), "damaged"),
+    ("no step", counts('{"sequences": 4, "tokens": 48}'), NO_COUNTS),
+    ("a step of text", counts('{"step": "1", "sequences": 4, "tokens": 48}'), NO_COUNTS),
+    ("a step below 0", counts('{"step": -1, "sequences": 4, "tokens": 48}'), NO_COUNTS),
+    ("a list for its state", counts("[1, 4, 48]"), NO_COUNTS),
+    ("half a state", counts('{"step": 1, "sequ'), "state.json: not JSON"),
+):
+    add(KIND, f"resuming with {name}", partial(of_checkpoint, change), says)
+
+
+def of_steps(text: str, project: Path) -> Iterator[None]:
+    """The lines of steps 1 and 2, which an interrupted segment left."""
+    from zsl.training.records import StepRecords
+
+    (project / "steps.csv").write_text(f"step,train_loss,learning_rate,grad_norm\n{text}")
+    yield
+    StepRecords.resume(project, range(1, 3))
+
+
+for name, text in (
+    ("that are none", "\x00,,,\n2,1,1,1\n"),
+    ("of which one is missing", "2,1,1,1\n"),
+    ("of which one is doubled", "1,1,1,1\n1,1,1,1\n2,1,1,1\n"),
+    ("that end too early", "1,1,1,1\n2,1"),
+):
+    add(KIND, f"resuming with steps {name}", partial(of_steps, text), "damaged since it was")

@@ -217,7 +217,8 @@ def words(project: Path) -> Iterator[None]:
     path.write_text(yaml.safe_dump(values))
     yield
     for command in ("plan", "runs", "config"):
-        assert WORDS in " ".join(zsl(command, "--configfile", path).split())
+        said = " ".join(zsl(command, "--configfile", path).split())
+        assert WORDS in said, f"zsl {command} printed {said[:3000]}"
     zsl("targets", "--configfile", path)
 
 

@@ -1,0 +1,55 @@
+"""State that an interrupted segment left, and that was damaged before it is resumed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+
+import pytest
+from moments import start_until_stopped, stop_in
+
+FIRST = "00000000-00000032"
+SEGMENT = f"results/tiny/training/main-small/{FIRST}.manifest.json"
+
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:100])
+
+
+ROWS = {
+    "a bit of the newest": ("step00000032/model.safetensors", flip),
+    "the newest is cut": ("step00000032/optim.safetensors", cut),
+    "the newest is empty": ("step00000032/state.json", lambda path: path.write_bytes(b"")),
+    "a bit of an older one": ("step00000008/optim.safetensors", flip),
+}
+
+
+@pytest.fixture
+def interrupted(project):
+    """A segment that was killed when it had saved its last state."""
+    (project.root / SEGMENT).unlink()
+    shutil.rmtree(project.results / f"training/main-small/{FIRST}")
+    undo = stop_in(project, "train", at_exit=True)
+    running, _ = start_until_stopped(project, SEGMENT)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    undo()
+    return project
+
+
+@pytest.mark.parametrize(("damaged", "harm"), ROWS.values(), ids=ROWS)
+def test_a_damaged_state_is_not_resumed(interrupted, ends_as_undisturbed, damaged, harm):
+    """An earlier state is; where that is found out when all is published, the run after does."""
+    state = interrupted.results / f"state/training/main-small/{FIRST}"
+    (path,) = state.glob(f"*/checkpoints/{damaged}")
+    harm(path)
+    first = interrupted.try_snakemake(SEGMENT)
+    assert "damaged since it was written" in first.stdout
+    ends_as_undisturbed(interrupted, SEGMENT)
