@@ -136,9 +136,10 @@ def load_checkpoint(folder: Path, model: OLMo, optimizer: torch.optim.Optimizer)
     except (LookupError, TypeError, RuntimeError):
         raise TrainingError(f"{path}: holds no state of torch's generator as rng") from None
     names: dict[torch.Tensor, str] = {weight: name for name, weight in model.named_parameters()}
-    states = _optimizer_states(
-        path, tensors, {names[weight]: weight for weight in weights(optimizer)}
-    )
+    parameters = {names[weight]: weight for weight in weights(optimizer)}
+    states = _optimizer_states(path, tensors, parameters)
+    if state.step and (missing := sorted(parameters.keys() - states.keys())):
+        raise TrainingError(f"{path}: holds no state of {missing[0]}, although steps were made")
     mine = of_this_process(optimizer)
     whole = mine.state_dict()
     order = [names[weight] for weight in weights(mine)]

@@ -245,6 +245,13 @@ def moments(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[Pa
     return spoil
 
 
+def forget_one(tensors: dict[str, torch.Tensor]) -> None:
+    """Take away all that is kept of a weight."""
+    weight = first(tensors).partition(".")[2]
+    for name in [name for name in tensors if name.endswith(f".{weight}")]:
+        del tensors[name]
+
+
 def counts(text: str) -> Callable[[Path], object]:
     """A file ``state.json`` with this text."""
     return lambda folder: (folder / "state.json").write_text(text)
@@ -257,6 +264,7 @@ for name, change, says in (
     ("a short state of the generator", moments(lambda t: t.update(rng=t["rng"][:9])), "rng"),
     ("a generator of numbers", moments(lambda t: t.update(rng=torch.zeros(5056))), "rng"),
     ("moments of no weight", moments(lambda t: t.update(evil=torch.zeros(2))), NOT_OF_MODEL),
+    ("no moments of a weight", moments(forget_one), "holds no state of"),
     (
         "moments of another shape",
         moments(lambda t: t.update({first(t): torch.zeros(3, 3)})),
