@@ -59,6 +59,12 @@ class Processes:
             dist.barrier()
 
 
+_JOINED: list[dist.ProcessGroup | None] = []
+"""Groups that this process joined. Whoever lets go of the last reference to one waits, with
+Python's lock held, for gloo's thread, which may need that lock to let go of the tensor of the last
+barrier (torch 2.13): DistributedDataParallel did so where it was freed just after a barrier."""
+
+
 @contextmanager
 def processes() -> Iterator[Processes]:
     """Join the process group that torchrun's environment describes, if there is one."""
@@ -71,6 +77,7 @@ def processes() -> Iterator[Processes]:
         torch.cuda.set_device(device)
     if world_size > 1:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        _JOINED.append(dist.group.WORLD)
     try:
         yield Processes(rank, world_size, device)
     finally:
