@@ -20,8 +20,9 @@ Make = Callable[[str], dict[str, Any]]
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Audits keep digests in a cache: not in anybody's home."""
+    """Audits keep digests in a cache: not in anybody's home; and no published curves."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("ZSL_PUBLISHED_DIR", raising=False)
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
 
