@@ -166,8 +166,11 @@ ARCHITECTURES: dict[str, tuple[bytes, str]] = {
     ),
     "aliases that multiply a billion times": (BOMB.encode(), "config.yaml"),
     "lists in one another": (b"model: " + b"[" * 100_000, "config.yaml"),
-    "a value of the surroundings": (written(activation_type="${oc.env:SECRET}"), NONE),
-    "a value of itself": (written(d_model="${model.d_model}"), "config.yaml"),
+    "a value of the surroundings": (
+        written(activation_type="${oc.env:SECRET}"),
+        "a value with ${",
+    ),
+    "a value of itself": (written(d_model="${model.d_model}"), "a value with ${"),
     "a key that no model has": (written(evil=1), NONE),
     "text for a number": (written(d_model="wide"), NONE),
     "no model": (b"a: 1", NONE),
