@@ -3,10 +3,10 @@
     make test-kill N=… SEED=…
 
 Each time the seed decides how long Snakemake runs before the kill, and who dies: one of the jobs,
-Snakemake alone, or all at once, as when a machine loses power. It is started again with the same
-command, without a pause and whatever it left. When the experiment is whole before the N-th kill,
-it is checked, and begun anew. Checked are the bytes of all artifacts, against those of a run that
-nobody disturbed, and ``zsl audit``.
+Snakemake alone, or all at once, as when a machine loses power. Half of the kills wait for a stage
+that was hit seldom. Snakemake is started again with the same command, without a pause and whatever
+it left. When the experiment is whole before the N-th kill, it is checked, and begun anew. Checked
+are the bytes of all artifacts, against those of a run that nobody disturbed, and ``zsl audit``.
 """
 
 from __future__ import annotations
@@ -29,8 +29,11 @@ from small_project import ROOT, differences, small_project
 
 SHARE = 14
 """On average, a run lives on for this part of the time that an undisturbed one takes."""
-EARLY = 0.25
-"""Share of the kills that may come before a job has begun."""
+EARLY, SELDOM = 0.2, 0.5
+"""Shares of the kills that may come before a job has begun, and that wait for a job of a script
+which was hit less than half as often as the others on average."""
+SOON = 1.0
+"""Seconds, on average, from the beginning of such a job to the kill."""
 WHO = ("a job", "a job", "Snakemake alone", "all at once")
 SCRIPTS = {path.stem for path in (ROOT / "workflow/scripts").glob("*.py")} - {
     "imported_loss",
@@ -82,13 +85,15 @@ class Kills:
     def killed(self, project) -> bool:
         """Run until a random moment, and kill; True when the experiment was whole before."""
         running = project.start()
-        early = self.random.random() < EARLY
-        while not early and running.poll() is None and not jobs_of(running):
+        draw = self.random.random()
+        seldom = draw < SELDOM
+        early = not seldom and draw < SELDOM + EARLY
+        while not early and running.poll() is None and not self.aims(running, seldom):
             time.sleep(0.02)
         try:
-            code = running.wait(self.random.expovariate(SHARE / self.whole))
+            code = running.wait(self.random.expovariate(1 / SOON if seldom else SHARE / self.whole))
         except subprocess.TimeoutExpired:
-            self.kill(running)
+            self.kill(running, self.aims(running, seldom))
             return False
         if code != 0:
             sys.exit(
@@ -96,12 +101,18 @@ class Kills:
             )
         return True
 
-    def kill(self, running: subprocess.Popen[str]) -> None:
+    def aims(self, running: subprocess.Popen[str], seldom: bool) -> dict[psutil.Process, str]:
+        """Jobs that run; with ``seldom``, of scripts that were hit seldom."""
         jobs = jobs_of(running)
-        who = self.random.choice(WHO) if jobs else self.random.choice(WHO[2:])
+        often = self.done / len(SCRIPTS) / 2
+        return {job: name for job, name in jobs.items() if not seldom or self.hit[name] <= often}
+
+    def kill(self, running: subprocess.Popen[str], aims: dict[psutil.Process, str]) -> None:
+        jobs = jobs_of(running)
+        who = self.random.choice(WHO) if aims else self.random.choice(WHO[2:])
         if who == "a job":
-            victim = self.random.choice([*jobs])
-            names = [jobs[victim]]
+            victim = self.random.choice([*aims])
+            names = [aims[victim]]
             with suppress(psutil.NoSuchProcess):  # it may have ended just now
                 victim.kill()
         else:

@@ -44,12 +44,26 @@ def interrupted(project):
     return project
 
 
+def state_of(project):
+    (state,) = (project.results / f"state/training/main-small/{FIRST}").glob("*")
+    return state
+
+
 @pytest.mark.parametrize(("damaged", "harm"), ROWS.values(), ids=ROWS)
 def test_a_damaged_state_is_not_resumed(interrupted, ends_as_undisturbed, damaged, harm):
     """An earlier state is; where that is found out when all is published, the run after does."""
-    state = interrupted.results / f"state/training/main-small/{FIRST}"
-    (path,) = state.glob(f"*/checkpoints/{damaged}")
-    harm(path)
+    harm(state_of(interrupted) / "checkpoints" / damaged)
     first = interrupted.try_snakemake(SEGMENT)
     assert "damaged since it was written" in first.stdout
+    ends_as_undisturbed(interrupted, SEGMENT)
+
+
+@pytest.mark.parametrize(("name", "harm"), [("steps.csv", flip), ("steps.json", cut)])
+def test_damaged_losses_are_not_published(interrupted, fails, ends_as_undisturbed, name, harm):
+    """Nothing else holds the losses of the steps that were made: they are made again."""
+    state = state_of(interrupted)
+    harm(state / name)
+    said = fails(SEGMENT)
+    assert "steps.csv: damaged since it was written; delete results/tiny/state" in said
+    shutil.rmtree(state)
     ends_as_undisturbed(interrupted, SEGMENT)

@@ -1,28 +1,33 @@
-"""What every step leaves behind: ``steps.csv`` (reproducible) and ``throughput.csv``."""
+"""What every step leaves behind: ``steps.csv`` (reproducible) and ``throughput.csv``.
+
+``steps.json`` holds, for each step after which they were written, the SHA-256 of ``steps.csv`` as
+it was then: an interrupted segment goes on from lines that are what was written, or not at all.
+"""
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import math
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
-from zsl.errors import TrainingError
-from zsl.files import write_text
+from zsl.errors import BrokenFileError, TrainingError
+from zsl.files import read_json, write_json, write_text
 
 if TYPE_CHECKING:
     from zsl.training.segment import Trainer
 
 STEPS_HEADER = ("step", "train_loss", "learning_rate", "grad_norm")
 THROUGHPUT_HEADER = ("step", "tokens_per_second")
-HEADERS = {"steps.csv": STEPS_HEADER, "throughput.csv": THROUGHPUT_HEADER}
+STEPS, THROUGHPUT, DIGESTS = "steps.csv", "throughput.csv", "steps.json"
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,8 @@ class StepRecords:
         self._unread: list[tuple[int, torch.Tensor, float, torch.Tensor, int, float]] = []
         self._unwritten: list[StepRecord] = []
         self._last: StepRecord | None = None
+        self._digest = hashlib.sha256()
+        self._digests: dict[str, str] = {}
 
     @classmethod
     def resume(cls, folder: Path | None, done: range, peak: float | None = None) -> StepRecords:
@@ -53,17 +60,24 @@ class StepRecords:
         Without a ``folder`` (in all processes but the first) nothing is written. ``peak`` is the
         number of tokens per second that the GPUs' peak rate would allow.
 
-        Raises TrainingError where a line is missing, doubled, or none.
+        Raises TrainingError where the lines of ``steps.csv`` are not those that were written.
         """
+        records = cls(folder, peak)
         if folder is None:
-            return cls(None, peak)
-        for name, header in HEADERS.items():
-            path = folder / name
-            lines = path.read_text().splitlines()[1:] if path.exists() else []
-            complete = [line for line in lines if line.count(",") == len(header) - 1]
-            kept = _lines_of(done, complete, path)
-            write_text(path, "\n".join([",".join(header), *kept]) + "\n")
-        return cls(folder, peak)
+            return records
+        kept = _first_lines(folder / STEPS, STEPS_HEADER, len(done))
+        records._digest.update(kept.encode())
+        if done:
+            records._digests = _read_digests(folder / DIGESTS)
+            if records._digests.get(str(done[-1])) != records._digest.hexdigest():
+                raise TrainingError(
+                    f"{folder / STEPS}: damaged since it was written; delete {folder} and run "
+                    "again: the segment is trained anew"
+                )
+        write_text(folder / STEPS, kept)
+        speeds = _first_lines(folder / THROUGHPUT, THROUGHPUT_HEADER, len(done))
+        write_text(folder / THROUGHPUT, speeds)
+        return records
 
     def add(
         self,
@@ -96,12 +110,13 @@ class StepRecords:
         """Append what was read to the files and wait until it is on the disk."""
         rows = self._unwritten
         self._unwritten = []
-        if self._folder is None:
+        if self._folder is None or not rows:
             return
-        self._append(
-            "steps.csv", [(r.step, r.train_loss, r.learning_rate, r.grad_norm) for r in rows]
-        )
-        self._append("throughput.csv", [(r.step, round(r.tokens_per_second)) for r in rows])
+        steps = [(r.step, r.train_loss, r.learning_rate, r.grad_norm) for r in rows]
+        self._digest.update(self._append(STEPS, steps).encode())
+        self._append(THROUGHPUT, [(r.step, round(r.tokens_per_second)) for r in rows])
+        self._digests[str(rows[-1].step)] = self._digest.hexdigest()
+        write_json(self._folder / DIGESTS, self._digests)
 
     def summary(self) -> str:
         """Loss and speed of the newest step that was read, and the model FLOP utilisation."""
@@ -111,7 +126,7 @@ class StepRecords:
         used = f", {speed / self._peak:.0%} of the peak" if self._peak else ""
         return f"loss {self._last.train_loss:.3f}, {speed:,.0f} tokens/s{used}"
 
-    def _append(self, name: str, rows: list[tuple[object, ...]]) -> None:
+    def _append(self, name: str, rows: Sequence[tuple[object, ...]]) -> str:
         assert self._folder is not None
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(rows)
@@ -119,15 +134,20 @@ class StepRecords:
             file.write(text.getvalue())
             file.flush()
             os.fsync(file.fileno())
+        return text.getvalue()
 
 
-def _lines_of(done: range, lines: list[str], path: Path) -> list[str]:
-    """Those of the steps ``done``, which come first."""
-    kept = lines[: len(done)]
-    for step, line in zip_longest(done, kept, fillvalue=""):
-        if line.split(",", 1)[0] != str(step):
-            raise TrainingError(
-                f"{path}: {line!r} instead of the line of step {step}: damaged since it was "
-                f"written; delete {path.parent} and run again: the segment is trained anew"
-            )
-    return kept
+def _first_lines(path: Path, header: tuple[str, ...], number: int) -> str:
+    """The header and so many lines of a file; the header alone where there is none."""
+    if not number or not path.exists():
+        return ",".join(header) + "\n"
+    lines = path.read_text(errors="replace").splitlines(keepends=True)
+    return "".join(lines[: number + 1])
+
+
+def _read_digests(path: Path) -> dict[str, str]:
+    """What ``steps.json`` holds; nothing where it is not what was written."""
+    try:
+        return dict(read_json(path))
+    except (OSError, BrokenFileError, TypeError, ValueError):
+        return {}

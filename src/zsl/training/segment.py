@@ -8,6 +8,7 @@ changed setting never resumes from another one's state. In it::
     checkpoints/         finished checkpoints that this segment owns
     resume/              the newest full state between them
     steps.csv            step, train_loss, learning_rate, grad_norm up to the newest state
+    steps.json           digests of steps.csv as it was at each save
     throughput.csv       step, tokens_per_second
     failure.json         why training stopped, when the loss was not finite
     micro_batch_size.json  sequences at once, when memory held fewer than asked for

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
@@ -283,19 +284,29 @@ for name, change, says in (
     add(KIND, f"resuming with {name}", partial(of_checkpoint, change), says)
 
 
-def of_steps(text: str, project: Path) -> Iterator[None]:
+HEADER = "step,train_loss,learning_rate,grad_norm\n"
+WRITTEN = HEADER + "1,1,1,1\n2,1,1,1\n"
+DIGEST = json.dumps({"2": hashlib.sha256(WRITTEN.encode()).hexdigest()})
+
+
+def of_steps(text: str, digests: str, project: Path) -> Iterator[None]:
     """The lines of steps 1 and 2, which an interrupted segment left."""
     from zsl.training.records import StepRecords
 
-    (project / "steps.csv").write_text(f"step,train_loss,learning_rate,grad_norm\n{text}")
+    (project / "steps.csv").write_text(text)
+    (project / "steps.json").write_text(digests)
     yield
     StepRecords.resume(project, range(1, 3))
 
 
-for name, text in (
-    ("that are none", "\x00,,,\n2,1,1,1\n"),
-    ("of which one is missing", "2,1,1,1\n"),
-    ("of which one is doubled", "1,1,1,1\n1,1,1,1\n2,1,1,1\n"),
-    ("that end too early", "1,1,1,1\n2,1"),
+for name, text, digests in (
+    ("that are none", f"{HEADER}\x00,,,\n2,1,1,1\n", DIGEST),
+    ("of which one is missing", f"{HEADER}2,1,1,1\n", DIGEST),
+    ("of which one is doubled", f"{HEADER}1,1,1,1\n1,1,1,1\n2,1,1,1\n", DIGEST),
+    ("that end too early", f"{HEADER}1,1,1,1\n2,1", DIGEST),
+    ("of which one is another", WRITTEN.replace("2,1", "2,3"), DIGEST),
+    ("of which nothing tells", WRITTEN, "{}"),
+    ("of which a list tells", WRITTEN, "[1, 2]"),
+    ("of which nested lists tell", WRITTEN, "[" * 100_000),
 ):
-    add(KIND, f"resuming with steps {name}", partial(of_steps, text), "damaged since it was")
+    add(KIND, f"resuming with steps {name}", partial(of_steps, text, digests), "damaged since it")
