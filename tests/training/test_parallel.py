@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.distributed import TCPStore
 
 from zsl.config.grids import checkpoint_name
 from zsl.config.schema import Run
@@ -255,12 +255,11 @@ def test_two_nodes_meet(task, tmp_path):
 def test_processes_end_just_after_a_barrier():
     """Each time it may be that gloo still holds the barrier's tensor; without care for that, two
     processes stop for ever within the first few times."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(40)]
-    ports = [str(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
+    meeting = [TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False) for _ in range(40)]
+    ports = [str(store.port) for store in meeting]
     script = Path(__file__).with_name("many_groups.py")
     where = {**os.environ, "MASTER_ADDR": "127.0.0.1", "WORLD_SIZE": "2"}
+    where["TORCHELASTIC_USE_AGENT_STORE"] = "True"  # the ports are open already
     both = [
         subprocess.Popen([sys.executable, script, *ports], env={**where, "RANK": str(rank)})
         for rank in (0, 1)
