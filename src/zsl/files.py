@@ -25,15 +25,20 @@ and measurements are compressed to a tenth, a decompression bomb to a thousandth
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def replacing(path: str | Path, beside: Path | None = None) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that becomes ``path`` when the block succeeds.
 
     The file is synced before the rename, so that ``path`` holds the old bytes or all of the
-    new ones after a crash. On an exception the temporary file is removed.
+    new ones after a crash. On an exception the temporary file is removed; a kill leaves it, and a
+    job removes what earlier attempts left ``beside`` its outputs, which may be told instead.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    beside = beside or path
+    for folder in (path.parent, beside.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(
+        dir=beside.parent, prefix=f".{beside.name}.", suffix=beside.suffix
+    )
     os.close(handle)
     temporary = Path(name)
     try:

@@ -14,6 +14,8 @@ import psutil
 import pytest
 from moments import start_until_stopped, stop_in
 
+from zsl.files import read_json
+
 FIRST = "00000000-00000032"
 FIT = "results/tiny/fits/main-small.json"
 SEGMENT = f"results/tiny/training/main-small/{FIRST}.manifest.json"
@@ -93,3 +95,26 @@ def test_a_segment_that_ended_while_snakemake_was_dead_is_not_trained_again(
     assert "resuming at step 32" in said
     assert not (project.results / f"state/training/main-small/{FIRST}").exists()
     ends_as_undisturbed(project)
+
+
+COPY = "shutil.copyfile(source, temporary)"
+
+
+@pytest.mark.parametrize("kept", ["code", "history"])
+def test_a_job_is_killed_while_it_keeps_its_lineage(project, ends_as_undisturbed, kept):
+    """What it had begun to write there is no part of the chain of records, nor of its root."""
+    lineage = project.results / "lineage"
+    for digest in read_json(lineage / "fits/main-small.json")["code"]["modules"].values():
+        (lineage / "code" / f"{digest}.py").unlink(missing_ok=True)
+    (project.root / FIT).unlink()
+    module = project.root / "src/zsl/lineage/history.py"
+    original = module.read_text()
+    die = f'{COPY}; target.parent.name == "{kept}" and __import__("os").kill(0, 9)'
+    module.write_text(original.replace(COPY, die))
+    running = project.start(FIT)
+    running.wait()
+    assert running.returncode == -signal.SIGKILL
+    assert [*lineage.rglob(".*")]
+    module.write_text(original)
+    ends_as_undisturbed(project, FIT)
+    assert not [*lineage.rglob(".*")]

@@ -49,20 +49,22 @@ def keep_record(record: Path) -> None:
     """Copy a record to the history; the report's own is not part of it."""
     folder = lineage_folder(record)
     if not record.is_relative_to(folder / PROVENANCE):
-        _copy(record, folder / HISTORY / f"{sha256(record)}.json")
+        _copy(record, folder / HISTORY / f"{sha256(record)}.json", record)
 
 
-def keep_code(modules: Mapping[str, str], folder: Path, root: Path = ROOT) -> None:
-    """Copy the sources of the ``modules`` (digest by name) that are not yet kept."""
+def keep_code(modules: Mapping[str, str], record: Path, root: Path = ROOT) -> None:
+    """Copy the sources of the ``modules`` (digest by name) of a record that are not yet kept."""
+    folder = lineage_folder(record)
     for name, digest in modules.items():
         source = path_of(name, root)
         if source.is_file():
-            _copy(source, folder / CODE / f"{digest}{source.suffix}")
+            _copy(source, folder / CODE / f"{digest}{source.suffix}", record)
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path, record: Path) -> None:
+    """Copy what is not there; what a kill leaves half-done lies beside the job's own record."""
     if not target.exists():
-        with replacing(target) as temporary:
+        with replacing(target, beside=record) as temporary:
             shutil.copyfile(source, temporary)
 
 

@@ -92,7 +92,7 @@ def recorded(
         "git": machine.revision(root),
         "inputs": _inputs(job, kept, trust, root),
     }
-    keep_code(record["code"].get("modules", {}), kept, root)
+    keep_code(record["code"].get("modules", {}), path, root)
     facts: dict[str, Any] = {}
     yield facts
     require_unchanged(before, read)
