@@ -3,7 +3,7 @@
     make test-kill N=… SEED=…
 
 Each time the seed decides how long Snakemake runs before the kill, and who dies: one of the jobs,
-Snakemake alone, or all at once, as when a machine loses power. Half of the kills wait for a stage
+Snakemake alone, or all at once, as when a machine loses power. Some of the kills wait for a stage
 that was hit seldom. Snakemake is started again with the same command, without a pause and whatever
 it left. When the experiment is whole before the N-th kill, it is checked, and begun anew. Checked
 are the bytes of all artifacts, against those of a run that nobody disturbed, and ``zsl audit``.
@@ -29,7 +29,7 @@ from small_project import ROOT, differences, small_project
 
 SHARE = 14
 """On average, a run lives on for this part of the time that an undisturbed one takes."""
-EARLY, SELDOM = 0.2, 0.5
+EARLY, SELDOM = 0.2, 0.2
 """Shares of the kills that may come before a job has begun, and that wait for a job of a script
 which was hit less than half as often as the others on average."""
 SOON = 1.0
