@@ -29,8 +29,9 @@ def replacing(path: str | Path, beside: Path | None = None) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that becomes ``path`` when the block succeeds.
 
     The file is synced before the rename, so that ``path`` holds the old bytes or all of the
-    new ones after a crash. On an exception the temporary file is removed; a kill leaves it, and a
-    job removes what earlier attempts left ``beside`` its outputs, which may be told instead.
+    new ones after a crash. On an exception the temporary file is removed; a kill leaves it. Jobs
+    remove what earlier attempts left beside their outputs: where ``path`` is none, ``beside`` tells
+    the output to put it beside.
     """
     path = Path(path)
     beside = beside or path
