@@ -10,24 +10,12 @@ import re
 import shutil
 
 import pytest
+from harm import cut, flip
 
 FIRST = "00000000-00000032"
 CHECKPOINTS = f"training/main-small/{FIRST}"
 STEP = f"{CHECKPOINTS}/step00000032"
 LOSSES = f"measurements/token_losses/main-small/{FIRST}.h5"
-
-
-def flip(path):
-    """Change one bit in the middle of a file, and nothing else."""
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-
-
-def cut(path):
-    """Take the second half of a file away."""
-    data = path.read_bytes()
-    path.write_bytes(data[: len(data) // 2])
 
 
 ROWS = {

@@ -7,20 +7,11 @@ import shutil
 import signal
 
 import pytest
+from harm import cut, flip
 from moments import start_until_stopped, stop_in
 
 FIRST = "00000000-00000032"
 SEGMENT = f"results/tiny/training/main-small/{FIRST}.manifest.json"
-
-
-def flip(path):
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-
-
-def cut(path):
-    path.write_bytes(path.read_bytes()[:100])
 
 
 ROWS = {
