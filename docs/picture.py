@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.figure import Figure
 from PIL import Image
 
 from zsl.cli import SHIPPED
@@ -24,12 +25,17 @@ WIDTH = 640
 """Pixels of a small picture, at most."""
 
 
-def draw(results: Path, figure: str, path: Path) -> Image.Image:
-    """One figure as an image."""
+def draw(results: Path, figure: str) -> Figure:
+    """One figure, from the data saved beside it."""
     record = read_json(results / "lineage" / "figures" / f"{figure}.json")
     study = make_study(record["params"]["study"], {})
     data = pd.read_csv(results / "figures" / f"{figure}.csv", float_precision="round_trip")
-    render.save(render.module(figure).draw(data, study), path, "png")
+    return render.module(figure).draw(data, study)
+
+
+def rendered(results: Path, figure: str, path: Path) -> Image.Image:
+    """One figure as an image."""
+    render.save(draw(results, figure), path, "png")
     return Image.open(path).convert("RGB")
 
 
@@ -54,7 +60,7 @@ def main(results: Path, docs: Path) -> None:
     """Draw every figure of an experiment."""
     with tempfile.TemporaryDirectory() as folder:
         paths = sorted((results / "figures").glob("*.pdf"))
-        images = {p.stem: draw(results, p.stem, Path(folder) / f"{p.stem}.png") for p in paths}
+        images = {p.stem: rendered(results, p.stem, Path(folder) / f"{p.stem}.png") for p in paths}
         side_by_side([images[figure] for figure in FIGURES]).save(docs / "mini.png")
         (docs / "gallery").mkdir(exist_ok=True)
         for figure, image in images.items():

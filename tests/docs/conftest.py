@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "docs"))
 
 RESULTS = ROOT / "results/mini"
-FOLDERS = ("data", "curves", "fits", "figures", "tables")
-LARGE = ("*.pdf", "*.svg", "*.html", "landscapes", "token_landscapes")
+FOLDERS = ("data", "curves", "fits", "figures", "tables", "lineage/figures")
+LARGE = ("*.html", "landscapes", "token_landscapes")
 
 
 def unfinished(results: Path) -> str:

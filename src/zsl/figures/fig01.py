@@ -149,7 +149,7 @@ def _draw_changes(axes: Axes, data: pd.DataFrame, part: str) -> None:
     of_interval = (data["part"] == "D") & (data["run"] == rows["run"].iloc[0])
     (change,) = data[of_interval & (data["step"] == rows["step"].iloc[0])].itertuples()
     axes.set_title(
-        f"{change.label}, $t$ = {change.step:,.0f} to {change.step_next:,}:\n"
+        f"{change.label}, $t$ = {change.step:,.0f} to {change.step_next:,.0f}:\n"
         f"{_place(data, change)}$D$ = {change.D:.2f}"
     )
     axes.set_xlabel(r"token's change $\Delta\ell_i$ (nats)")

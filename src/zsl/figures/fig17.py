@@ -63,8 +63,8 @@ def draw(data: pd.DataFrame, study: Study) -> Figure:
 
 def _title(rows: pd.DataFrame) -> str:
     """A task with its number of items, and of those whose context was cut for any run."""
-    cut = f", {rows['cut'].max()} cut" if rows["cut"].any() else ""
-    return f"{rows['task'].iloc[0]} ({rows['items'].max()} items{cut})"
+    cut = f", {rows['cut'].max():.0f} cut" if rows["cut"].any() else ""
+    return f"{rows['task'].iloc[0]} ({rows['items'].max():.0f} items{cut})"
 
 
 def _draw_run(axes: Axes, rows: pd.DataFrame, colour: str) -> None:

@@ -24,6 +24,10 @@ LOOK: dict[str, dict[str, Any]] = {
     "segment_2": DASHED,
 }
 """How each part of the data is drawn, from back to front."""
+ON_WHITE: dict[str, Any] = {
+    "frameon": True, "framealpha": 1, "edgecolor": "none", "borderaxespad": 0
+}  # fmt: skip
+"""The legend of the grey span lies on white, up to the corner, where the span is behind it."""
 COLUMNS = ["part", "run", "label", "imported", "step", "loss"]
 
 
@@ -102,9 +106,8 @@ def draw_as(
     style.log_steps(axes)
     axes.set_ylabel("train loss $L$ (nats)")
     axes.add_artist(axes.legend(handles=entries, loc="lower left", ncols=columns))
-    on_white = {"frameon": True, "framealpha": 1, "edgecolor": "none"}  # the grey is in the key
     key = _key(study, data["run"].unique()) + span
-    axes.legend(handles=key, loc="upper right", **on_white)
+    axes.legend(handles=key, loc="upper right", **ON_WHITE)
     return figure
 
 
