@@ -70,6 +70,16 @@ def between_frequencies(mini: Mini, run: str) -> float:
     return float(1 - D["within"] / D["total"])
 
 
+def orders(mini: Mini, key: str, sign: int) -> list[bool]:
+    """Whether a result of the fits rises with size (``sign`` 1) or falls (-1), for each first
+    fitted step that was tried of the largest model; of the others it is interpolated in log t."""
+    tables = [mini.csv(f"curves/sensitivity/{run}.csv") for run in mini.plan.run_ids("main")]
+    cuts = [rows[rows["parameter"] == "cut"] for rows in tables]
+    at = np.log(cuts[-1]["value"])
+    values = [np.interp(at, np.log(rows["value"]), rows[key]) for rows in cuts]
+    return [bool(found) for found in (sign * np.diff(values, axis=0) > 0).all(axis=0)]
+
+
 def after(mini: Mini, figure: str) -> pd.DataFrame:
     """Rows of a figure from t_d on."""
     rows = mini.curve(figure)

@@ -147,6 +147,26 @@ def t_d_of_seeds(mini: Mini) -> str:
 # Interference
 
 
+def n_cuts(mini: Mini) -> str:
+    """First fitted steps that were tried of the largest model."""
+    return derived.word(len(derived.orders(mini, "L_d", -1)))
+
+
+def L_d_falls(mini: Mini) -> str:
+    """At how many of these L_d falls with size."""
+    return derived.word(sum(derived.orders(mini, "L_d", -1)))
+
+
+def t_d_falls(mini: Mini) -> str:
+    """At how many of these t_d falls with size."""
+    return derived.word(sum(derived.orders(mini, "t_d", -1)))
+
+
+def r_d_rises(mini: Mini) -> str:
+    """At how many of these r_d rises with size."""
+    return derived.word(sum(derived.orders(mini, "r_d", 1)))
+
+
 def early_peak(mini: Mini) -> str:
     """Steps t at which D between t and 2t peaks before t_d / 4, range over sizes."""
     peaks = [derived.peak(mini, run) for run in mini.plan.run_ids("main")]
