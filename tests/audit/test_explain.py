@@ -84,6 +84,14 @@ def test_the_version_of_a_package(a: Path, tmp_path: Path) -> None:
     assert not found.circumstances
 
 
+def test_another_build_of_a_package_under_one_pin(a: Path, tmp_path: Path) -> None:
+    packages = {"numpy": "1.26.4+other", "rich": "13.9.4"}
+    built = {"environment": {"python": "3.11.7", "packages": packages}}
+    found = of(a, other(tmp_path, fit=built))
+    assert said(found) == ["installed package numpy: 1.26.4 -> 1.26.4+other"]
+    assert not found.circumstances
+
+
 def test_a_mapping_that_was_empty_is_said_by_what_it_holds_now(tmp_path: Path) -> None:
     fits = ({"settings": {"extra": {}}}, {"settings": {"extra": {"tried": 1}}})
     found = of(*(other(tmp_path / str(i), fit={"params": fit}) for i, fit in enumerate(fits)))

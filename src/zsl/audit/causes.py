@@ -33,6 +33,7 @@ def own_changes(a: Record, b: Record, sides: tuple[Records, Records]) -> list[Ch
     return [
         *_sources(a, b, sides),
         *([*_parameters(a, b), *modules(a, b, sides)] if _same_rule(a, b) else of_rule),
+        *_installed(a, b),
         *_environment(a, b, "python"),
         *_compared(a, b, "device"),
         *_compared(a, b, "threads"),
@@ -41,16 +42,28 @@ def own_changes(a: Record, b: Record, sides: tuple[Records, Records]) -> list[Ch
 
 def circumstances(a: Record, b: Record) -> list[Change]:
     """What differs besides and is no reason by itself: the commit, packages that do not count."""
-    versions = [side.content.get("environment", {}).get("packages", {}) for side in (a, b)]
-    counted = {
-        name for side in (a, b) for name in side.content.get("params", {}).get("packages") or {}
-    }
-    others = [
-        change
-        for change in setting_changes(versions[0], versions[1], "other package")
-        if change.name not in counted
+    counted = {*_pins(a), *_pins(b)}
+    others = setting_changes(_packages(a), _packages(b), "other package")
+    return [change for change in others if change.name not in counted] + _compared(a, b, "git")
+
+
+def _installed(a: Record, b: Record) -> list[Change]:
+    """Packages that count, under one pin, of which another version or build was installed."""
+    before, now = _packages(a), _packages(b)
+    return [
+        Change("installed package", name, before[name], now[name])
+        for name, _ in sorted(_pins(a).items() & _pins(b).items())
+        if name in before and name in now and before[name] != now[name]
     ]
-    return others + _compared(a, b, "git")
+
+
+def _pins(record: Record) -> dict[str, str]:
+    return record.content.get("params", {}).get("packages") or {}
+
+
+def _packages(record: Record) -> dict[str, str]:
+    found: dict[str, str] = record.content.get("environment", {}).get("packages", {})
+    return found
 
 
 def _same_rule(a: Record, b: Record) -> bool:

@@ -17,8 +17,8 @@ from zsl.audit.records import Record, Records, is_report
 from zsl.audit.tree import PER_RUN, maker_of
 
 Entry = dict[str, Any]
-KINDS = ("rule", "source", "seed", "setting", "module", "package", "python", "threads", "device")
-"""Kinds of causes, in the order in which they are said; others come after them."""
+KINDS = ("rule", "source", "seed", "setting", "module", "package", "installed package", "python")
+"""Kinds of causes, in the order in which they are said; threads and device come after them."""
 
 
 @dataclass(frozen=True)
