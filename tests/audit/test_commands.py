@@ -255,7 +255,7 @@ def test_what_is_altered_cannot_be_accepted(tree, typed):
     tree.flip(CURVE)
     code, _, err = typed("accept", "fits/main-small.json", "--reason", "of no matter")
     assert code == 1
-    assert "nothing of fits/main-small.json is stale" in err
+    assert "curves/train_loss/main-small.csv is altered, which cannot be accepted" in err
     assert not (tree / "lineage/accepted").exists()
 
 

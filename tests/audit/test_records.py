@@ -151,7 +151,8 @@ def test_a_deleted_record_with_its_history(tree):
 def test_a_deleted_artifact_with_its_record(tree):
     (tree / FIT).unlink()
     (tree / FIT_RECORD).unlink()
-    tree.sees({(FIT, "missing"): ""}, records=[FIT_RECORD])
+    found = {(FIT, "missing"): "", (FIT_RECORD, "missing"): "the record was deleted"}
+    tree.sees(found, records=[FIT_RECORD])
 
 
 def test_the_record_of_another_artifact_in_its_place(tree):

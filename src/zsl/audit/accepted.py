@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from zsl.audit.changes import Change
@@ -53,10 +54,17 @@ def accept(question: Any, target: str, reason: str) -> tuple[Path, int]:
     }
     if not reason.strip():
         raise AuditError("--reason is empty: say why the artifacts may stay as they are")
+    outputs = {name for record in scope.values() for name in record.outputs}
+    worse = [f for f in judge.artifacts() if f.path in outputs and not f.fine and not f.changes]
+    if worse:
+        raise AuditError(
+            f"{worse[0].path} is {worse[0].status}, which cannot be accepted; "
+            f"`zsl audit {quote(target)}` says more"
+        )
     if not stale:
         raise AuditError(f"nothing of {target} is stale, so there is nothing to accept")
     folder = judge.records.results / LINEAGE / ACCEPTED
-    numbers = [int(path.stem) for path in folder.glob("*.json") if path.stem.isdigit()]
+    numbers = [int(path.stem) for path in folder.glob("[0-9][0-9][0-9][0-9].json")]
     path = folder / f"{max(numbers, default=0) + 1:04d}.json"
     inside = path.relative_to(judge.records.results).as_posix()
     write_json(

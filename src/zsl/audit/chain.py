@@ -13,7 +13,7 @@ from pathlib import Path
 from zsl.audit.changes import LARGEST_SOURCE, setting_changes
 from zsl.audit.disk import Disk
 from zsl.audit.findings import Finding
-from zsl.audit.records import Record, Records, is_report
+from zsl.audit.records import NAMES, Record, Records, is_report
 from zsl.files import read_limited
 from zsl.lineage.errors import LineageError
 from zsl.lineage.history import ACCEPTED, CODE, HISTORY, LINEAGE
@@ -79,7 +79,7 @@ def _broken(records: Records) -> set[str]:
 
 
 def _lost(records: Records, disk: Disk) -> set[str]:
-    """Records that are gone while what they are of is still there."""
+    """Records that are gone while what they are of is still there, or what was made from it."""
     written = {record.path for record in records.history.values()} - set(records.current)
     found = set()
     for path in written:
@@ -87,6 +87,14 @@ def _lost(records: Records, disk: Disk) -> set[str]:
         outputs = last.outputs if last else {}
         if any(name in disk and name not in records.makers for name in outputs):
             found.add(path)
+    waiting, gone = [*records.current.values()], written - found - set(records.broken)
+    while waiting:
+        for entry in waiting.pop().inputs:
+            maker = records.history.get(entry.get("record", ""))
+            if maker and maker.path in gone:
+                gone.remove(maker.path)
+                found.add(maker.path)
+                waiting.append(maker)
     return found
 
 
@@ -114,7 +122,8 @@ def _history(records: Records) -> Iterator[Finding]:
 def _code(records: Records, disk: Disk) -> Iterator[Finding]:
     """Sources that are not those their names give, or that current records name in vain."""
     folder = f"{LINEAGE}/{CODE}"
-    kept = {Path(path).stem: path for path in disk.digests if path.startswith(f"{folder}/")}
+    inside = (path for path in disk.digests if Path(path).parent.as_posix() == folder)
+    kept = {Path(path).stem: path for path in inside if NAMES[CODE].fullmatch(Path(path).name)}
     for digest, path in sorted(kept.items()):
         if digest not in _digests_of(records.results / path, disk.digests[path]):
             said = ("it is not the source that its name gives: it was edited",)
@@ -150,8 +159,8 @@ def _digests_of(path: Path, sha256: str) -> set[str]:
 
 
 def _acceptances(records: Records) -> Iterator[Finding]:
-    numbers = sorted(int(Path(path).stem) for path in records.accepted if Path(path).stem.isdigit())
-    for number in set(range(1, max(numbers, default=0) + 1)) - set(numbers):
+    numbers = {int(Path(path).stem) for path in records.accepted}
+    for number in sorted(set(range(1, max(numbers, default=0))) - numbers):
         said = ("acceptances are numbered, and this one is gone",)
         path = f"{LINEAGE}/{ACCEPTED}/{number:04d}.json"
         yield Finding(path, "missing", said, kind="record")

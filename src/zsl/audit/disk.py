@@ -24,6 +24,7 @@ class Disk:
     links: Mapping[str, str]
     """Targets of symbolic links, which are not followed."""
     unreadable: Mapping[str, str]
+    """Files, and folders that cannot be listed, with the reason."""
     folders: frozenset[str]
     hashed: Hashed
 
@@ -46,7 +47,8 @@ def read_disk(results: Path, *, fast: bool = False) -> Disk:
     plain: list[str] = []
     links: dict[str, str] = {}
     folders: set[str] = set()
-    for path, kind in _walk(results):
+    closed: dict[Path, str] = {}
+    for path, kind in _walk(results, closed):
         if kind == "link":
             with suppress(OSError):  # it is gone by now
                 links[path] = os.fspath((results / path).readlink())
@@ -55,6 +57,7 @@ def read_disk(results: Path, *, fast: bool = False) -> Disk:
         else:
             plain.append(path)
     hashed = hash_files((results / path for path in plain), cache_file(results), fast=fast)
+    hashed.unreadable.update(closed)
     return Disk(
         {
             path: hashed.digests[results / path]
@@ -68,9 +71,15 @@ def read_disk(results: Path, *, fast: bool = False) -> Disk:
     )
 
 
-def _walk(results: Path) -> Iterator[tuple[str, str]]:
-    """Files, links and folders, without those of running jobs and logs."""
-    for parent, folders, names in os.walk(results):
+def _walk(results: Path, closed: dict[Path, str]) -> Iterator[tuple[str, str]]:
+    """Files, links and folders, without those of running jobs and logs; ``closed`` is given the
+    folders that cannot be listed."""
+
+    def close(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            closed[Path(error.filename)] = error.strerror or str(error)
+
+    for parent, folders, names in os.walk(results, onerror=close):
         here = Path(parent).relative_to(results)
         if here == Path():
             folders[:] = [name for name in folders if name not in WORKING]

@@ -9,15 +9,12 @@ from typing import Any
 
 from zsl.audit.accepted import acceptance_of
 from zsl.audit.changes import STALE_INPUT, Change, module_changes, parameter_changes
+from zsl.audit.contents import wrong_with
 from zsl.audit.disk import Disk
 from zsl.audit.findings import NOT_MADE, Finding, Status
 from zsl.audit.planned import Planned, PlannedJob
-from zsl.audit.records import Record, Records, is_report
-from zsl.lineage.history import ACCEPTED, CODE, HISTORY, LINEAGE
-from zsl.lineage.root import counts
-
-SHOWN = 5
-"""Files of a folder that are named."""
+from zsl.audit.records import NAMES, Record, Records, is_report
+from zsl.lineage.history import CODE, LINEAGE
 
 
 @dataclass
@@ -31,6 +28,8 @@ class Judge:
     planned: Planned | None
     """None where the project is not here, or is of another experiment."""
     project: Path
+    unplanned: set[str] = field(default_factory=set)
+    """Records of which Snakemake could not be asked, as raw sources are not on this machine."""
     _makers: dict[str, Record] = field(default_factory=dict)
     _changes: dict[str, list[Change]] = field(default_factory=dict)
     _modules: dict[str, list[Change]] = field(default_factory=dict)
@@ -44,7 +43,7 @@ class Judge:
             changes = self.changes(path)
             accepted = self.acceptance(path)
             for name, entry in record.outputs.items():
-                status, details = self._bytes(name, entry)
+                status, details = wrong_with(self.disk, self.records.results, name, entry)
                 if status is None and changes:
                     yield Finding(name, "stale", (), tuple(changes), accepted, n_files=_n(entry))
                 elif status is None:
@@ -59,8 +58,11 @@ class Judge:
         """A finding for every file that is of no record."""
         declared = {path for job in self._jobs() for path in job}
         folders = tuple(f"{name}/" for name, r in self._makers.items() if _is_folder(r, name))
+        closed = self.disk.folders & set(self.disk.unreadable)
         for path in sorted({*self.disk.digests, *self.disk.links, *self.disk.unreadable}):
             if path in self._makers or path in declared or path.startswith(folders):
+                continue
+            if path in closed and any(name.startswith(f"{path}/") for name in self._makers):
                 continue
             if path.startswith(f"{LINEAGE}/") and self._is_lineage(path):
                 continue
@@ -85,8 +87,9 @@ class Judge:
                 found.append(before)
             else:
                 left.append(change)
-        own = acceptance_of(self.records, path, left) if left else None
-        return own if left else next(iter(found), None)
+        if any(change.said == STALE_INPUT for change in left):
+            return None
+        return acceptance_of(self.records, path, left) if left else next(iter(found), None)
 
     def _own_changes(self, path: str) -> Iterator[Change]:
         record = self.authentic[path]
@@ -95,6 +98,7 @@ class Judge:
             return
         job = self.planned.jobs.get(self._planned_path(path))
         if job is None and self._sources_gone(record):
+            self.unplanned.add(path)
             yield from module_changes(record.content["code"], self._kept_code, self.project)
             return
         if job is None:
@@ -148,45 +152,15 @@ class Judge:
             if maker and self.changes(maker.path):
                 yield Change("input", name, None, None, STALE_INPUT)
 
-    def _bytes(self, name: str, entry: dict[str, Any]) -> tuple[Status | None, list[str]]:
-        """What is wrong with the bytes of an output, if anything."""
-        if name in self.disk.links:
-            return "altered", [f"is a symbolic link to {self.disk.links[name]}, was none"]
-        if name in self.disk.unreadable:
-            return "unknown", [f"cannot be read: {self.disk.unreadable[name]}"]
-        if entry["kind"] == "folder":
-            return self._folder(name, entry)
-        now = self.disk.digests.get(name)
-        if now is None:
-            return "missing", []
-        if now == entry["sha256"]:
-            return None, []
-        return "altered", list(_altered(self.records.results / name, entry, now))
-
-    def _folder(self, name: str, entry: dict[str, Any]) -> tuple[Status | None, list[str]]:
-        if name not in self.disk.folders:
-            return "missing", []
-        before, now = entry["files"], self.disk.below(name)
-        links = [path for path in self.disk.links if path.startswith(f"{name}/")]
-        said = [f"{path.removeprefix(f'{name}/')} is a symbolic link" for path in links]
-        for words, names in (
-            ("is missing", [n for n in before if n not in now and f"{name}/{n}" not in links]),
-            ("was added", [n for n in now if n not in before]),
-            ("differs", [n for n in now if n in before and now[n] != before[n]]),
-        ):
-            said += [f"{each} {words}{_swapped(each, before, now)}" for each in names[:SHOWN]]
-            said += [f"and {len(names) - SHOWN} more"] if len(names) > SHOWN else []
-        gone = not now and before
-        return ("missing" if gone else "altered" if said else None), said
-
     def _declared_only(self) -> Iterator[Finding]:
         """What the targets need and no record is of."""
         wanted = self.planned.wanted if self.planned else frozenset()
         for path in sorted(wanted):
             record, job = self._inside(path), self.planned.jobs[path]  # type: ignore[union-attr]
-            if record in self.authentic:
-                continue
+            known = self.authentic[record].outputs if record in self.authentic else {}
             for name in map(self._inside, job.outputs):
+                if name in known:
+                    continue
                 if name in self.disk:
                     yield Finding(
                         name, "unknown", ("its record is missing, or cannot be believed",)
@@ -208,8 +182,9 @@ class Judge:
     def _is_lineage(self, path: str) -> bool:
         """Whether a file of the folder ``lineage`` belongs there, whatever is in it."""
         inside = path.removeprefix(f"{LINEAGE}/")
-        if inside.startswith((f"{HISTORY}/", f"{CODE}/", f"{ACCEPTED}/")):
-            return counts(inside)
+        folder, _, file = inside.partition("/")
+        if folder in NAMES:
+            return NAMES[folder].fullmatch(file) is not None
         known = (self.records.current, self.records.broken, self.disk.links)
         return any(path in some for some in known)
 
@@ -249,30 +224,3 @@ def _pinned(record: Record) -> str | None:
     """The digest that the configuration pins what a record is of by, where it was fetched."""
     source = record.content.get("params", {}).get("source")
     return source.get("sha256") if isinstance(source, dict) else None
-
-
-def _swapped(name: str, before: dict[str, str], now: dict[str, str]) -> str:
-    """Whose bytes a file has instead, if another file of its folder had them."""
-    others = [other for other, digest in before.items() if digest == now.get(name)]
-    return f": it has the bytes of {others[0]}" if others and others != [name] else ""
-
-
-def _altered(path: Path, entry: dict[str, Any], now: str) -> Iterator[str]:
-    from zsl.lineage.digests import logical_sha256
-    from zsl.lineage.errors import LineageError
-
-    yield f"SHA-256 {now[:12]}, recorded {entry['sha256'][:12]}"
-    try:
-        size = path.stat().st_size
-    except OSError:
-        yield "it is gone by now"
-        return
-    if size != entry["size"]:
-        yield f"{size:,} bytes, recorded {entry['size']:,}"
-    if "logical_sha256" in entry and path.suffix == ".h5":
-        try:
-            same = logical_sha256(path) == entry["logical_sha256"]
-        except (LineageError, OSError):
-            yield "it cannot be read as HDF5 any more"
-            return
-        yield "its values are those recorded: only the layout differs" if same else "values differ"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -17,8 +20,15 @@ from zsl.lineage.history import ACCEPTED, CODE, HISTORY, LINEAGE, PROVENANCE
 
 MALFORMED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """What reading a file that is no record may raise."""
-KEPT = (HISTORY, CODE, ACCEPTED)
-"""Folders of ``lineage`` that hold no current records."""
+NAMES = {
+    HISTORY: re.compile(r"[0-9a-f]{64}\.json"),
+    CODE: re.compile(r"[0-9a-f]{64}(\.[a-z]+)?"),
+    ACCEPTED: re.compile(r"[0-9]{4}\.json"),
+}
+"""Folders of ``lineage`` that hold no current records, and how the files in them are called."""
+REPORT = f"{LINEAGE}/{PROVENANCE}/root.json"
+"""The record of the report's page, which is in no history: it may be of these files alone."""
+PAGE = {f"{PROVENANCE}/root.html", f"{PROVENANCE}/records.sha256"}
 
 
 @dataclass(frozen=True)
@@ -79,18 +89,20 @@ class Records:
         ]
         return max(written, key=lambda record: record.content["time"]["end"], default=None)
 
-    def closure(self, paths: Iterator[str] | list[str]) -> set[str]:
-        """Paths of these current records and of all that what they are of was made from."""
-        waiting, found = [*paths], set()
-        while waiting:
-            path = waiting.pop()
-            if path in found or path not in self.current:
-                continue
-            found.add(path)
-            record = self.current[path]
-            before = (self.makers.get(record.inside(entry["path"])) for entry in record.inputs)
-            waiting += [maker.path for maker in before if maker]
-        return found
+
+def closure(paths: Iterable[str], records: Mapping[str, Record]) -> set[str]:
+    """Paths of these ``records`` and of all of them that what they are of was made from."""
+    makers = {name: record for record in records.values() for name in record.outputs}
+    waiting, found = [*paths], set()
+    while waiting:
+        path = waiting.pop()
+        if path in found or path not in records:
+            continue
+        found.add(path)
+        record = records[path]
+        before = (makers.get(record.inside(entry["path"])) for entry in record.inputs)
+        waiting += [maker.path for maker in before if maker]
+    return found
 
 
 def read_records(results: Path) -> Records:
@@ -104,9 +116,10 @@ def read_records(results: Path) -> Records:
             f"no folder {folder}: there are no lineage records to audit; run the workflow "
             "(`make all`), or name the folder of an experiment with --results"
         )
-    current, broken = _read(results, folder, _record, skipped=KEPT)
-    old, damaged = _read(results, folder / HISTORY, _record)
-    accepted, spoilt = _read(results, folder / ACCEPTED, _acceptance)
+    paths = (p for p in folder.rglob("*.json") if p.relative_to(folder).parts[0] not in NAMES)
+    current, broken = _read(results, paths, _record)
+    old, damaged = _read(results, _named(folder, HISTORY), _record)
+    accepted, spoilt = _read(results, _named(folder, ACCEPTED), _acceptance)
     if not current and not broken:
         raise AuditError(f"no lineage records in {folder}; run the workflow first: `make all`")
     history = {Path(path).stem: record for path, record in old.items()}
@@ -116,30 +129,33 @@ def read_records(results: Path) -> Records:
         {**broken, **damaged, **spoilt},
         history,
         {path: record.content for path, record in accepted.items()},
-        _experiment([*current.values(), *history.values()], results),
+        _experiment(current, history, results),
     )
     own = (record for name, record in current.items() if record.path == name)
     records.makers.update({path: record for record in own for path in record.outputs})
     return records
 
 
-def _experiment(records: list[Record], results: Path) -> str:
-    starts = sorted({record.start for record in records if record.start})
-    return Path(starts[0]).name if starts else results.name
+def _named(folder: Path, name: str) -> list[Path]:
+    """Files that are called as those of a folder of ``lineage`` are."""
+    return [path for path in (folder / name).glob("*") if NAMES[name].fullmatch(path.name)]
+
+
+def _experiment(current: dict[str, Record], history: dict[str, Record], results: Path) -> str:
+    """What most of the current records that lie where they say are of; else most others."""
+    placed = [record for path, record in current.items() if record.path == path]
+    starts = Counter(record.start for record in placed or history.values() if record.start)
+    return Path(starts.most_common(1)[0][0]).name if starts else results.name
 
 
 def _read(
-    results: Path,
-    folder: Path,
-    check: Callable[[dict[str, Any]], None],
-    skipped: tuple[str, ...] = (),
+    results: Path, paths: Iterable[Path], check: Callable[[dict[str, Any]], None]
 ) -> tuple[dict[str, Record], dict[str, str]]:
-    """Records below a folder by path relative to the results, and those that are none."""
+    """Records by path relative to the results, and files that are none, with the reason."""
     found: dict[str, Record] = {}
     broken: dict[str, str] = {}
-    for path in sorted(folder.rglob("*.json")):
-        inside = path.relative_to(folder)
-        if inside.parts[0] in skipped or path.name.startswith("."):
+    for path in sorted(paths):
+        if path.name.startswith("."):
             continue
         name = path.relative_to(results).as_posix()
         try:
@@ -173,7 +189,9 @@ def _acceptance(content: dict[str, Any]) -> None:
     content["target"].strip(), content["reason"].strip()
     datetime.fromisoformat(content["time"])
     for entry in content["records"].values():
-        entry["sha256"].strip(), list(entry["changes"])
+        entry["sha256"].strip()
+        if not isinstance(entry["changes"], list):
+            raise TypeError("changes are no list")
 
 
 def as_record(data: bytes, name: str) -> Record:
@@ -183,7 +201,7 @@ def as_record(data: bytes, name: str) -> Record:
     """
     import hashlib
 
-    content = json.loads(data)
+    content = json.loads(data, parse_constant=_finite, parse_float=_finite)
     if not isinstance(content, dict) or not isinstance(content.get("schema"), int):
         raise ValueError("no JSON object with a schema")
     own = str(content.get("path", name))
@@ -193,9 +211,16 @@ def as_record(data: bytes, name: str) -> Record:
     return Record(inside, hashlib.sha256(data).hexdigest(), content, start)
 
 
+def _finite(written: str) -> float:
+    number = float(written)
+    if not math.isfinite(number):
+        raise ValueError(f"{written} is no number that JSON has")
+    return number
+
+
 def is_report(record: Record) -> bool:
     """Whether a record is that of the report's page, which shows the root and is not in it."""
-    return record.path.startswith(f"{LINEAGE}/{PROVENANCE}/")
+    return record.path == REPORT and set(record.outputs) == PAGE
 
 
 def facts_of(record: Mapping[str, Any], *keys: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from zsl.audit.findings import Audit, Finding
 from zsl.audit.held import Held, differences
 from zsl.audit.judge import Judge
 from zsl.audit.planned import SNAKEFILE, Asking, Planned
-from zsl.audit.records import Record, Records, read_records
+from zsl.audit.records import Record, Records, closure, read_records
 from zsl.audit.sources import check_sources
 from zsl.audit.study import check_study
 from zsl.config.load import Plan, load
@@ -75,12 +75,18 @@ def audit(question: Question) -> Audit:
         found += judge.unrecorded()
     outside = planned.outside if planned else {}
     sources = check_sources(records, scope, question.project, outside)
+    notes = [*chain.notes, *_notes(question, plan, records)]
+    if judge.unplanned:
+        notes.append(
+            "Snakemake plans nothing whose raw sources are not here: whether the settings of "
+            f"{len(judge.unplanned)} records have changed since was not checked"
+        )
     result = Audit(
         str(records.results),
         found + sources,
         check_study(records.results, scope, plan),
-        [*chain.notes, *_notes(question, plan, records)],
-        planned=planned is not None,
+        notes,
+        planned=planned is not None and not judge.unplanned,
         n_files=len(disk.digests),
         n_bytes=disk.hashed.n_bytes,
         from_cache=disk.hashed.from_cache,
@@ -99,6 +105,11 @@ def _judged(question: Question) -> tuple[Judge, dict[str, Record], Chain, Plan |
     results = folder_of(question, plan)
     records = read_records(results)
     if plan and plan.experiment.experiment != records.experiment:
+        if question.results is None:
+            raise AuditError(
+                f"{results} holds records of experiment {records.experiment}, not of "
+                f"{plan.experiment.experiment}; name its --configfile, or the folder with --results"
+            )
         plan = None
     asking = _ask(question, records, results) if plan else None
     disk = read_disk(results, fast=question.fast)
@@ -139,7 +150,7 @@ def _scope(
         first = [path.removeprefix(start) for path in planned.wanted]
     else:
         first = [record_of(name, records) for name in question.targets]
-    names = records.closure(first) | set(first)
+    names = closure(first, chain.authentic) | set(first)
     return {path: record for path, record in chain.authentic.items() if path in names}
 
 

@@ -123,7 +123,7 @@ def device_of(record: Record) -> str:
     if not device:
         return "device not recorded"
     cuda = device.get("cuda", {})
-    return ", ".join(cuda["devices"]) if cuda.get("used") else "CPU"
+    return ", ".join(cuda.get("devices", ["GPU"])) if cuda.get("used") else "CPU"
 
 
 def _commit(git: dict[str, Any]) -> str:

@@ -31,6 +31,7 @@ _KINDS: dict[str, Any] = {
     "device.cpu": _TEXT,
     "device.cuda": dict,
     "device.cuda.devices": [_TEXT],
+    "device.cuda.used": bool,
     "device.cuda.driver": _TEXT,
     "threads": {_TEXT: (int, _TEXT)},
     "scheduler": {_TEXT: _TEXT},

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,13 +46,13 @@ def record_digests(folder: Path) -> dict[str, str]:
 
 def listing(digests: Mapping[str, str]) -> str:
     """The digests as ``sha256sum`` prints them and as ``sha256sum --check`` reads them."""
-    names = sorted(digests, key=lambda name: name.encode())
+    names = sorted(digests, key=os.fsencode)
     return "".join(f"{digests[name]}  {name}\n" for name in names)
 
 
 def root_of(digests: Mapping[str, str]) -> str:
     """The root digest, 64 hexadecimal digits."""
-    return hashlib.sha256(listing(digests).encode()).hexdigest()
+    return hashlib.sha256(os.fsencode(listing(digests))).hexdigest()
 
 
 def read_listing(text: str, where: str) -> dict[str, str]:
