@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from zsl.audit import training
 from zsl.audit.findings import Check
 from zsl.audit.records import Record, is_report
-from zsl.config.grids import Segment, checkpoint_name
+from zsl.audit.training import NotCheckedError, Records
 from zsl.config.load import Plan
 from zsl.data.manifest import read_manifest
 from zsl.data.windows import WindowSet
@@ -28,10 +27,6 @@ from zsl.files import SMALL, read_json, read_limited
 
 TOKENS_CHECKED = 200_000_000
 """Largest corpus whose tokens are searched for those of the evaluation set."""
-NEIGHBOURHOOD = 8
-"""Steps on either side of a point whose mean losses are compared."""
-AROUND = 256
-"""Steps before and after the end of a segment among which its jump must not stand out."""
 SKEW = timedelta(minutes=5)
 """By how much the clocks of two machines may differ."""
 UNREADABLE = (
@@ -39,17 +34,19 @@ UNREADABLE = (
     *(TypeError, AttributeError, ArithmeticError, RecursionError),
 )
 """What reading a damaged file may raise."""
-Records = Mapping[str, Record]
 
 
 def check_study(results: Path, records: Records, plan: Plan | None) -> list[Check]:
     """All checks, in the order in which an audit shows them."""
     checks: list[tuple[str, Callable[[], Iterator[str] | None]]] = [
-        ("the grid of checkpoints is complete", lambda: _complete(records, plan)),
-        ("all checkpoints of a run are different", lambda: _distinct(records)),
-        ("checkpoints are of the step that their names say", lambda: _named(results, records)),
-        ("losses go on across segments", lambda: _continuous(results, records)),
-        ("runs read the same tokens in the same order", lambda: _same_order(records)),
+        ("the grid of checkpoints is complete", lambda: training.complete(records, plan)),
+        ("all checkpoints of a run are different", lambda: training.distinct(records)),
+        (
+            "checkpoints are of the step that their names say",
+            lambda: training.named(results, records),
+        ),
+        ("losses go on across segments", lambda: training.continuous(results, records)),
+        ("runs read the same tokens in the same order", lambda: training.same_order(records)),
         ("evaluation tokens are not among the training tokens", lambda: _apart(results, records)),
         ("no figure or table mixes T or experiments unsaid", lambda: _unmixed(results, records)),
         ("the packages installed were those pinned", lambda: _pinned(records)),
@@ -70,141 +67,6 @@ def _check(name: str, find: Callable[[], Iterator[str] | None]) -> Check:
     except UNREADABLE as error:
         return Check(name, False, (f"cannot be checked: {type(error).__name__}: {error}",))
     return Check(name, not said, said)
-
-
-class NotCheckedError(Exception):
-    """An invariant cannot be checked here, with the reason."""
-
-
-def _trained(records: Records) -> dict[str, list[tuple[Segment, Record]]]:
-    """The segments of each run that were trained, in order."""
-    found: dict[str, list[tuple[Segment, Record]]] = defaultdict(list)
-    for record in records.values():
-        if record.content["rule"] == "train":
-            names = record.content["wildcards"]
-            found[names["run"]].append((Segment.parse(names["segment"]), record))
-    return {run: sorted(parts, key=lambda part: part[0].start) for run, parts in found.items()}
-
-
-def _checkpoints(record: Record) -> dict[str, dict[str, str]]:
-    """Digests of a segment's checkpoints: by checkpoint, by file."""
-    found: dict[str, dict[str, str]] = defaultdict(dict)
-    for entry in record.outputs.values():
-        for name, digest in entry.get("files", {}).items():
-            checkpoint, _, file = name.partition("/")
-            found[checkpoint][file] = digest
-    return found
-
-
-def _complete(records: Records, plan: Plan | None) -> Iterator[str] | None:
-    trained = _trained(records)
-    return _gaps(trained, plan) if plan and trained else None
-
-
-def _gaps(trained: dict[str, list[tuple[Segment, Record]]], plan: Plan) -> Iterator[str]:
-    for run, parts in trained.items():
-        if run not in plan.runs:
-            continue
-        there = {name for _, record in parts for name in _checkpoints(record)}
-        gone = [s for s in plan.layout(run).checkpoints if checkpoint_name(s) not in there]
-        if gone:
-            yield f"{run} has no checkpoint of steps {', '.join(map(str, gone[:5]))}"
-
-
-def _distinct(records: Records) -> Iterator[str] | None:
-    trained = _trained(records)
-    return _twice(trained) if trained else None
-
-
-def _twice(trained: dict[str, list[tuple[Segment, Record]]]) -> Iterator[str]:
-    """Weights that two checkpoints share, but for runs that start alike, at the same step."""
-    seen: dict[str, tuple[str, str, Any]] = {}
-    for run, parts in trained.items():
-        for _, record in parts:
-            settings = record.content["params"]["run"]
-            start = [settings.get("seed"), settings.get("model")]
-            for name, files in _checkpoints(record).items():
-                digest = files["model.safetensors"]
-                other, step, how = seen.setdefault(digest, (run, name, start))
-                if (other, step) != (run, name) and (step != name or other == run or how != start):
-                    yield f"{run} {name} has the weights of {other} {step}"
-
-
-def _named(results: Path, records: Records) -> Iterator[str] | None:
-    trained = _trained(records)
-    return _misnamed(results, trained) if trained else None
-
-
-def _misnamed(results: Path, trained: dict[str, list[tuple[Segment, Record]]]) -> Iterator[str]:
-    for run, parts in trained.items():
-        for segment, record in parts:
-            for name in _checkpoints(record):
-                path = results / "training" / run / segment.name / name / "state.json"
-                if path.is_file():
-                    step = read_json(path)["step"]
-                    if checkpoint_name(step) != name:
-                        yield f"{run} {name} is of step {step}"
-
-
-def _continuous(results: Path, records: Records) -> Iterator[str] | None:
-    trained = _trained(records)
-    chains = {run: parts for run, parts in trained.items() if len(parts) > 1}
-    if not trained:
-        return None
-    if not chains:
-        raise NotCheckedError("every run is one segment")
-    return (said for run, parts in chains.items() for said in _jumps(results, run, parts))
-
-
-def _jumps(results: Path, run: str, parts: list[tuple[Segment, Record]]) -> Iterator[str]:
-    from zsl.study import read_csv  # not at the top: pandas takes half a second
-
-    folder = results / "training" / run
-    losses: dict[int, float] = {}
-    for segment, _ in parts:
-        table = read_csv(folder / f"{segment.name}.steps.csv", ("step", "train_loss"))
-        rows = dict(zip(table["step"].tolist(), table["train_loss"].tolist(), strict=True))
-        known = len(rows) == segment.end - segment.start
-        if not known or sorted(rows) != list(range(segment.start + 1, segment.end + 1)):
-            yield f"{run} {segment.name}: its steps are not {segment.start + 1} to {segment.end}"
-        losses |= rows
-    for (before, _), (after, _) in pairwise(parts):
-        if before.end != after.start:
-            yield f"{run}: {after.name} does not follow {before.name}"
-        elif (jump := _stands_out(losses, before.end)) is not None:
-            yield f"{run}: the loss jumps by {jump:.3f} nats at step {before.end}"
-
-
-def _stands_out(losses: Mapping[int, float], end: int) -> float | None:
-    """The jump of the loss after step ``end`` if it is twice any other one nearby."""
-
-    def jump(step: int) -> float | None:
-        steps = range(step - NEIGHBOURHOOD + 1, step + NEIGHBOURHOOD + 1)
-        if any(s not in losses for s in steps):
-            return None
-        values = np.array([losses[s] for s in steps])
-        return float(abs(values[NEIGHBOURHOOD:].mean() - values[:NEIGHBOURHOOD].mean()))
-
-    here = jump(end)
-    near = [s for s in range(end - AROUND, end + AROUND + 1) if abs(s - end) > NEIGHBOURHOOD]
-    others = [value for step in near if (value := jump(step)) is not None]
-    return here if here is not None and others and here > 2 * max(others) else None
-
-
-def _same_order(records: Records) -> Iterator[str] | None:
-    groups: dict[tuple[Any, ...], dict[str, str]] = defaultdict(dict)
-    for run, parts in _trained(records).items():
-        for _, record in parts:
-            settings, order = record.content["params"]["run"], record.content["facts"]["data_order"]
-            key = tuple(settings.get(k) for k in ("corpus", "sequence_length", "sampling"))
-            groups[key][run] = order["sha256"]
-    if not groups:
-        return None
-    return (
-        f"runs of corpus {key[0]} read {len(set(orders.values()))} orders: {', '.join(orders)}"
-        for key, orders in groups.items()
-        if len(set(orders.values())) > 1
-    )
 
 
 def _apart(results: Path, records: Records) -> Iterator[str] | None:
