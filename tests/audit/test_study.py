@@ -170,6 +170,19 @@ def test_runs_that_read_in_another_order(tmp_path):
     assert found.said == ("runs of corpus text read 2 orders: main-a, main-b",)
 
 
+def test_a_segment_that_reads_in_another_order(tmp_path):
+    """Whichever it is: a later one does not stand for those before it."""
+    for first, second in ("ba", "ab"):
+        records = [
+            segment("main-a", FIRST, [0], order=first),
+            segment("main-a", SECOND, [128], order=second),
+            segment("main-b", FIRST, [0], order="a"),
+        ]
+        found = checked(tmp_path, records, "order")
+        assert found.holds is False
+        assert found.said == ("runs of corpus text read 2 orders: main-a, main-b",)
+
+
 def test_evaluation_tokens_among_the_training_tokens(made, tmp_path):
     results = tmp_path / "tiny"
     shutil.copytree(made.results / "data", results / "data")

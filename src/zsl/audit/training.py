@@ -150,16 +150,17 @@ def _stands_out(losses: Mapping[int, float], end: int) -> float | None:
 
 def same_order(records: Records) -> Iterator[str] | None:
     """Corpora that runs alike in length and sampling read in different orders."""
-    groups: dict[tuple[Any, ...], dict[str, str]] = defaultdict(dict)
+    groups: dict[tuple[Any, ...], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for run, parts in _trained(records).items():
         for _, record in parts:
             settings, order = record.content["params"]["run"], record.content["facts"]["data_order"]
             key = tuple(settings.get(k) for k in ("corpus", "sequence_length", "sampling"))
-            groups[key][run] = order["sha256"]
+            groups[key][order["sha256"]].append(run)
     if not groups:
         return None
     return (
-        f"runs of corpus {key[0]} read {len(set(orders.values()))} orders: {', '.join(orders)}"
+        f"runs of corpus {key[0]} read {len(orders)} orders: "
+        + ", ".join(dict.fromkeys(run for runs in orders.values() for run in runs))
         for key, orders in groups.items()
-        if len(set(orders.values())) > 1
+        if len(orders) > 1
     )
