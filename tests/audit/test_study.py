@@ -262,6 +262,21 @@ def test_what_was_read_before_it_was_made(tmp_path, minute, holds):
     assert found.said == (() if holds else (words,))
 
 
+def test_what_began_long_before_what_it_read_was_made(tmp_path):
+    """It ended after it, which is not enough."""
+    maker = make_record(
+        "curves/a", "curve", outputs=[{"path": "curves/a.csv", "sha256": "0"}], minute=10
+    )
+    read = [{"path": "results/tiny/curves/a.csv", "record": maker.sha256}]
+    reader = make_record("fits/a", "fit", inputs=read, minute=20)
+    reader.content["time"]["start"] = "2026-01-01T00:06:00Z"
+    assert checked(tmp_path, [maker, reader], "time").holds is True
+    reader.content["time"]["start"] = "2026-01-01T00:05:00Z"
+    found = checked(tmp_path, [maker, reader], "time")
+    assert found.holds is False
+    assert found.said == ("fits/a began before curves/a.csv, which it read, was made",)
+
+
 def test_what_ended_before_it_began(tmp_path):
     record = make_record("fits/a", "fit")
     record.content["time"]["start"] = "2027-01-01T00:00:00Z"

@@ -140,20 +140,23 @@ def _pinned(records: Records) -> Iterator[str]:
 
 
 def _in_time(records: Records) -> Iterator[str]:
+    """Jobs that began, or ended, before what they read was made; or before they began.
+
+    A job notes its start when it runs and finds the records of its inputs, which their jobs write
+    after their end: also those of one group, which run one after the other.
+    """
     ends = {path: record for record in records.values() for path in record.outputs}
     for record in records.values():
         if is_report(record):
             continue
+        start, end = _time(record, "start"), _time(record, "end")
         for path in {record.inside(entry["path"]) for entry in record.inputs}:
             maker = ends.get(path)
             named = {e.get("record") for e in record.inputs if record.inside(e["path"]) == path}
-            if (
-                maker
-                and maker.sha256 in named
-                and _time(maker, "end") > _time(record, "end") + SKEW
-            ):
-                yield f"{record.name} ended before {path}, which it read, was made"
-        if _time(record, "end") < _time(record, "start"):
+            if maker and maker.sha256 in named and _time(maker, "end") > min(start, end) + SKEW:
+                did = "ended" if _time(maker, "end") > end + SKEW else "began"
+                yield f"{record.name} {did} before {path}, which it read, was made"
+        if end < start:
             yield f"{record.name} ended before it began"
 
 
