@@ -113,6 +113,57 @@ def test_runs_may_start_alike_but_no_more(tmp_path):
     assert found.said == ("main-b step00000000 has the weights of main-a step00000000",)
 
 
+ADAMW = {"name": "adamw", "learning_rate": 0.01, "betas": [0.9, 0.95], "clip": 1.0}
+WARM = {"name": "constant_with_warmup", "warmup_steps": 32, "warmup_start": 0.1}
+LIKE = {"optimizer": ADAMW, "schedule": WARM, "batch_size": 16, "steps": 4096}
+CLIPPED = {"optimizer": {**ADAMW, "clip": 2.0}}
+COSINE = {"schedule": {**WARM, "name": "cosine_with_warmup", "final_fraction": 0.1}, "steps": 2048}
+OTHER_NAME = {"optimizer": {**ADAMW, "name": "c_adamw"}}
+
+
+@pytest.mark.parametrize(
+    ("step", "other", "holds"),
+    [
+        (0, {"optimizer": {}, "batch_size": 32, "corpus": "other"}, True),
+        (4096, {"steps": 8192, "checkpoints": {"every": 64}}, True),
+        (4096, {"precision": {"micro_batch_size": 4, "compile": True}}, True),
+        (4096, CLIPPED, True),
+        (32, COSINE, True),
+        (52, COSINE, True),
+        (64, COSINE, False),
+        (64, {"optimizer": {**ADAMW, "betas": [0.9, 0.999]}, "batch_size": 32}, False),
+        (64, {"optimizer": {**ADAMW, "betas": [0.9, 0.999]}}, False),
+        (1, OTHER_NAME, True),
+        (2, OTHER_NAME, False),
+        (1, {"optimizer": {**ADAMW, "name": "muon"}}, False),
+        (1, {"optimizer": {**ADAMW, "learning_rate": 0.02}}, False),
+        (1, {"schedule": {**WARM, "warmup_steps": 64}}, False),
+        *[(1, {key: 32}, False) for key in ("batch_size", "sequence_length")],
+        (1, {"corpus": "other"}, True),
+        (1, {"precision": {"compute": "bfloat16"}}, False),
+    ],
+)
+def test_runs_may_share_weights_as_long_as_they_are_alike(tmp_path, step, other, holds):
+    records = [segment(run, FIRST, [step], weights="x") for run in ("main-a", "main-b")]
+    for record, settings in zip(records, (LIKE, {**LIKE, **other}), strict=True):
+        record.content["params"]["run"] |= settings
+    name = checkpoint_name(step)
+    found = checked(tmp_path, records, "different")
+    assert found.said == (() if holds else (f"main-b {name} has the weights of main-a {name}",))
+    assert found.holds is holds
+
+
+def test_runs_on_other_tokens_share_no_weights(tmp_path):
+    """Corpora of two names may hold the same tokens."""
+    records = [segment(run, FIRST, [64], weights="x") for run in ("main-a", "main-b")]
+    for record, digest in zip(records, "xy", strict=True):
+        files = {"train-00000.bin": digest, "eval-00000.bin": "e"}
+        record.content["inputs"] = [{"path": "data/text/tokens", "files": files}]
+    assert checked(tmp_path, records, "different").holds is False
+    files["train-00000.bin"] = "x"
+    assert checked(tmp_path, records, "different").holds is True
+
+
 def test_a_checkpoint_of_another_step(tmp_path):
     for step in (0, 1):
         folder = tmp_path / "training/main-a" / FIRST / checkpoint_name(step)

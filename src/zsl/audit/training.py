@@ -22,6 +22,8 @@ NEIGHBOURHOOD = 8
 """Steps on either side of a point whose mean losses are compared."""
 AROUND = 256
 """Steps before and after the end of a segment among which its jump must not stand out."""
+MAY_BE_IDLE = ("clip", "decay_embeddings", "decay_matrices")
+"""Settings of an optimizer that may change nothing."""
 Records = Mapping[str, Record]
 
 
@@ -72,17 +74,55 @@ def distinct(records: Records) -> Iterator[str] | None:
 
 
 def _twice(trained: dict[str, list[tuple[Segment, Record]]]) -> Iterator[str]:
-    """Weights that two checkpoints share, but for runs that start alike, at the same step."""
-    seen: dict[str, tuple[str, str, Any]] = {}
+    """Weights that two checkpoints share, but those of one step of runs that are alike up to it."""
+    seen: dict[str, tuple[str, str, list[Any]]] = {}
     for run, parts in trained.items():
         for _, record in parts:
-            settings = record.content["params"]["run"]
-            start = [settings.get("seed"), settings.get("model")]
             for name, files in _checkpoints(record).items():
+                so_far = _matters(record, int(name.removeprefix("step")))
                 digest = files["model.safetensors"]
-                other, step, how = seen.setdefault(digest, (run, name, start))
-                if (other, step) != (run, name) and (step != name or other == run or how != start):
+                other, step, how = seen.setdefault(digest, (run, name, so_far))
+                if (other, step) != (run, name) and (step != name or other == run or how != so_far):
                     yield f"{run} {name} has the weights of {other} {step}"
+
+
+def _matters(record: Record, step: int) -> list[Any]:
+    """What must be equal where two runs have the same weights at ``step``.
+
+    Step 0 is of seed and model alone. After it count the tokens and their order (two corpora may
+    hold the same), number formats, what is minimised, and the rate: its warm-up from the first update on; how it decays once a hundredth
+    of the decay is over, so that a constant rate, a decaying one and a longer run share the
+    warm-up, and what rounding may hide after it. From the second update on also the optimizer's
+    settings; the first one of C-AdamW may be that of AdamW.
+
+    Not counted is what may change nothing: which steps are kept, micro-batches and compilation
+    (they change rounding at most), clipping, which may never happen, and which weights decay.
+    """
+    run = record.content["params"]["run"]
+    start = [run.get("seed"), run.get("model")]
+    if step == 0:
+        return start
+    read = [item for entry in record.inputs for item in entry.get("files", {}).items()]
+    tokens = sorted(digest for name, digest in read if name.startswith("train-"))
+    order = record.content["facts"]["data_order"]["sha256"]
+    settings = [run.get(key) for key in ("sequence_length", "batch_size", "loss")]
+    formats = [run.get("precision", {}).get(key) for key in ("compute", "weights")]
+    optimizer = {k: v for k, v in run.get("optimizer", {}).items() if k not in MAY_BE_IDLE}
+    if step == 1:
+        name = optimizer.get("name", "").removeprefix("c_")
+        optimizer = {"name": name, "learning_rate": optimizer.get("learning_rate")}
+    return [*start, tokens, order, *settings, *formats, optimizer, *_rate(run, step)]
+
+
+def _rate(run: Mapping[str, Any], step: int) -> list[Any]:
+    """What the learning rate up to ``step`` is made from; see ``_matters``."""
+    schedule, steps = run.get("schedule", {}), run.get("steps", 0)
+    warm_up = schedule.get("warmup_steps", 0)
+    warming = [warm_up, schedule.get("warmup_start")] if warm_up > 1 else []
+    decays = schedule.get("name", "constant_with_warmup") != "constant_with_warmup"
+    if not decays or step <= warm_up + (steps - warm_up) / 100:
+        return warming
+    return [*warming, schedule["name"], steps, schedule.get("final_fraction")]
 
 
 def named(results: Path, records: Records) -> Iterator[str] | None:
