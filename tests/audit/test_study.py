@@ -199,13 +199,44 @@ def test_a_jump_of_the_loss_between_segments(tmp_path, jump, said):
     assert all(words in found.said[0] for words in said)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_losses_that_are_not_finite(tmp_path, value):
+    losses = np.linspace(5, 4, 128)
+    losses[70] = value
+    write_losses(tmp_path, "main-a", FIRST, losses[:64])
+    write_losses(tmp_path, "main-a", SECOND, losses[64:])
+    records = [segment("main-a", FIRST, [0, 64]), segment("main-a", SECOND, [128])]
+    found = checked(tmp_path, records, "losses")
+    assert found.holds is False
+    assert f"main-a {SECOND}: the loss is not finite at step 71" in found.said
+
+
+@pytest.mark.parametrize("length", [4, 16])
+def test_segments_that_are_too_short_to_tell_a_jump(tmp_path, length):
+    """There the jump has nothing to stand out from; one that can be told is told beside it."""
+    first, second = f"00000000-{length:08d}", f"{length:08d}-{2 * length:08d}"
+    write_losses(tmp_path, "main-a", first, [5.0] * length)
+    write_losses(tmp_path, "main-a", second, [9.0] * length)
+    records = [segment("main-a", name, []) for name in (first, second)]
+    found = checked(tmp_path, records, "losses")
+    too_few = f"main-a: too few losses around step {length} to tell a jump"
+    assert (found.holds, found.said) == (None, (too_few,))
+    write_losses(tmp_path, "main-b", FIRST, [5 + 0.01 * (i % 3) for i in range(64)])
+    write_losses(tmp_path, "main-b", SECOND, [9.0] * 64)
+    records += [segment("main-b", name, []) for name in (FIRST, SECOND)]
+    found = checked(tmp_path, records, "losses")
+    assert found.holds is False
+    assert found.said == ("main-b: the loss jumps by 3.990 nats at step 64", too_few)
+
+
 def test_a_step_that_is_missing_and_a_segment_that_is(tmp_path):
     losses = np.linspace(5, 4, 128)
     write_losses(tmp_path, "main-a", FIRST, losses[:63])
     write_losses(tmp_path, "main-a", SECOND, losses[64:])
     records = [segment("main-a", FIRST, [0, 64]), segment("main-a", SECOND, [128])]
     found = checked(tmp_path, records, "losses")
-    assert found.said == (f"main-a {FIRST}: its steps are not 1 to 64",)
+    too_few = "main-a: too few losses around step 64 to tell a jump"
+    assert found.said == (f"main-a {FIRST}: its steps are not 1 to 64", too_few)
     later = "00000128-00000256"
     write_losses(tmp_path, "main-a", FIRST, losses[:64])
     write_losses(tmp_path, "main-a", later, losses)

@@ -18,7 +18,7 @@ import numpy as np
 from zsl.audit import training
 from zsl.audit.findings import Check
 from zsl.audit.records import Record, is_report
-from zsl.audit.training import NotCheckedError, Records
+from zsl.audit.training import NotCheckedError, Records, Unchecked
 from zsl.config.load import Plan
 from zsl.data.manifest import read_manifest
 from zsl.data.windows import WindowSet
@@ -61,12 +61,14 @@ def _check(name: str, find: Callable[[], Iterator[str] | None]) -> Check:
         found = find()
         if found is None:
             return Check(name, None, ("there is nothing to check it on",))
-        said = tuple(found)
+        said = tuple(sorted(found, key=lambda words: isinstance(words, Unchecked)))
     except NotCheckedError as error:
         return Check(name, None, (str(error),))
     except UNREADABLE as error:
         return Check(name, False, (f"cannot be checked: {type(error).__name__}: {error}",))
-    return Check(name, not said, said)
+    if not said:
+        return Check(name, True)
+    return Check(name, None if isinstance(said[0], Unchecked) else False, said)
 
 
 def _apart(results: Path, records: Records) -> Iterator[str] | None:

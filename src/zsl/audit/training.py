@@ -31,6 +31,10 @@ class NotCheckedError(Exception):
     """An invariant cannot be checked here, with the reason."""
 
 
+class Unchecked(str):
+    """What an invariant could not be checked on: not found against it, and it does not hold."""
+
+
 def _trained(records: Records) -> dict[str, list[tuple[Segment, Record]]]:
     """The segments of each run that were trained, in order."""
     found: dict[str, list[tuple[Segment, Record]]] = defaultdict(list)
@@ -90,10 +94,10 @@ def _matters(record: Record, step: int) -> list[Any]:
     """What must be equal where two runs have the same weights at ``step``.
 
     Step 0 is of seed and model alone. After it count the tokens and their order (two corpora may
-    hold the same), number formats, what is minimised, and the rate: its warm-up from the first update on; how it decays once a hundredth
-    of the decay is over, so that a constant rate, a decaying one and a longer run share the
-    warm-up, and what rounding may hide after it. From the second update on also the optimizer's
-    settings; the first one of C-AdamW may be that of AdamW.
+    hold the same), number formats, what is minimised, and the rate: its warm-up from the first
+    update on; how it decays once a hundredth of the decay is over, so that a constant rate, a
+    decaying one and a longer run share the warm-up, and what rounding may hide after it. From
+    the second update on also the optimizer's settings; the first one of C-AdamW may be AdamW's.
 
     Not counted is what may change nothing: which steps are kept, micro-batches and compilation
     (they change rounding at most), clipping, which may never happen, and which weights decay.
@@ -143,7 +147,7 @@ def _misnamed(results: Path, trained: dict[str, list[tuple[Segment, Record]]]) -
 
 
 def continuous(results: Path, records: Records) -> Iterator[str] | None:
-    """Segments that do not go on where the one before ended."""
+    """Segments that do not go on where the one before ended, or whose losses are not finite."""
     trained = _trained(records)
     chains = {run: parts for run, parts in trained.items() if len(parts) > 1}
     if not trained:
@@ -164,16 +168,22 @@ def _jumps(results: Path, run: str, parts: list[tuple[Segment, Record]]) -> Iter
         known = len(rows) == segment.end - segment.start
         if not known or sorted(rows) != list(range(segment.start + 1, segment.end + 1)):
             yield f"{run} {segment.name}: its steps are not {segment.start + 1} to {segment.end}"
-        losses |= rows
+        losses |= {step: loss for step, loss in rows.items() if np.isfinite(loss)}
+        if wrong := [step for step in rows if step not in losses]:
+            yield f"{run} {segment.name}: the loss is not finite at step {wrong[0]}"
     for (before, _), (after, _) in pairwise(parts):
+        jumps = _jumps_near(losses, before.end)
+        here = jumps.pop(before.end, None)
         if before.end != after.start:
             yield f"{run}: {after.name} does not follow {before.name}"
-        elif (jump := _stands_out(losses, before.end)) is not None:
-            yield f"{run}: the loss jumps by {jump:.3f} nats at step {before.end}"
+        elif here is None or not jumps:
+            yield Unchecked(f"{run}: too few losses around step {before.end} to tell a jump")
+        elif here > 2 * max(jumps.values()):
+            yield f"{run}: the loss jumps by {here:.3f} nats at step {before.end}"
 
 
-def _stands_out(losses: Mapping[int, float], end: int) -> float | None:
-    """The jump of the loss after step ``end`` if it is twice any other one nearby."""
+def _jumps_near(losses: Mapping[int, float], end: int) -> dict[int, float]:
+    """The jump of the mean loss after step ``end``, and after the others nearby, by step."""
 
     def jump(step: int) -> float | None:
         steps = range(step - NEIGHBOURHOOD + 1, step + NEIGHBOURHOOD + 1)
@@ -182,10 +192,9 @@ def _stands_out(losses: Mapping[int, float], end: int) -> float | None:
         values = np.array([losses[s] for s in steps])
         return float(abs(values[NEIGHBOURHOOD:].mean() - values[:NEIGHBOURHOOD].mean()))
 
-    here = jump(end)
-    near = [s for s in range(end - AROUND, end + AROUND + 1) if abs(s - end) > NEIGHBOURHOOD]
-    others = [value for step in near if (value := jump(step)) is not None]
-    return here if here is not None and others and here > 2 * max(others) else None
+    near = range(end - AROUND, end + AROUND + 1)
+    steps = [s for s in near if s == end or abs(s - end) > NEIGHBOURHOOD]
+    return {step: value for step in steps if (value := jump(step)) is not None}
 
 
 def same_order(records: Records) -> Iterator[str] | None:
