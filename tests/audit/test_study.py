@@ -82,7 +82,9 @@ def write_losses(results, run, name, losses):
         rows.writerows([first + i, loss] for i, loss in enumerate(losses))
 
 
-@pytest.mark.parametrize("name", ["grid", "different", "named", "order", "apart", "mixed"])
+@pytest.mark.parametrize(
+    "name", ["grid", "different", "named", "order", "apart", "mixed", "pinned"]
+)
 def test_without_records_there_is_nothing_to_check(tmp_path, name):
     found = checked(tmp_path, [], name)
     assert found.holds is None
@@ -178,6 +180,22 @@ def test_a_checkpoint_of_another_step(tmp_path):
     found = checked(tmp_path, records, "named")
     assert found.holds is False
     assert found.said[0].startswith("cannot be checked: BrokenFileError")
+
+
+def test_a_checkpoint_that_does_not_say_its_step(tmp_path):
+    folders = [tmp_path / "training/main-a" / FIRST / checkpoint_name(step) for step in (0, 1, 2)]
+    for step, folder in enumerate(folders):
+        folder.mkdir(parents=True)
+        (folder / "state.json").write_text(json.dumps({"step": step}))
+    for folder in folders[1:]:
+        (folder / "state.json").unlink()
+    records = [segment("main-a", FIRST, [0, 1, 2])]
+    found = checked(tmp_path, records, "named")
+    gone = "main-a step00000001 and 1 more have no state.json"
+    assert (found.holds, found.said) == (None, (gone,))
+    (folders[0] / "state.json").write_text('{"step": 3}')
+    found = checked(tmp_path, records, "named")
+    assert (found.holds, found.said) == (False, ("main-a step00000000 is of step 3", gone))
 
 
 def test_losses_of_one_segment_have_nothing_to_go_on_from(tmp_path):
@@ -327,6 +345,24 @@ def test_another_version_was_installed_than_is_pinned(tmp_path):
     assert checked(tmp_path, [record("2.0+cpu")], "pinned").holds is True
     found = checked(tmp_path, [record("2.1")], "pinned")
     assert (found.holds, found.said) == (False, ("torch 2.1, pinned 2.0: fits/a and 0 more",))
+
+
+@pytest.mark.parametrize(
+    "environment", [{}, {"environment": {}}, {"environment": {"packages": {"numpy": "1.0"}}}]
+)
+def test_a_version_that_was_not_recorded(tmp_path, environment):
+    pins = {"packages": {"torch": "2.0"}}
+    record = make_record("fits/a", "fit", params=pins, **environment)
+    found = checked(tmp_path, [record], "pinned")
+    unknown = "torch, pinned 2.0, is not among the packages recorded: fits/a and 0 more"
+    assert (found.holds, found.said) == (None, (unknown,))
+    packages = {"packages": {"torch": "2.1"}}
+    other = make_record("fits/b", "fit", params=pins, environment=packages)
+    found = checked(tmp_path, [record, other], "pinned")
+    assert (found.holds, found.said) == (
+        False,
+        ("torch 2.1, pinned 2.0: fits/b and 0 more", unknown),
+    )
 
 
 @pytest.mark.parametrize(("minute", "holds"), [(20, True), (7, True), (1, False)])

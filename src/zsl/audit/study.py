@@ -130,15 +130,25 @@ def _words_of(results: Path, record: Record) -> str:
     return "\n".join([str(record.content["params"].get("caption", "")), *texts])
 
 
-def _pinned(records: Records) -> Iterator[str]:
+def _pinned(records: Records) -> Iterator[str] | None:
+    pinned = [record for record in records.values() if record.content["params"].get("packages")]
+    return _unlike_pins(pinned) if pinned else None
+
+
+def _unlike_pins(records: list[Record]) -> Iterator[str]:
+    """Packages of other versions than the pins, and those whose version is not recorded."""
     found: dict[str, list[str]] = defaultdict(list)
-    for record in records.values():
+    for record in records:
         installed = record.content.get("environment", {}).get("packages", {})
-        for name, version in (record.content["params"].get("packages") or {}).items():
+        for name, version in record.content["params"]["packages"].items():
             there = installed.get(name)
-            if there is not None and there.partition("+")[0] != version:
-                found[f"{name} {there}, pinned {version}"].append(record.name)
-    return (f"{words}: {names[0]} and {len(names) - 1} more" for words, names in found.items())
+            words = f"{name} {there}, pinned {version}"
+            if there is None:
+                words = Unchecked(f"{name}, pinned {version}, is not among the packages recorded")
+            if there is None or there.partition("+")[0] != version:
+                found[words].append(record.name)
+    for words, names in found.items():
+        yield type(words)(f"{words}: {names[0]} and {len(names) - 1} more")
 
 
 def _in_time(records: Records) -> Iterator[str]:

@@ -137,13 +137,16 @@ def named(results: Path, records: Records) -> Iterator[str] | None:
 
 def _misnamed(results: Path, trained: dict[str, list[tuple[Segment, Record]]]) -> Iterator[str]:
     for run, parts in trained.items():
+        gone: list[str] = []
         for segment, record in parts:
             for name in _checkpoints(record):
                 path = results / "training" / run / segment.name / name / "state.json"
-                if path.is_file():
-                    step = read_json(path)["step"]
-                    if checkpoint_name(step) != name:
-                        yield f"{run} {name} is of step {step}"
+                if not path.is_file():
+                    gone.append(name)
+                elif checkpoint_name(step := read_json(path)["step"]) != name:
+                    yield f"{run} {name} is of step {step}"
+        if gone:
+            yield Unchecked(f"{run} {gone[0]} and {len(gone) - 1} more have no state.json")
 
 
 def continuous(results: Path, records: Records) -> Iterator[str] | None:
