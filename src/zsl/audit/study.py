@@ -79,6 +79,12 @@ def _apart(results: Path, records: Records) -> Iterator[str] | None:
 
 
 def _shared(results: Path, record: Record) -> Iterator[str]:
+    """Windows of evaluation tokens in the files of training tokens.
+
+    Each file alone: training cuts every file into sequences of its own and leaves the remainder
+    out (``zsl.data.tokens.TokenFiles``), at random offsets, too, so that it reads no window that
+    begins in one file and ends in the next.
+    """
     folder = results / "data" / record.content["wildcards"]["corpus"]
     manifest = read_manifest(folder / "manifest.json")
     if max(manifest.train_tokens, manifest.eval_tokens) > TOKENS_CHECKED:
