@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,13 @@ TOKENS_CHECKED = 200_000_000
 """Largest corpus whose tokens are searched for those of the evaluation set."""
 SKEW = timedelta(minutes=5)
 """By how much the clocks of two machines may differ."""
+SAYS_T = re.compile(
+    r"\bmix T\b|\bcomparable only at the same T\b|\bat different T are not comparable\b"
+    r"|\bthe end T of the curve\b"
+)
+"""How captions and notes say that T differs."""
+SAYS_IMPORTED = "imported, not trained here"
+"""How they say what a star marks."""
 UNREADABLE = (
     *(ZslError, OSError, ValueError, LookupError),
     *(TypeError, AttributeError, ArithmeticError, RecursionError),
@@ -113,25 +121,71 @@ def _unmixed(results: Path, records: Records) -> Iterator[str] | None:
 
 def _mixed(results: Path, record: Record) -> Iterator[str]:
     inside = [record.inside(entry["path"]) for entry in record.inputs]
-    fits = [results / path for path in inside if path.startswith("fits/")]
-    found = [read_json(path) for path in fits if path.is_file()]
-    said = _words_of(results, record)
+    paths = [results / path for path in inside if path.startswith("fits/")]
     runs = {run["id"] for run in record.content["params"]["study"]["runs"]}
-    lengths = {fit["T"] for fit in found if fit["run"] in runs}
-    unsaid = [T for T in lengths if not re.search(rf"\b({T:,}|{T})\b", said)]
-    if len(lengths) > 1 and unsaid and not re.search(r"\bT\b|steps", said):
-        yield f"{record.name} mixes T = {', '.join(map(str, sorted(lengths)))} and does not say so"
+    read = [read_json(path) for path in paths if path.is_file()]
+    fits = [fit for fit in read if fit["run"] in runs]
+    ends: dict[str, int] = {}
+    if _differ(fits, "T") or _differ(fits, "imported"):
+        shown, ends = _drawn(results, record)
+        fits = [fit for fit in fits if shown is None or fit["run"] in shown]
+    said = _words_of(results, record)
+    lengths = sorted({fit["T"] for fit in fits})
+    to_the_end = all(ends.get(fit["run"]) == fit["T"] for fit in fits)
+    if len(lengths) > 1 and not to_the_end and not _says_T(said, lengths):
+        yield f"{record.name} mixes T = {', '.join(map(str, lengths))} and does not say so"
     away = [entry["path"] for entry in record.inputs if not entry["path"].startswith(record.start)]
     if away:
         yield f"{record.name} reads what is not of this experiment: {', '.join(away[:3])}"
-    kinds = {bool(fit.get("imported")) for fit in found if fit["run"] in runs}
-    if len(kinds) > 1 and not re.search(r"imported|published|authors", said):
+    if _differ(fits, "imported") and SAYS_IMPORTED not in said:
         yield f"{record.name} shows imported runs beside others and does not say so"
 
 
+def _differ(fits: list[dict[str, Any]], key: str) -> bool:
+    return len({fit.get(key) or False for fit in fits}) > 1
+
+
+def _drawn(results: Path, record: Record) -> tuple[set[str] | None, dict[str, int]]:
+    """The runs in the values of a figure or table, None where they do not tell; and the last step
+    of those whose fit is drawn, as a curve that ends there.
+
+    Of imported runs, figures of what only runs made here have read the fits and draw nothing.
+    """
+    from zsl.study import read_csv  # not at the top: pandas takes half a second
+
+    paths = [results / name for name in record.outputs if name.endswith(".csv")]
+    if not paths or not paths[0].is_file():
+        return None, {}
+    table = read_csv(paths[0])
+    if "run" not in table:
+        return None, {}
+    ends: dict[str, int] = {}
+    if {"part", "step"} <= set(table):
+        last = table[table["part"] == "fit"].groupby("run")["step"].max()
+        ends = {str(run): int(step) for run, step in last.items()}
+    return set(table["run"].dropna()), ends
+
+
+def _says_T(text: str, lengths: list[int]) -> bool:
+    """Whether a reader learns of several T: by a sentence on them, one with each of them as steps,
+    or a column of the table."""
+    rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in row] for row in rows]
+    if cells and "T" in cells[0]:
+        at = cells[0].index("T")
+        if set(map(str, lengths)) <= {row[at] for row in cells if len(row) > at}:
+            return True
+    words = "\n".join(line for line in text.splitlines() if not line.startswith("|"))
+    numbers = [rf"(?<![\d.,])({T:,}|{T})(?![.,]?\d)" for T in lengths]
+    return bool(SAYS_T.search(words)) or any(
+        re.search(r"\b(steps?|T)\b", sentence) and all(re.search(n, sentence) for n in numbers)
+        for sentence in re.split(r"(?<=[.:;])\s", words)
+    )
+
+
 def _words_of(results: Path, record: Record) -> str:
-    """What is written on or under a figure or table."""
-    paths = [results / name for name in record.outputs if Path(name).suffix in (".md", ".csv")]
+    """What is written on or under a figure or table, and a table's cells."""
+    paths = [results / name for name in record.outputs if name.endswith(".md")]
     texts = (read_limited(path, SMALL).decode() for path in paths if path.is_file())
     return "\n".join([str(record.content["params"].get("caption", "")), *texts])
 
