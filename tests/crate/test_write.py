@@ -9,11 +9,13 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 
 from zsl.crate.artifacts import HEAVY
 from zsl.crate.errors import CrateError
+from zsl.crate.write import write_crate
 
 RESULTS = "results/tiny"
 SEGMENT = f"{RESULTS}/training/main-1k/00000000-00000004"
@@ -145,6 +147,32 @@ def test_a_deleted_intermediate_is_only_described(written, project):
     made = written(project)
     assert FIT not in made.names
     assert f"#{FIT}" in made.entities
+
+
+@pytest.mark.parametrize("name", ["README.md", "", "fig01.pdf", "folder.zip", "text.zip"])
+def test_nothing_but_a_zip_is_replaced(project, monkeypatch, name):
+    monkeypatch.chdir(project)
+    (project / "folder.zip").mkdir()
+    for path in ("README.md", "text.zip"):
+        (project / path).write_text("precious")
+    with pytest.raises(CrateError, match=r"no name for a crate|no zip that may be replaced"):
+        write_crate(Path(name), RESULTS)
+    assert (project / "README.md").read_text() == (project / "text.zip").read_text() == "precious"
+    assert not (project / "fig01.pdf").exists()
+
+
+def test_a_crate_replaces_a_crate(written, project):
+    made = written(project)
+    write_crate(made.path, RESULTS, root=project)
+    assert "config/config.yaml" not in made.names
+
+
+@pytest.mark.parametrize("out", ["none/out.zip", "/proc/out.zip", f"{'x' * 300}.zip"])
+def test_a_place_that_cannot_be_written_is_an_error(project, monkeypatch, out):
+    monkeypatch.chdir(project)
+    with pytest.raises(CrateError, match="cannot be written"):
+        write_crate(Path(out), RESULTS)
+    assert not (project / "none").exists()
 
 
 def test_results_without_records_are_an_error(written, project):

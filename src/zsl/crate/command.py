@@ -23,7 +23,7 @@ def add_command(commands: Any) -> None:
         "alone, unless their bytes are asked for.",
     )
     added.set_defaults(command=crate)
-    added.add_argument("out", type=Path, metavar="OUT.zip", help="file to write")
+    added.add_argument("out", type=Path, metavar="OUT.zip", help="file to write; a zip is replaced")
     added.add_argument(
         "--configfile",
         nargs="+",
@@ -38,7 +38,8 @@ def add_command(commands: Any) -> None:
 def crate(options: argparse.Namespace) -> str:
     """Write the crate; says what it wrote.
 
-    Raises :class:`zsl.crate.errors.CrateError` where results are missing or were changed.
+    Raises :class:`zsl.crate.errors.CrateError` where results are missing or were changed, or
+    where there is no place for the crate.
     """
     from zsl.crate.write import write_crate  # imports rocrate
 

@@ -14,6 +14,7 @@ from rocrate.rocrate import ROCrate
 from zsl.crate.actions import add_connections, add_controls, add_job
 from zsl.crate.artifacts import Artifacts, artifacts_of
 from zsl.crate.entities import Payload, add, add_file, add_folder, all_to, to
+from zsl.crate.errors import CrateError
 from zsl.crate.jobs import KEPT, LINEAGE, Job, jobs_of
 from zsl.crate.preview import preview
 from zsl.crate.software import add_engine, add_installed, add_steps, add_tools, tool
@@ -63,9 +64,10 @@ def write_crate(
     :data:`zsl.crate.artifacts.HEAVY` whose bytes are to be in the crate. Equal results give
     equal bytes.
 
-    Raises :class:`CrateError` where there are no results, or where a file is not what its
-    lineage record says.
+    Raises :class:`CrateError` where ``out`` is no place for a zip, there are no results, or a file
+    is not what its lineage record says.
     """
+    _check_place(out)
     jobs = jobs_of(results, root)
     artifacts = artifacts_of(jobs, carry, root)
     run = Run(results, configfiles, expected, jobs)
@@ -81,7 +83,23 @@ def write_crate(
     crate.add(Preview(crate, io.StringIO(preview(crate, run, artifacts, root))))
     for entity in (crate.metadata, crate.preview):
         payload |= {path: content for path, content in entity.stream()}
-    _write_zip(out, payload)
+    try:
+        _write_zip(out, payload)
+    except OSError as error:
+        raise CrateError(f"{out} cannot be written: {error}") from error
+
+
+def _check_place(out: Path) -> None:
+    """Raise CrateError where a crate would replace what is none, or cannot be written."""
+    if out.suffix != ".zip":
+        raise CrateError(f"'{out}' is no name for a crate; name a file that ends in .zip")
+    try:
+        if not out.parent.is_dir():
+            raise CrateError(f"{out} cannot be written: there is no folder {out.parent}; make it")
+        if out.exists() and not (out.is_file() and zipfile.is_zipfile(out)):
+            raise CrateError(f"{out} is there, and is no zip that may be replaced; name another")
+    except OSError as error:
+        raise CrateError(f"{out} cannot be written: {error}") from error
 
 
 def _add_all_jobs(
