@@ -44,6 +44,14 @@ OUTPUTS = {
     "figure": [f"{RESULTS}/figures/fig01.{suffix}" for suffix in ("svg", "csv", "md")],
     "table": [f"{RESULTS}/tables/table1.html"],
 }
+TEXT = {
+    "origin": "a package 1.0",
+    "files": [
+        {"origin": f"a package 1.0: text/{name}.arrow", "sha256": digit * 64, "size": 10}
+        for name, digit in (("one", "d"), ("two", "e"))
+    ],
+}
+"""Raw text of the made-up corpus, as its manifest has it."""
 PROJECT_FILES = {
     "Snakefile": 'include: "workflow/rules/all.smk"\n',
     "workflow/rules/all.smk": "rule all:\n    input: []\n",
@@ -197,6 +205,7 @@ def make_project(root: Path) -> Path:
         for path in paths:
             if not path.endswith("/"):
                 _write(root / path, f"content of {path}")
+    _write(root / OUTPUTS["tokens"][1], json.dumps({"sources": [TEXT]}))
     _write(
         root / f"{RESULTS}/lineage/code/{'a' * 64}.py", PROJECT_FILES["workflow/scripts/train.py"]
     )
@@ -276,6 +285,8 @@ def write_record(
 
 
 def _keyword(path: str) -> str:
+    if path.endswith("manifest.json"):
+        return "manifest"
     return "folder" if path.endswith("/") else Path(path).suffix[1:]
 
 

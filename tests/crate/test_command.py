@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from zsl.audit.records import read_records
+from zsl.audit.tree import lineage_of, records_of
 from zsl.config.load import load
 from zsl.crate.command import add_command, expected_jobs
 
@@ -91,3 +93,16 @@ def test_the_crate_of_mini_is_complete_and_small(mini):
     assert records
     assert "error" not in entities["#run"]
     assert mini.stat().st_size < 50e6
+
+
+def test_the_crate_of_mini_names_all_raw_text(mini):
+    """As many files as zsl lineage counts."""
+    metadata = json.loads(zipfile.ZipFile(mini).read("ro-crate-metadata.json"))
+    entities = {entity["@id"]: entity for entity in metadata["@graph"]}
+    records = read_records(ROOT / MINI)
+    counted = lineage_of(records, records_of("fig03", records, ROOT)).raw
+    for reader in ("#job/data/bundled/manifest", "#run"):
+        read = [item["@id"] for item in entities[reader]["object"]]
+        raw = [entities[id] for id in read if id.startswith("#raw/")]
+        assert len(raw) == sum(source.n_files for source in counted)
+        assert {s.sha256 for s in counted if s.n_files == 1} <= {r["sha256"] for r in raw}

@@ -134,12 +134,16 @@ def test_cq7_was_the_execution_successful(ask):
 
 
 def test_cq8_what_are_the_inputs_and_outputs_of_the_overall_workflow(ask):
-    """Its configuration and what no job made go in; figures and tables come out."""
+    """Its configuration, raw text and what no job made go in; figures and tables come out."""
     whole = "?action s:instrument <Snakefile> ."
     inputs = ask(f"SELECT ?file WHERE {{ {whole} ?action s:object ?file }}")
     outputs = ask(f"SELECT ?file WHERE {{ {whole} ?action s:result ?file }}")
     given = {file for (file,) in inputs} - {"config/config.yaml"}
-    assert [id.split("@")[0] for id in given] == ["#config/config.yaml"]
+    assert {id.split("@")[0] for id in given} == {
+        "#config/config.yaml",
+        "#raw/a%20package%201.0:%20text/one.arrow",
+        "#raw/a%20package%201.0:%20text/two.arrow",
+    }
     assert outputs == {
         *((f"{RESULTS}/figures/fig01.{suffix}",) for suffix in ("svg", "csv", "md")),
         (f"{RESULTS}/tables/table1.html",),
@@ -229,6 +233,17 @@ def test_what_a_file_was_made_by_and_from(ask):
         s:instrument/s:name ?name ; s:object ?read . ?read a s:MediaObject }}""")
     steps = f"{RESULTS}/training/main-1k/00000000-00000004.steps.csv"
     assert made == {("rule fit", steps)}
+
+
+def test_what_raw_text_the_corpus_was_made_from(ask):
+    """The files that its manifest names, though they are inside of a package."""
+    read = ask("""SELECT ?name ?sha256 ?size WHERE { ?action s:instrument/s:name "rule tokens" ;
+        s:object ?file . ?file a s:MediaObject ; s:name ?name ; s:contentSize ?size ;
+        wfrun:sha256 ?sha256 }""")
+    assert read == {
+        ("a package 1.0: text/one.arrow", "d" * 64, "10"),
+        ("a package 1.0: text/two.arrow", "e" * 64, "10"),
+    }
 
 
 def test_each_job_has_its_record(ask):

@@ -21,6 +21,7 @@ from zsl.crate.entities import (
     utc,
 )
 from zsl.crate.jobs import Job
+from zsl.crate.raw import add_raw, raw_of
 from zsl.crate.software import step, tool
 from zsl.crate.values import add_parameter, add_settings, connect, plain, slot
 
@@ -49,6 +50,7 @@ QUANTITIES = {
 def add_job(crate: ROCrate, payload: Payload, job: Job, artifacts: Artifacts, root: Path) -> str:
     """Add the action of a job with what it read, wrote, was set to and used, and its record."""
     read = _files(crate, payload, job, "inputs", artifacts, root)
+    read += add_raw(crate, raw_of(job, artifacts, root))
     written = _files(crate, payload, job, "outputs", artifacts, root)
     settings = add_settings(crate, job.rule, job.record.get("params", {}))
     time = job.record["time"]

@@ -24,6 +24,7 @@ from zsl.crate.entities import (
 )
 from zsl.crate.errors import CrateError
 from zsl.crate.jobs import Job
+from zsl.crate.raw import add_raw, raw_of
 from zsl.crate.software import step
 from zsl.crate.values import add_parameter, connect, parameter, slot
 from zsl.lineage import machine
@@ -128,8 +129,10 @@ def add_configuration(crate: ROCrate, payload: Payload, run: Run, root: Path) ->
     return read
 
 
-def add_run(crate: ROCrate, run: Run, configuration: Sequence[str], artifacts: Artifacts) -> str:
-    """Add the run of the workflow, from its configuration to its figures and tables."""
+def add_run(
+    crate: ROCrate, run: Run, configuration: Sequence[str], artifacts: Artifacts, root: Path
+) -> str:
+    """Add the run of the workflow, from configuration and raw text to figures and tables."""
     workflow = crate.get(SNAKEFILE)
     read, written = list(configuration), []
     inputs, outputs = ([CONFIGURATION] if read else []), []
@@ -139,6 +142,7 @@ def add_run(crate: ROCrate, run: Run, configuration: Sequence[str], artifacts: A
                 id = artifacts[key(entry)].id
                 inputs.append(_given(crate, job, entry, id))
                 read.append(id)
+        read += add_raw(crate, raw_of(job, artifacts, root))
         if job.stage in SHOWN:
             for entry in job.record["outputs"]:
                 id = artifacts[key(entry)].id

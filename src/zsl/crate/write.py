@@ -111,7 +111,7 @@ def _add_all_jobs(
     _give_tools_their_parameters(crate, run.jobs)
     add_connections(crate, run.jobs)
     configuration = add_configuration(crate, payload, run, root)
-    whole = add_run(crate, run, configuration, artifacts)
+    whole = add_run(crate, run, configuration, artifacts, root)
     workflow = crate.get(SNAKEFILE)
     workflow["hasPart"], workflow["step"] = all_to(tools), all_to(steps)
     workflow["softwareRequirements"] = all_to(add_installed(crate, run.jobs))
