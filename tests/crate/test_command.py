@@ -45,7 +45,9 @@ def names(path: Path) -> set[str]:
 
 def test_it_writes_the_experiment_of_the_configuration(here, tmp_path):
     out = tmp_path / "out.zip"
-    assert crate(out) == f"{out}: 0.0 MB; unzip it and open ro-crate-preview.html"
+    said = crate(out)
+    assert said.endswith(f"{out}: 0.0 MB; unzip it and open ro-crate-preview.html")
+    assert said.startswith("6 of 6 jobs did not run with")  # this project has no rules
     assert f"{MINI}/figures/fig01.svg" in names(out)
     metadata = json.loads(zipfile.ZipFile(out).read("ro-crate-metadata.json"))
     (whole,) = (entity for entity in metadata["@graph"] if entity["@id"] == "#run")
@@ -66,8 +68,8 @@ def test_the_jobs_of_all_targets_are_expected():
 
 
 @pytest.fixture(scope="module")
-def mini(tmp_path_factory) -> Path:
-    """The crate of mini's results; skips where they are not whole."""
+def whole() -> None:
+    """Skips where the results of mini are not whole."""
     lineage = ROOT / MINI / "lineage"
     expected = expected_jobs(load([str(ROOT / "config/config.yaml")]))
     missing = [name for name in expected if not (lineage / f"{name}.json").is_file()]
@@ -75,6 +77,11 @@ def mini(tmp_path_factory) -> Path:
         pytest.skip(f"{MINI} is not complete: there is no {missing[0]}")
     if not (lineage / "history").is_dir():
         pytest.skip(f"{MINI} was made before records were kept in lineage/history")
+
+
+@pytest.fixture(scope="module")
+def mini(tmp_path_factory, whole) -> Path:
+    """The crate of mini's results."""
     out = tmp_path_factory.mktemp("mini") / "mini.zip"
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
@@ -106,3 +113,27 @@ def test_the_crate_of_mini_names_all_raw_text(mini):
         raw = [entities[id] for id in read if id.startswith("#raw/")]
         assert len(raw) == sum(source.n_files for source in counted)
         assert {s.sha256 for s in counted if s.n_files == 1} <= {r["sha256"] for r in raw}
+
+
+def test_a_configuration_that_mini_did_not_run_with_is_not_claimed(whole, tmp_path, monkeypatch):
+    text = (ROOT / "config/config.yaml").read_text()
+    changed = tmp_path / "changed.yaml"
+    changed.write_text(text.replace("learning_rate: 1.2e-2", "learning_rate: 7.7e-3"))
+    monkeypatch.chdir(ROOT)
+    said = crate(tmp_path / "changed.zip", "--configfile", changed)
+    metadata = json.loads(zipfile.ZipFile(tmp_path / "changed.zip").read("ro-crate-metadata.json"))
+    entities = {entity["@id"]: entity for entity in metadata["@graph"]}
+    change = "setting run.optimizer.learning_rate: 0.012 -> 0.0077"
+    assert change in said
+    assert change in entities["#run"]["description"]
+    assert "config/changed.yaml" not in {item["@id"] for item in entities["#run"]["object"]}
+
+
+def test_the_configuration_that_mini_ran_with_is_claimed(mini):
+    metadata = json.loads(zipfile.ZipFile(mini).read("ro-crate-metadata.json"))
+    entities = {entity["@id"]: entity for entity in metadata["@graph"]}
+    assert "config/config.yaml" in {item["@id"] for item in entities["#run"]["object"]}
+    assert "did not run with" not in entities["#run"]["description"]
+    connected = {id.rsplit("/", 1)[1] for id in entities if id.startswith("#connection/workflow")}
+    assert {"run", "threads", "settings", "study"} <= connected
+    assert not {"code", "state", "blocks", "caption", "shown", "printed"} & connected

@@ -8,6 +8,8 @@ from typing import Any
 
 from zsl.config.load import Plan, load
 from zsl.crate.artifacts import HEAVY
+from zsl.crate.jobs import jobs_of
+from zsl.crate.settings import contradiction
 from zsl.registry import available
 
 DEFAULT_CONFIG = "config/config.yaml"
@@ -41,18 +43,24 @@ def crate(options: argparse.Namespace) -> str:
     Raises :class:`zsl.crate.errors.CrateError` where results are missing or were changed, or
     where there is no place for the crate.
     """
-    from zsl.crate.write import write_crate  # imports rocrate
+    from zsl.crate.write import check_place, write_crate  # imports rocrate
 
+    check_place(options.out)
     plan = load(options.configfile)
+    results = f"results/{plan.experiment.experiment}"
+    configfiles = [Path(path) for path in options.configfile]
+    against = contradiction(jobs_of(results, Path()), configfiles)
     write_crate(
         options.out,
-        f"results/{plan.experiment.experiment}",
-        configfiles=[Path(path) for path in options.configfile],
+        results,
+        configfiles=configfiles,
         expected=expected_jobs(plan),
+        contradiction=against,
         carry=[kind for kind in HEAVY if getattr(options, kind)],
     )
     size = options.out.stat().st_size / 1e6
-    return f"{options.out}: {size:,.1f} MB; unzip it and open ro-crate-preview.html"
+    note = f"{against} The crate says so.\n" if against else ""
+    return f"{note}{options.out}: {size:,.1f} MB; unzip it and open ro-crate-preview.html"
 
 
 def expected_jobs(plan: Plan) -> list[str]:

@@ -10,7 +10,7 @@ from rocrate.rocrate import ROCrate
 
 from zsl.crate.artifacts import Artifact, Artifacts
 from zsl.crate.software import short_version
-from zsl.crate.workflow import Run, place
+from zsl.crate.workflow import NOT_OF_RUN, Run, place
 from zsl.files import read_limited
 
 LARGEST_TEXT = 1 << 20
@@ -61,7 +61,8 @@ def _facts(crate: ROCrate, run: Run) -> Iterator[str]:
         facts["Not complete"] = whole["error"]
     rows = [f"<tr><th>{escape(k)}<td>{escape(v)}" for k, v in facts.items()]
     links = ", ".join(_link(place(path)) for path in run.configfiles)
-    yield f"<table>{''.join(rows)}<tr><th>Configuration<td>{links}</table>"
+    note = escape(f" ({NOT_OF_RUN})" if run.contradiction and links else "")
+    yield f"<table>{''.join(rows)}<tr><th>Configuration<td>{links}{note}</table>"
 
 
 def _figures(run: Run, artifacts: Artifacts, root: Path) -> Iterator[str]:

@@ -25,6 +25,7 @@ from zsl.crate.entities import (
 from zsl.crate.errors import CrateError
 from zsl.crate.jobs import Job
 from zsl.crate.raw import add_raw, raw_of
+from zsl.crate.settings import NOT_CONFIGURED
 from zsl.crate.software import step
 from zsl.crate.values import add_parameter, connect, parameter, slot
 from zsl.lineage import machine
@@ -35,8 +36,7 @@ FILES = ("Makefile", "pyproject.toml", "README.md", "LICENSE", "CITATION.cff")
 FOLDERS = ("workflow", "src/zsl", "profiles/default")
 SHOWN = ("figures", "tables", "compare")
 """Stages whose outputs are the workflow's."""
-NOT_CONFIGURED = ("code", "packages", "threads")
-"""Parameters of rules that do not come from the configuration."""
+NOT_OF_RUN = "As it was when this was exported; jobs are not known to have run with it."
 BIOSCHEMAS = "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"
 CONFIGURATION = "#workflow/input/configfile"
 CONDA_FILE = (
@@ -59,6 +59,8 @@ class Run:
     """Names of the jobs that make the figures and tables of this experiment."""
     jobs: Sequence[Job]
     """Its jobs."""
+    contradiction: str | None = None
+    """What speaks against the configuration files being those that it ran with."""
 
 
 def add_workflow(crate: ROCrate, payload: Payload, run: Run, root: Path) -> None:
@@ -120,13 +122,23 @@ def place(configfile: Path) -> str:
 
 
 def add_configuration(crate: ROCrate, payload: Payload, run: Run, root: Path) -> list[str]:
-    """Add the configuration files; their identifiers."""
+    """Add the configuration files; identifiers of those that the run read."""
     read = []
     for path in run.configfiles:
+        if run.contradiction:
+            add_file(crate, payload, place(path), root / path, description=NOT_OF_RUN)
+            continue
         id = add_file(crate, payload, place(path), root / path)
         add_parameter(crate, CONFIGURATION, "configfile", "File", id)
         read.append(id)
     return read
+
+
+def said_of(run: Run) -> list[str]:
+    """Sentences on what is not as one would expect of a run."""
+    if not run.contradiction:
+        return []
+    return [f"{run.contradiction} The settings of each job are those of its record."]
 
 
 def add_run(
@@ -160,8 +172,13 @@ def add_run(
         "#run",
         "CreateAction",
         name=f"Run of {run.results}",
-        description=f"All jobs of {run.results}, from the start of the first to the end of the "
-        "last; there may be pauses between them.",
+        description=" ".join(
+            [
+                f"All jobs of {run.results}, from the start of the first to the end of the last; "
+                "there may be pauses between them.",
+                *said_of(run),
+            ]
+        ),
         instrument=to(SNAKEFILE),
         object=all_to(read),
         result=all_to(written),

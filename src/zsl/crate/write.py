@@ -26,6 +26,7 @@ from zsl.crate.workflow import (
     add_run,
     add_workflow,
     files_below,
+    said_of,
 )
 from zsl.files import CHUNK, replacing
 
@@ -54,23 +55,25 @@ def write_crate(
     *,
     configfiles: Sequence[Path] = (),
     expected: Sequence[str] = (),
+    contradiction: str | None = None,
     carry: Collection[str] = (),
     root: Path = Path(),
 ) -> None:
     """Write the results of an experiment to the zip ``out``.
 
     ``results`` is their folder from the project's ``root``; ``expected`` names the jobs without
-    which the experiment is not complete (``figures/fig01``); ``carry`` the kinds of
-    :data:`zsl.crate.artifacts.HEAVY` whose bytes are to be in the crate. Equal results give
-    equal bytes.
+    which the experiment is not complete (``figures/fig01``); ``contradiction`` says what speaks
+    against the configuration files being those of the run (:mod:`zsl.crate.settings`), and is
+    said; ``carry`` names the kinds of :data:`zsl.crate.artifacts.HEAVY` whose bytes are to be in
+    the crate. Equal results give equal bytes.
 
     Raises :class:`CrateError` where ``out`` is no place for a zip, there are no results, or a file
     is not what its lineage record says.
     """
-    _check_place(out)
+    check_place(out)
     jobs = jobs_of(results, root)
     artifacts = artifacts_of(jobs, carry, root)
-    run = Run(results, configfiles, expected, jobs)
+    run = Run(results, configfiles, expected, jobs, contradiction)
     crate = ROCrate(version="1.1")
     crate.metadata.extra_contexts.append(TERMS)
     crate.metadata.extra_terms.update(MORE_TERMS)
@@ -89,7 +92,7 @@ def write_crate(
         raise CrateError(f"{out} cannot be written: {error}") from error
 
 
-def _check_place(out: Path) -> None:
+def check_place(out: Path) -> None:
     """Raise CrateError where a crate would replace what is none, or cannot be written."""
     if out.suffix != ".zip":
         raise CrateError(f"'{out}' is no name for a crate; name a file that ends in .zip")
@@ -170,9 +173,13 @@ def _describe(crate: ROCrate, run: Run) -> None:
     root = crate.root_dataset
     name = Path(run.results).name
     root["name"] = f"Results of the experiment {name}"
-    root["description"] = (
-        f"Figures, tables, curves and fits of the experiment {name}, the records of the "
-        f"{len(run.jobs)} jobs that made them, and the workflow. Start with ro-crate-preview.html."
+    root["description"] = " ".join(
+        [
+            f"Figures, tables, curves and fits of the experiment {name}, the records of the "
+            f"{len(run.jobs)} jobs that made them, and the workflow.",
+            *said_of(run),
+            "Start with ro-crate-preview.html.",
+        ]
     )
     root["license"] = LICENSE
     # When these results came to be; a crate of the same results is the same whenever it is made.

@@ -1,0 +1,104 @@
+"""A configuration is claimed only where it gives the settings that were recorded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from zsl.audit.planned import Planned, PlannedJob
+from zsl.crate.jobs import jobs_of
+from zsl.crate.settings import NOT_CONFIGURED, compared, contradiction
+
+RESULTS = "results/tiny"
+CONFIG = "config/config.yaml"
+AGAINST = "1 of 6 jobs did not run with it: setting <run.steps>: 4 -> 5."
+
+
+@pytest.fixture
+def jobs(project):
+    return jobs_of(RESULTS, project)
+
+
+def planned(jobs) -> Planned:
+    """A plan of just these jobs."""
+    found = {
+        job.path: PlannedJob(job.rule, job.path, json.loads(json.dumps(params)), (), ())
+        for job in jobs
+        for params in [job.record.get("params", {})]
+    }
+    return Planned(found, frozenset(found), {})
+
+
+def of(plan: Planned, stage: str) -> PlannedJob:
+    (job,) = (job for path, job in plan.jobs.items() if f"/lineage/{stage}/" in path)
+    return job
+
+
+def test_equal_settings_speak_for_it(jobs):
+    assert compared(jobs, planned(jobs)) is None
+
+
+def test_another_setting_speaks_against_it(jobs):
+    plan = planned(jobs)
+    of(plan, "training").params["run"]["steps"] = 5
+    of(plan, "fits").params["threads"] = 2
+    assert compared(jobs, plan) == (
+        "2 of 6 jobs did not run with the configuration as it is now: "
+        "setting threads: 1 -> 2; setting run.steps: 4 -> 5."
+    )
+
+
+def test_a_job_that_it_does_not_have_speaks_against_it(jobs):
+    plan = planned(jobs)
+    del plan.jobs[of(plan, "figures").record]
+    assert "it has no job figures/fig01." in compared(jobs, plan)
+
+
+def test_what_it_does_not_set_says_nothing(jobs):
+    plan = planned(jobs)
+    for name in NOT_CONFIGURED:
+        of(plan, "training").params[name] = "other"
+    assert compared(jobs, plan) is None
+
+
+def test_many_differences_are_not_all_said(jobs):
+    plan = planned(jobs)
+    of(plan, "training").params["run"] |= {str(number): number for number in range(9)}
+    assert compared(jobs, plan).endswith("; and 6 more.")
+
+
+def test_where_nothing_can_be_planned_it_is_not_known(jobs, project):
+    (project / "Snakefile").write_text("this is no workflow")
+    assert "could not be compared" in contradiction(jobs, [project / CONFIG], project)
+
+
+def connections(made) -> set[str]:
+    """Parameters of rules that are said to come from the configuration."""
+    start = "#connection/workflow/input/configfile--rule/"
+    return {id.removeprefix(start) for id in made.entities if id.startswith(start)}
+
+
+def test_what_the_jobs_did_not_run_with_is_not_claimed(written, project, broken_rules):
+    made = written(project, contradiction=AGAINST)
+    assert CONFIG not in json.dumps(made.entities["#run"]["object"]).replace(f"#{CONFIG}@", "")
+    assert connections(made) == set()
+    assert "exampleOfWork" not in made.entities[CONFIG]
+    assert "not known to have run with it" in made.entities[CONFIG]["description"]
+    for id in ("./", "#run"):
+        assert AGAINST in made.entities[id]["description"]
+    page = made.read("ro-crate-preview.html").decode()
+    assert "did not run with it: setting &lt;run.steps&gt;" in page
+    assert made.read(CONFIG) == Path(project / CONFIG).read_bytes()
+    assert broken_rules(made.path) == set()
+
+
+def test_only_settings_come_from_the_configuration(written, project, record):
+    params = {"threads": 1, "settings": {"cut": 2}, **dict.fromkeys(NOT_CONFIGURED, "x")}
+    record(project, "fit", "fits/main-1k", [], 30, params={**params, "packages": {}})
+    found = connections(written(project))
+    assert {name for name in found if name.startswith("fit/")} == {
+        "fit/param/threads",
+        "fit/param/settings",
+    }
