@@ -28,12 +28,11 @@ def crate(*arguments: object) -> str:
 
 
 @pytest.fixture
-def here(project, monkeypatch):
+def here(project, rewrite, monkeypatch):
     """The made-up project, with a configuration that is one, as the current folder."""
     shutil.copy(ROOT / "config/config.yaml", project / "config/config.yaml")
     (project / "results/tiny").rename(project / MINI)
-    for path in (project / MINI / "lineage").rglob("*.json"):
-        path.write_text(path.read_text().replace("results/tiny", MINI))
+    rewrite(project, MINI, lambda text: text.replace("results/tiny", MINI))
     monkeypatch.chdir(project)
     return project
 

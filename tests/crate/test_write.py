@@ -187,6 +187,21 @@ def test_a_file_that_is_no_record_is_an_error(written, project):
         written(project)
 
 
+@pytest.mark.parametrize("name", ["figures/fig01", "fits/main-1k"])
+def test_a_record_that_no_job_wrote_is_an_error(written, project, name):
+    path = project / RESULTS / f"lineage/{name}.json"
+    path.write_text(path.read_text().replace('"start": "2026-', '"start": "1999-'))
+    with pytest.raises(CrateError, match=rf"{name}.json is none of the records.*`zsl audit`"):
+        written(project)
+
+
+def test_a_copy_of_another_record_is_an_error(written, project):
+    lineage = project / RESULTS / "lineage"
+    shutil.copyfile(lineage / "fits/main-1k.json", lineage / "fits/main-2k.json")
+    with pytest.raises(CrateError, match=r"main-2k.json is none of the records"):
+        written(project)
+
+
 def test_another_folder_is_an_error(written, project):
     (project / "Snakefile").unlink()
     with pytest.raises(CrateError, match="no Snakefile here"):
@@ -212,12 +227,14 @@ def test_a_figure_made_from_an_earlier_fit_shows_that_fit(written, project, reco
     assert earlier not in json.dumps(made.entities["#run"]["object"])
 
 
-def test_records_that_say_little_are_enough(written, project, broken_rules):
+def test_records_that_say_little_are_enough(written, project, rewrite, broken_rules):
     """Old records lack keys; a machine without git or a lock has fewer facts."""
-    for path in (project / RESULTS / "lineage").rglob("*.json"):
-        value = json.loads(path.read_text())
-        kept = {key: value[key] for key in ("rule", "outputs", "time")}
-        path.write_text(json.dumps(kept))
+
+    def shortened(text: str) -> str:
+        value = json.loads(text)
+        return json.dumps({key: value[key] for key in ("rule", "outputs", "time")})
+
+    rewrite(project, RESULTS, shortened)
     for name in ("requirements.lock", "CITATION.cff", "envs/container.def"):
         (project / name).unlink()
     made = written(project)

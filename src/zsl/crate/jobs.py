@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from zsl.crate.errors import CrateError
-from zsl.files import read_json
+from zsl.files import LARGEST_JSON, parse_json, read_limited
 from zsl.lineage.form import check_record
+from zsl.lineage.history import HISTORY, LINEAGE
 
-LINEAGE = "lineage"
 KEPT = {
     "history": "Every record that was ever written, named by its SHA-256.",
     "code": "The source of every module that counted, named by the digest in the records.",
@@ -67,7 +68,8 @@ class Job:
 def jobs_of(results: str, root: Path) -> list[Job]:
     """The jobs whose records are below ``<results>/lineage``, by name.
 
-    Raises :class:`CrateError` where there is no record, or one that cannot be read.
+    Raises :class:`CrateError` where there is no record, or one that cannot be read or that no job
+    wrote there.
     """
     folder = root / results / LINEAGE
     found = []
@@ -76,7 +78,8 @@ def jobs_of(results: str, root: Path) -> list[Job]:
         if below.parts[0] in KEPT:
             continue
         where = f"{results}/{LINEAGE}/{below.as_posix()}"
-        found.append(Job(below.with_suffix("").as_posix(), where, _record(path, where)))
+        record = _record(path, where, folder / HISTORY)
+        found.append(Job(below.with_suffix("").as_posix(), where, record))
     if not found:
         raise CrateError(
             f"no lineage record below {results}/{LINEAGE}: nothing of this experiment was made "
@@ -85,9 +88,10 @@ def jobs_of(results: str, root: Path) -> list[Job]:
     return found
 
 
-def _record(path: Path, where: str) -> dict[str, Any]:
+def _record(path: Path, where: str, history: Path) -> dict[str, Any]:
     try:
-        record = read_json(path)
+        data = read_limited(path, LARGEST_JSON)
+        record = parse_json(data, where)
         missing = [key for key in ("rule", "outputs", "time") if key not in record]
         if not missing:
             _check(record)
@@ -96,6 +100,12 @@ def _record(path: Path, where: str) -> dict[str, Any]:
     if missing:
         raise CrateError(
             f"{where} is no lineage record: it lacks {', '.join(missing)}; run its job again"
+        )
+    digest = hashlib.sha256(data).hexdigest()
+    if record.get("path", where) != where or not (history / f"{digest}.json").is_file():
+        raise CrateError(
+            f"{where} is none of the records that jobs wrote there ({LINEAGE}/{HISTORY}): it was "
+            "changed, or its copy is gone; `zsl audit` says what is wrong"
         )
     return dict(record)
 

@@ -10,7 +10,8 @@ from urllib.parse import quote
 from rocrate.rocrate import ROCrate
 
 from zsl.crate.entities import Payload, add, add_file, all_to, fragment, to
-from zsl.crate.jobs import LINEAGE, Job
+from zsl.crate.jobs import Job
+from zsl.lineage.history import LINEAGE
 
 SNAKEMAKE = "snakemake"
 LOCK = "requirements.lock"

@@ -15,7 +15,7 @@ from zsl.crate.actions import add_connections, add_controls, add_job
 from zsl.crate.artifacts import Artifacts, artifacts_of
 from zsl.crate.entities import Payload, add, add_file, add_folder, all_to, to
 from zsl.crate.errors import CrateError
-from zsl.crate.jobs import KEPT, LINEAGE, Job, jobs_of
+from zsl.crate.jobs import KEPT, Job, jobs_of
 from zsl.crate.preview import preview
 from zsl.crate.software import add_engine, add_installed, add_steps, add_tools, tool
 from zsl.crate.values import parameter, slot
@@ -29,6 +29,7 @@ from zsl.crate.workflow import (
     said_of,
 )
 from zsl.files import CHUNK, replacing
+from zsl.lineage.history import LINEAGE
 
 WFRUN = "https://w3id.org/ro/wfrun"
 PROFILES = {
