@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -92,6 +93,29 @@ def test_what_the_jobs_did_not_run_with_is_not_claimed(written, project, broken_
     assert "did not run with it: setting &lt;run.steps&gt;" in page
     assert made.read(CONFIG) == Path(project / CONFIG).read_bytes()
     assert broken_rules(made.path) == set()
+
+
+def test_configuration_files_of_one_name_are_all_in_it(written, project, tmp_path):
+    given = []
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        given.append(tmp_path / folder / "config.yaml")
+        given[-1].write_text(folder)
+    made = written(project, configfiles=[given[0], Path(CONFIG), given[1]])
+    packed = {"config/config2.yaml": b"one", "config/config3.yaml": b"two"}
+    for name, text in packed.items():
+        assert made.read(name) == text
+        assert made.entities[name]["sha256"] == hashlib.sha256(text).hexdigest()
+    assert made.read(CONFIG) == (project / CONFIG).read_bytes()
+    read = {item["@id"] for item in made.entities["#run"]["object"]}
+    assert {CONFIG, *packed} <= read
+    page = made.read("ro-crate-preview.html").decode()
+    assert all(f'href="{name}"' in page for name in (CONFIG, *packed))
+
+
+def test_a_configuration_file_given_twice_is_one(written, project):
+    made = written(project, configfiles=[Path(CONFIG), Path(f"./{CONFIG}")])
+    assert [name for name in made.names if name.startswith("config/")] == [CONFIG]
 
 
 def test_only_settings_come_from_the_configuration(written, project, record):

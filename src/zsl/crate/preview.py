@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 from rocrate.rocrate import ROCrate
 
 from zsl.crate.artifacts import Artifact, Artifacts
 from zsl.crate.software import short_version
-from zsl.crate.workflow import NOT_OF_RUN, Run, place
+from zsl.crate.workflow import NOT_OF_RUN, Run, places
 from zsl.files import read_limited
 
 LARGEST_TEXT = 1 << 20
@@ -60,7 +61,7 @@ def _facts(crate: ROCrate, run: Run) -> Iterator[str]:
     if "error" in whole:
         facts["Not complete"] = whole["error"]
     rows = [f"<tr><th>{escape(k)}<td>{escape(v)}" for k, v in facts.items()]
-    links = ", ".join(_link(place(path)) for path in run.configfiles)
+    links = ", ".join(_link(quote(place), place) for place in places(run.configfiles).values())
     note = escape(f" ({NOT_OF_RUN})" if run.contradiction and links else "")
     yield f"<table>{''.join(rows)}<tr><th>Configuration<td>{links}{note}</table>"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -115,20 +116,30 @@ def add_workflow(crate: ROCrate, payload: Payload, run: Run, root: Path) -> None
             add_folder(crate, payload, folder, files, name=folder)
 
 
-def place(configfile: Path) -> str:
-    """Where a configuration file is in the crate; one from elsewhere is in ``config``."""
-    inside = not configfile.is_absolute() and ".." not in configfile.parts
-    return configfile.as_posix() if inside else f"config/{configfile.name}"
+def places(configfiles: Sequence[Path]) -> dict[Path, str]:
+    """Where each configuration file is in the crate; those from elsewhere are in ``config``,
+    numbered where their names are taken.
+    """
+    found = {
+        path: path.as_posix()
+        for path in configfiles
+        if not path.is_absolute() and ".." not in path.parts
+    }
+    for path in configfiles:
+        names = (f"config/{path.stem}{n}{path.suffix}" for n in chain([""], count(2)))
+        if path not in found:
+            found[path] = next(name for name in names if name not in found.values())
+    return found
 
 
 def add_configuration(crate: ROCrate, payload: Payload, run: Run, root: Path) -> list[str]:
     """Add the configuration files; identifiers of those that the run read."""
     read = []
-    for path in run.configfiles:
+    for path, place in places(run.configfiles).items():
         if run.contradiction:
-            add_file(crate, payload, place(path), root / path, description=NOT_OF_RUN)
+            add_file(crate, payload, place, root / path, description=NOT_OF_RUN)
             continue
-        id = add_file(crate, payload, place(path), root / path)
+        id = add_file(crate, payload, place, root / path)
         add_parameter(crate, CONFIGURATION, "configfile", "File", id)
         read.append(id)
     return read
