@@ -50,8 +50,8 @@ def test_it_writes_the_experiment_of_the_configuration(here, tmp_path):
     assert f"{MINI}/figures/fig01.svg" in names(out)
     metadata = json.loads(zipfile.ZipFile(out).read("ro-crate-metadata.json"))
     (whole,) = (entity for entity in metadata["@graph"] if entity["@id"] == "#run")
-    assert "figures/fig02" in whole["error"]  # mini has it, this project does not
-    assert "figures/fig01" not in whole["error"]
+    assert "figures/fig02" in whole["description"]  # mini has it, this project does not
+    assert "figures/fig01," not in whole["description"]
 
 
 @pytest.mark.parametrize("kind", ["checkpoints", "tokens", "measurements"])
@@ -97,7 +97,8 @@ def test_the_crate_of_mini_is_complete_and_small(mini):
     entities = {entity["@id"]: entity for entity in metadata["@graph"]}
     records = [path for path in names(mini) if path.startswith(f"{MINI}/lineage/fits/")]
     assert records
-    assert "error" not in entities["#run"]
+    assert entities["#run"]["actionStatus"] == "http://schema.org/CompletedActionStatus"
+    assert "not made" not in entities["#run"]["description"]
     assert mini.stat().st_size < 50e6
 
 

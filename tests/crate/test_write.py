@@ -208,10 +208,27 @@ def test_another_folder_is_an_error(written, project):
         written(project)
 
 
-def test_an_experiment_that_lacks_a_figure_says_so(written, project):
-    made = written(project, expected=["figures/fig01", "figures/fig02"])
-    assert made.entities["#run"]["actionStatus"] == "http://schema.org/FailedActionStatus"
-    assert made.entities["#run"]["error"] == "Not made: figures/fig02."
+def test_a_part_of_an_experiment_says_so_and_is_no_failure(written, project, broken_rules):
+    made = written(project, expected=["figures/fig01", "figures/fig02", "tables/table2"])
+    whole = made.entities["#run"]
+    assert not {"actionStatus", "error"} & set(whole)
+    said = (
+        "1 of the 3 figures and tables of the configuration were made; not made: figures/fig02, "
+        "tables/table2."
+    )
+    assert said in whole["description"]
+    assert said in made.entities["./"]["description"]
+    assert said in made.read(PREVIEW).decode()
+    assert broken_rules(made.path) == set()
+
+
+@pytest.mark.parametrize("path", [FIGURE, f"{RESULTS}/tables/table1.html"])
+def test_the_page_names_a_figure_or_table_that_is_gone(written, project, path):
+    (project / path).unlink()
+    page = written(project).read(PREVIEW).decode()
+    assert f"{path} was made, and was not there" in page
+    assert f'{path}"' not in page
+    assert f'href="{RESULTS}/figures/fig01.csv"' in page
 
 
 def test_a_figure_made_from_an_earlier_fit_shows_that_fit(written, project, record):

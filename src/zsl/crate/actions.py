@@ -26,7 +26,6 @@ from zsl.crate.software import step, tool
 from zsl.crate.values import add_parameter, add_settings, connect, plain, slot
 
 COMPLETED = "http://schema.org/CompletedActionStatus"
-FAILED = "http://schema.org/FailedActionStatus"
 UNITS = {
     "peak_memory.process": "https://qudt.org/vocab/unit/BYTE",
     "peak_memory.children": "https://qudt.org/vocab/unit/BYTE",

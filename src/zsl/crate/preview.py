@@ -58,8 +58,6 @@ def _facts(crate: ROCrate, run: Run) -> Iterator[str]:
         "Jobs": f"{len(run.jobs)}, from {whole['startTime']} to {whole['endTime']}",
         "Versions of the code": ", ".join(versions) or "not recorded",
     }
-    if "error" in whole:
-        facts["Not complete"] = whole["error"]
     rows = [f"<tr><th>{escape(k)}<td>{escape(v)}" for k, v in facts.items()]
     links = ", ".join(_link(quote(place), place) for place in places(run.configfiles).values())
     note = escape(f" ({NOT_OF_RUN})" if run.contradiction and links else "")
@@ -67,7 +65,7 @@ def _facts(crate: ROCrate, run: Run) -> Iterator[str]:
 
 
 def _figures(run: Run, artifacts: Artifacts, root: Path) -> Iterator[str]:
-    for artifact in _carried(artifacts, run, "figures", ".svg"):
+    for artifact in _made(artifacts, run, "figures", ".svg"):
         stem = artifact.path.removesuffix(".svg")
         others = [a for a in artifacts.values() if a.carried and a.path.startswith(f"{stem}.")]
         text = Path(stem).name
@@ -76,17 +74,23 @@ def _figures(run: Run, artifacts: Artifacts, root: Path) -> Iterator[str]:
         record = f"{run.results}/lineage/figures/{Path(stem).name}.json"
         links = [_link(a.id, Path(a.path).suffix[1:]) for a in others] + [_link(record, "record")]
         name = escape(Path(stem).name)
-        yield f'<figure id="{name}"><img loading="lazy" alt="{name}" src="{artifact.id}">'
+        image = f'<img loading="lazy" alt="{name}" src="{artifact.id}">'
+        yield f'<figure id="{name}">{image if artifact.carried else _gone(artifact)}'
         yield f"<figcaption>{escape(text.strip())} {', '.join(links)}</figcaption></figure>"
 
 
 def _tables(run: Run, artifacts: Artifacts) -> Iterator[str]:
-    found = _carried(artifacts, run, "tables", ".html")
-    found += _carried(artifacts, run, "compare", ".html")
+    found = _made(artifacts, run, "tables", ".html") + _made(artifacts, run, "compare", ".html")
     if found:
         yield "<h2>Tables</h2><ul>"
-        yield from (f"<li>{_link(a.id, Path(a.path).stem)}" for a in found)
+        yield from (
+            f"<li>{_link(a.id, Path(a.path).stem) if a.carried else _gone(a)}" for a in found
+        )
         yield "</ul>"
+
+
+def _gone(artifact: Artifact) -> str:
+    return f"{escape(artifact.path)} was made, and was not there when this was exported."
 
 
 def _left_out(artifacts: Artifacts) -> Iterator[str]:
@@ -106,10 +110,11 @@ def _root_digest(crate: ROCrate, run: Run, root: Path) -> Iterator[str]:
         yield f"<p>{_link(page, 'The one digest of all records')}</p>"
 
 
-def _carried(artifacts: Artifacts, run: Run, stage: str, suffix: str) -> list[Artifact]:
-    """Artifacts of a stage in the order in which the experiment's targets are expected."""
+def _made(artifacts: Artifacts, run: Run, stage: str, suffix: str) -> list[Artifact]:
+    """What jobs of a stage wrote last, in the order in which the experiment's targets are
+    expected."""
     start = f"{run.results}/{stage}/"
-    found = [a for a in artifacts.values() if a.carried and a.path.startswith(start)]
+    found = [a for a in artifacts.values() if a.origin == "job" and a.path.startswith(start)]
     places = {f"{run.results}/{name}{suffix}": place for place, name in enumerate(run.expected)}
     return sorted(
         (artifact for artifact in found if artifact.path.endswith(suffix)),

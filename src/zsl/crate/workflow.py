@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from rocrate.rocrate import ROCrate
 
-from zsl.crate.actions import COMPLETED, FAILED
+from zsl.crate.actions import COMPLETED
 from zsl.crate.artifacts import Artifacts, digest, key
 from zsl.crate.entities import (
     Payload,
@@ -147,9 +147,16 @@ def add_configuration(crate: ROCrate, payload: Payload, run: Run, root: Path) ->
 
 def said_of(run: Run) -> list[str]:
     """Sentences on what is not as one would expect of a run."""
-    if not run.contradiction:
-        return []
-    return [f"{run.contradiction} The settings of each job are those of its record."]
+    said = []
+    if missing := sorted(set(run.expected) - {job.name for job in run.jobs}):
+        total = len(set(run.expected))
+        said.append(
+            f"{total - len(missing)} of the {total} figures and tables of the configuration were "
+            f"made; not made: {', '.join(missing)}."
+        )
+    if run.contradiction:
+        said.append(f"{run.contradiction} The settings of each job are those of its record.")
+    return said
 
 
 def add_run(
@@ -177,7 +184,7 @@ def add_run(
             if known and crate.get(target) is not None:
                 connect(crate, CONFIGURATION, target, step(job.rule))
     workflow["input"], workflow["output"] = all_to(inputs), all_to(outputs)
-    missing = sorted(set(run.expected) - {job.name for job in run.jobs})
+    complete = set(run.expected) <= {job.name for job in run.jobs}
     return add(
         crate,
         "#run",
@@ -195,8 +202,8 @@ def add_run(
         result=all_to(written),
         startTime=min(utc(job.record["time"]["start"]) for job in run.jobs),
         endTime=max(utc(job.record["time"]["end"]) for job in run.jobs),
-        actionStatus=FAILED if missing else COMPLETED,
-        error=f"Not made: {', '.join(missing)}." if missing else None,
+        # What is not made may have failed, or never have been asked for: no record tells.
+        actionStatus=COMPLETED if complete else None,
     )
 
 
