@@ -194,7 +194,7 @@ def _add_reproduce(commands: Any) -> None:
     added = commands.add_parser("reproduce", help=text, description=text)
     added.set_defaults(command=_reproduce)
     added.add_argument(
-        "targets", nargs="+", type=target, metavar="TARGET", help="figures, tables or files"
+        "targets", nargs="+", type=target, metavar="TARGET", help="figures, tables, runs or files"
     )
     add_place(added)
 

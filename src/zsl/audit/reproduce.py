@@ -20,8 +20,9 @@ from zsl.audit.changes import Change, module_changes, parameter_changes
 from zsl.audit.different import where_different
 from zsl.audit.errors import AuditError
 from zsl.audit.planned import SNAKEFILE, Asking, mirror
-from zsl.audit.records import Record, Records, read_records
-from zsl.audit.run import Question, folder_of, record_of
+from zsl.audit.records import Record, Records, is_report, read_records
+from zsl.audit.run import Question, folder_of
+from zsl.audit.tree import records_of
 from zsl.files import sha256
 from zsl.lineage.artifacts import Declared, described
 from zsl.lineage.digests import sha256_of_folder
@@ -65,7 +66,7 @@ def reproduce(question: Question) -> Iterator[Reproduced]:
             f"no configuration of experiment {records.experiment} in {question.project}: "
             "reproducing needs the project that made it; name its --configfile"
         )
-    chosen = [records.current[record_of(name, records)] for name in question.targets]
+    chosen = _chosen(question, records)
     for record in chosen:
         _check_inputs(record, records)
     outputs = [_in_project(record, records, path) for record in chosen for path in record.outputs]
@@ -77,6 +78,25 @@ def reproduce(question: Question) -> Iterator[Reproduced]:
             kept = records.results / LINEAGE / CODE
             changes += module_changes(record.content.get("code", {}), kept, question.project)
         yield _made_again(record, records, question, tuple(changes))
+
+
+def _chosen(question: Question, records: Records) -> list[Record]:
+    """The records of the targets, each once.
+
+    Raises AuditError where a target has none, or is the report's page.
+    """
+    found = {
+        path: name
+        for name in question.targets
+        for path in records_of(name, records, question.project)
+    }
+    for path, name in found.items():
+        if is_report(records.current[path]):
+            raise AuditError(
+                f"target {name}: the report's page is made from the records themselves, so there "
+                "is nothing to compare it with; `zsl root` prints what it shows"
+            )
+    return [records.current[path] for path in found]
 
 
 def _in_project(record: Record, records: Records, path: str) -> str:

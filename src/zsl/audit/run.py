@@ -15,8 +15,9 @@ from zsl.audit.planned import SNAKEFILE, Asking, Planned
 from zsl.audit.records import Record, Records, closure, read_records
 from zsl.audit.sources import check_sources
 from zsl.audit.study import check_study
+from zsl.audit.tree import records_of
 from zsl.config.load import Plan, load
-from zsl.lineage.history import LINEAGE, PROVENANCE, possible_records
+from zsl.lineage.history import LINEAGE, PROVENANCE
 from zsl.lineage.root import counts, root_of
 
 LOCKS = Path(".snakemake/locks")
@@ -149,25 +150,10 @@ def _scope(
     if planned:
         first = [path.removeprefix(start) for path in planned.wanted]
     else:
-        first = [record_of(name, records) for name in question.targets]
-    names = closure(first, chain.authentic) | set(first)
-    return {path: record for path, record in chain.authentic.items() if path in names}
-
-
-def record_of(name: str, records: Records) -> str:
-    """Path of the current record of a figure, a table or a file.
-
-    Raises AuditError where there is none.
-    """
-    shown = [f"{kind}/{name}.json" for kind in ("figures", "tables")]
-    inside = name.removeprefix(f"results/{records.experiment}/")
-    for path in [*possible_records(inside), *(f"{LINEAGE}/{each}" for each in shown)]:
-        if path in records.current:
-            return path
-    raise AuditError(
-        f"target {name}: no record is of it; name a figure or table (fig05) or a file of "
-        f"{records.results}"
-    )
+        names = question.targets
+        first = [path for name in names for path in records_of(name, records, question.project)]
+    paths = closure(first, chain.authentic) | set(first)
+    return {path: record for path, record in chain.authentic.items() if path in paths}
 
 
 def _within(finding: Finding, scope: dict[str, Record], wanted: set[str]) -> bool:

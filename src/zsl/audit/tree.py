@@ -236,8 +236,8 @@ def records_of(name: str, records: Records, project: Path) -> list[str]:
     if run := _run(inside, records):
         return [run]
     raise AuditError(
-        f"target {name}: no record in {records.results / LINEAGE} is of it; name a figure or "
-        "table (fig05), a run, a file of the results, main, or all"
+        f"target {name}: no record is of it; name a figure or table (fig05), a run, main, all, or "
+        f"a file of {records.results}"
     )
 
 

@@ -1,0 +1,44 @@
+"""``zsl reproduce`` as it is typed: which names it takes, and when it does not end with success."""
+
+from __future__ import annotations
+
+import pytest
+
+from zsl.cli import main
+
+SEGMENTS = ("00000000-00000016", "00000016-00000032")
+
+
+@pytest.fixture
+def reproduce(made, monkeypatch, capsys):
+    """Type the command in a project; its exit code and what it printed."""
+
+    def run(*targets, project=made):
+        monkeypatch.chdir(project.root)
+        monkeypatch.setenv("PYTHONPATH", str(project.root / "src"))
+        try:
+            code = main(["reproduce", *map(str, targets), "--configfile", str(project.config)])
+        except SystemExit as left:
+            code = left.code
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+def test_names_are_those_that_lineage_takes(made, reproduce):
+    names = ["./results/tiny/fits/main-small.json", made.results / "fits/main-small.json"]
+    names += ["main-small", f"training/main-small/{SEGMENTS[1]}/step00000032/config.yaml"]
+    code, out, err = reproduce(*names, "compare")
+    assert code == 0, out + err
+    first = [line.split(":")[0] for line in out.splitlines()]
+    last_segment = f"training/main-small/{SEGMENTS[1]}"
+    assert first == ["fits/main-small", last_segment, "compare/compare", "Reproduced"]
+
+
+@pytest.mark.parametrize("name", ["root.html", "records.sha256"])
+def test_the_report_page_is_refused(reproduce, name):
+    target = f"results/tiny/provenance/{name}"
+    code, out, err = reproduce(target)
+    assert (code, out) == (1, "")
+    assert err.startswith(f"Error: target {target}: the report's page is made from the records")
