@@ -42,3 +42,12 @@ def test_the_report_page_is_refused(reproduce, name):
     code, out, err = reproduce(target)
     assert (code, out) == (1, "")
     assert err.startswith(f"Error: target {target}: the report's page is made from the records")
+
+
+def test_another_raw_text_is_no_recorded_input(changed, reproduce):
+    text = changed.root / "text/1.txt"
+    text.write_text(text.read_text() + " more")
+    code, out, err = reproduce("data/invented/manifest.json", project=changed)
+    assert (code, out) == (1, "")
+    said = "data/invented/manifest: its raw input text/1.txt is not the one that was read: "
+    assert err.startswith(f"Error: {said}its bytes are ")

@@ -15,13 +15,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 from zsl.audit.changes import Change, module_changes, parameter_changes
 from zsl.audit.different import where_different
 from zsl.audit.errors import AuditError
-from zsl.audit.planned import SNAKEFILE, Asking, mirror
+from zsl.audit.planned import SNAKEFILE, Asking, Planned, mirror
 from zsl.audit.records import Record, Records, is_report, read_records
 from zsl.audit.run import Question, folder_of
+from zsl.audit.sources import check_sources
 from zsl.audit.tree import records_of
 from zsl.files import sha256
 from zsl.lineage.artifacts import Declared, described
@@ -72,6 +74,8 @@ def reproduce(question: Question) -> Iterator[Reproduced]:
     outputs = [_in_project(record, records, path) for record in chosen for path in record.outputs]
     planned = Asking(question.project, question.configfiles, outputs, (), question.results).answer()
     for record in chosen:
+        _check_sources(record, records, question, planned)
+    for record in chosen:
         job = planned.jobs.get(f"results/{records.experiment}/{record.path}")
         changes = parameter_changes(record.content["params"], job.params) if job else []
         if job and job.params.get("code") != record.content["params"].get("code"):
@@ -104,7 +108,7 @@ def _in_project(record: Record, records: Records, path: str) -> str:
 
 
 def _check_inputs(record: Record, records: Records) -> None:
-    """Refuse inputs that are not those recorded."""
+    """Refuse inputs of other jobs that are not those recorded."""
     for entry in record.inputs:
         inside = record.inside(entry["path"])
         path = records.results / inside
@@ -112,12 +116,26 @@ def _check_inputs(record: Record, records: Records) -> None:
             continue
         if not path.exists():
             raise AuditError(f"{record.name}: its input {inside} is missing; make it first")
-        now = dict(sha256_of_folder(path)) if path.is_dir() else sha256(path)
-        if now != entry.get("files", entry["sha256"]):
+        if not _is_recorded(path, entry):
             raise AuditError(
                 f"{record.name}: its input {inside} is not the one that was read; "
                 f"`zsl audit {quote(inside)}` says why"
             )
+
+
+def _check_sources(record: Record, records: Records, question: Question, planned: Planned) -> None:
+    """Refuse raw inputs that are here and not those recorded."""
+    for found in check_sources(records, {record.path: record}, question.project, planned.outside):
+        if found.status == "altered":
+            raise AuditError(
+                f"{record.name}: its raw input {found.path} is not the one that was read: "
+                f"{', '.join(found.details)}; bring back the one that is pinned"
+            )
+
+
+def _is_recorded(path: Path, entry: dict[str, Any]) -> bool:
+    now = dict(sha256_of_folder(path)) if path.is_dir() else sha256(path)
+    return bool(now == entry.get("files", entry["sha256"]))
 
 
 def _made_again(
