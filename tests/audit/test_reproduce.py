@@ -51,3 +51,23 @@ def test_another_raw_text_is_no_recorded_input(changed, reproduce):
     assert (code, out) == (1, "")
     said = "data/invented/manifest: its raw input text/1.txt is not the one that was read: "
     assert err.startswith(f"Error: {said}its bytes are ")
+
+
+def test_what_is_not_as_recorded_in_the_results_is_said_and_is_no_success(changed, reproduce):
+    figures = changed.results / "figures"
+    (figures / "fig03.csv").write_text((figures / "fig03.csv").read_text() + "edited\n")
+    (figures / "fig03.pdf").unlink()
+    table = changed.results / "tables/table1.md"
+    table.write_text(table.read_text() + "edited\n")
+    changed.replace("src/zsl/tables/table1.py", 'fixed(2), "L_d"', 'fixed(1), "L_d"')
+    code, out, err = reproduce("fig03", "table1", project=changed)
+    assert (code, err) == (1, "")
+    assert out.startswith("figures/fig03: 4 of 4 outputs have the recorded bytes (")
+    lines = out.splitlines()
+    assert sorted(lines[1:3]) == [
+        "  figures/fig03.csv in the results has other bytes than recorded",
+        "  figures/fig03.pdf in the results is missing",
+    ]
+    assert "  tables/table1.md in the results has other bytes than recorded" in lines
+    said = lines[lines.index("  tables/table1.md") + 1]
+    assert said == "    the recorded bytes are not here, so where they differ cannot be told"

@@ -204,7 +204,7 @@ def _reproduce(options: argparse.Namespace) -> str:
     same = True
     for made in reproduce(question_of(options, targets=tuple(options.targets))):
         print(printable(str(made)), flush=True)
-        same &= not made.differences
+        same &= made.same
     if not same:
         raise SystemExit(1)
     return "Reproduced: all bytes are those recorded."

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
@@ -42,6 +42,13 @@ class Reproduced:
     """How the code and settings of now differ from the recorded ones."""
     differences: dict[str, list[str]] = field(default_factory=dict)
     """By output that came out otherwise: where."""
+    altered: dict[str, str] = field(default_factory=dict)
+    """By output that is not in the results as it was recorded: what it is instead."""
+
+    @property
+    def same(self) -> bool:
+        """Whether all bytes are those recorded, those in the results, too."""
+        return not self.differences and not self.altered
 
     def __str__(self) -> str:
         same = self.outputs - len(self.differences)
@@ -50,6 +57,7 @@ class Reproduced:
             f"({self.seconds:.1f} s)"
         ]
         lines += [f"  made with other code or settings than recorded: {c}" for c in self.changes]
+        lines += [f"  {path} in the results {said}" for path, said in self.altered.items()]
         for path, said in self.differences.items():
             lines += [f"  {path}", *(f"    {line}" for line in said)]
         return "\n".join(lines)
@@ -147,9 +155,10 @@ def _made_again(
         there = here / "results" / records.experiment
         _give_inputs(record, records, there)
         _run(record, records, question, here)
-        differences = dict(_compare(record, records.results, there))
+        altered = dict(_altered(record, records.results))
+        differences = dict(_compare(record, records.results, there, altered))
     seconds = time.monotonic() - started
-    return Reproduced(record.name, len(record.outputs), seconds, changes, differences)
+    return Reproduced(record.name, len(record.outputs), seconds, changes, differences, altered)
 
 
 def _give_inputs(record: Record, records: Records, there: Path) -> None:
@@ -174,7 +183,18 @@ def _run(record: Record, records: Records, question: Question, here: Path) -> No
         raise AuditError(f"{record.name} could not be made again:\n" + "\n".join(said[-30:]))
 
 
-def _compare(record: Record, results: Path, there: Path) -> Iterator[tuple[str, list[str]]]:
+def _altered(record: Record, results: Path) -> Iterator[tuple[str, str]]:
+    """Outputs that are not in the results as they were recorded, with what they are instead."""
+    for path, entry in record.outputs.items():
+        if not (results / path).exists():
+            yield path, "is missing"
+        elif not _is_recorded(results / path, entry):
+            yield path, "has other bytes than recorded"
+
+
+def _compare(
+    record: Record, results: Path, there: Path, altered: Container[str]
+) -> Iterator[tuple[str, list[str]]]:
     """Outputs whose bytes are not those recorded, with where they differ."""
     for path, entry in record.outputs.items():
         (now,) = described([Declared(there / path, None)])
@@ -184,8 +204,8 @@ def _compare(record: Record, results: Path, there: Path) -> Iterator[tuple[str, 
         if "logical_sha256" in entry and path.endswith(".h5"):
             same = now.get("logical_sha256") == entry["logical_sha256"]
             said.append("the values are the same, the layout differs" if same else "values differ")
-        if (results / path).exists():
-            said += where_different(results / path, there / path)
+        if path in altered:
+            said.append("the recorded bytes are not here, so where they differ cannot be told")
         else:
-            said.append("the artifact itself is missing, so where it differs cannot be told")
+            said += where_different(results / path, there / path)
         yield path, said
