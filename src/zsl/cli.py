@@ -1,14 +1,16 @@
 """The ``zsl`` command: looks at an experiment, audits its results, or measures one checkpoint.
 
-Exit code 0: done; 1: an error that the message tells how to mend; 2: wrong use.
+Exit code 0: done; 1: an error that the message tells how to mend; 2: wrong use; 130: interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -46,13 +48,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; see ``zsl --help``."""
     options = _parser().parse_args(arguments)
     try:
-        print(printable(options.command(options).rstrip()))
+        with _leaving():
+            print(printable(options.command(options).rstrip()))
     except ZslError as error:
         print(f"Error: {printable(str(error))}", file=sys.stderr)
         return 1
     except BrokenPipeError:
         sys.stderr.close()
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
     return 0
+
+
+@contextmanager
+def _leaving() -> Iterator[None]:
+    """Let signals that end this process unwind it, so that what it began ends with it."""
+
+    def leave(number: int, frame: object) -> None:
+        sys.exit(128 + number)
+
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    ending = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in ending:
+        signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        for number in ending:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import pytest
 
 from zsl.cli import main
@@ -71,3 +78,41 @@ def test_what_is_not_as_recorded_in_the_results_is_said_and_is_no_success(change
     assert "  tables/table1.md in the results has other bytes than recorded" in lines
     said = lines[lines.index("  tables/table1.md") + 1]
     assert said == "    the recorded bytes are not here, so where they differ cannot be told"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interruption_leaves_no_process_and_no_scratch_folder(made, tmp_path, number, code):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    program = "import sys; from zsl.cli import main; sys.exit(main())"
+    target = f"training/main-small/{SEGMENTS[0]}.manifest.json"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, "reproduce", target, "--configfile", str(made.config)],
+        cwd=made.root,
+        env={**os.environ, "TMPDIR": str(scratch), "PYTHONPATH": str(made.root / "src")},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 240
+    while not any(scratch.glob("zsl-reproduce-*/**/logs/training/main-small/*.log")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert working_in(scratch)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (code, "Interrupted.\n" if code == 130 else "")
+    assert list(scratch.iterdir()) == []
+    assert not working_in(scratch)
+
+
+def working_in(folder):
+    """Processes whose working directory is below a folder, or was."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            there = (process / "cwd").readlink()
+        except OSError:
+            continue
+        found += [process.name] if there.is_relative_to(folder) else []
+    return found

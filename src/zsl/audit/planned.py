@@ -82,8 +82,13 @@ class Asking:
 
         Raises AuditError, with what Snakemake said, where there is none.
         """
-        out, said = self._process.communicate()
-        self._scratch.cleanup()
+        with self._scratch:
+            try:
+                out, said = self._process.communicate()
+            except BaseException:  # interrupted: it goes before the folder that it is in
+                self._process.kill()
+                self._process.wait()
+                raise
         if self._process.returncode:
             raise AuditError(
                 f"Snakemake cannot plan the targets: {said.strip()}\n"

@@ -7,11 +7,13 @@ but the recorded inputs lies in ``results``: what is there is neither read nor c
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Container, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
@@ -29,6 +31,9 @@ from zsl.files import sha256
 from zsl.lineage.artifacts import Declared, described
 from zsl.lineage.digests import sha256_of_folder
 from zsl.lineage.history import CODE, LINEAGE
+
+GRACE = 30
+"""Seconds that an interrupted job has to end."""
 
 
 @dataclass(frozen=True)
@@ -177,10 +182,34 @@ def _run(record: Record, records: Records, question: Question, here: Path) -> No
     command = [sys.executable, "-m", "snakemake", *outputs, "--cores", str(os.cpu_count() or 1)]
     command += ["--snakefile", SNAKEFILE, "--allowed-rules", record.content["rule"]]
     command += ["--configfile", *(str(path.resolve()) for path in question.configfiles)]
-    done = subprocess.run(command, cwd=here, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if done.returncode:
-        said = done.stdout.decode(errors="replace").strip().splitlines()
+    process = subprocess.Popen(
+        command,
+        cwd=here,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # Ctrl-C reaches this process alone, which ends the other
+    )
+    try:
+        out, _ = process.communicate()
+    except BaseException:  # interrupted: KeyboardInterrupt or SystemExit
+        _end(process)
+        raise
+    if process.returncode:
+        said = out.decode(errors="replace").strip().splitlines()
         raise AuditError(f"{record.name} could not be made again:\n" + "\n".join(said[-30:]))
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End Snakemake with its jobs: they are asked to, and killed where that takes too long."""
+    try:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.communicate(timeout=GRACE)  # until the last of them has closed its output
+    except (ProcessLookupError, subprocess.TimeoutExpired):
+        pass
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _altered(record: Record, results: Path) -> Iterator[tuple[str, str]]:
