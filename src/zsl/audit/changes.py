@@ -41,14 +41,14 @@ class Change:
             return f"module {self.name}: {self.said}"
         if self.kind == "input" and self.said:
             return f"input {self.name}: {self.said}"
-        return f"{self.kind} {self.name}: {' -> '.join(_shortened(self.before, self.now))}"
+        return f"{self.kind} {self.name}: {' -> '.join(shortened(self.before, self.now))}"
 
     def plain(self) -> dict[str, Any]:
         """Its fields."""
         return asdict(self)
 
 
-def _shortened(before: Any, now: Any) -> tuple[str, str]:
+def shortened(before: Any, now: Any) -> tuple[str, str]:
     """Both values as texts that fit a line, from a little before their first difference on."""
     old, new = ("nothing" if value is None else str(value) for value in (before, now))
     if max(len(old), len(new)) <= SHOWN:

@@ -229,12 +229,10 @@ def _compare(
         (now,) = described([Declared(there / path, None)])
         if now["sha256"] == entry["sha256"]:
             continue
-        said = []
-        if "logical_sha256" in entry and path.endswith(".h5"):
-            same = now.get("logical_sha256") == entry["logical_sha256"]
-            said.append("the values are the same, the layout differs" if same else "values differ")
         if path in altered:
-            said.append("the recorded bytes are not here, so where they differ cannot be told")
+            said = ["the recorded bytes are not here, so where they differ cannot be told"]
+            if path.endswith(".h5") and now.get("logical_sha256") == entry.get("logical_sha256"):
+                said = ["the values are the same, the layout differs"]
         else:
-            said += where_different(results / path, there / path)
+            said = where_different(results / path, there / path)
         yield path, said
