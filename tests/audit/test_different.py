@@ -195,6 +195,10 @@ def test_pdf(tmp_path, now, said):
 
     draw("a.pdf")
     draw("b.pdf", **now)
+    damaged = bytearray((tmp_path / "a.pdf").read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    (tmp_path / "c.pdf").write_bytes(damaged)
+    assert "; 1 differ" in where_different(tmp_path / "a.pdf", tmp_path / "c.pdf")[-1]
     first, second = where_different(tmp_path / "a.pdf", tmp_path / "b.pdf")
     assert first.startswith(said)
     assert second.startswith("the first different byte, counted from 1, is number ")

@@ -31,7 +31,7 @@ def where_different(before: Path, now: Path) -> list[str]:
         return []
     try:
         return _places(before, now)
-    except (ZslError, OSError, ValueError, RecursionError, zlib.error) as error:
+    except (ZslError, OSError, ValueError, RecursionError) as error:
         return [f"where they differ cannot be told: {error}"]
 
 
@@ -84,7 +84,10 @@ def _bytes(before: Path, now: Path) -> list[str]:
 
 
 def _pdf(before: Path, now: Path) -> list[str]:
-    old, new = (_objects(path) for path in (before, now))
+    try:
+        old, new = (_objects(path) for path in (before, now))
+    except zlib.error as error:
+        return [f"a stream of it is damaged: {error}", *_bytes(before, now)]
     if not old or not new:
         return _bytes(before, now)
     names = sorted((n for n in {*old, *new} if old.get(n) != new.get(n)), key=int)
