@@ -20,6 +20,7 @@ from zsl.audit.held import Held
 from zsl.audit.planned import Asking, Planned
 from zsl.audit.records import read_records
 from zsl.audit.run import Question, audit
+from zsl.cli import main
 from zsl.files import sha256
 from zsl.lineage.root import record_digests, root_of
 
@@ -248,3 +249,22 @@ def tree(made: Project, planned: Planned, tmp_path: Path, monkeypatch: pytest.Mo
 def changed(made: Project, tmp_path: Path) -> Project:
     """A copy of the project and its results, to change; audits of it ask Snakemake."""
     return made.copy(tmp_path / "project")
+
+
+@pytest.fixture
+def typed(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[Any, str, str]]:
+    """Type a command; its exit code and what it printed."""
+    monkeypatch.chdir(tree.project.root)
+
+    def run(command: str, *arguments: object) -> tuple[Any, str, str]:
+        place = ["--configfile", str(tree.project.config), "--results", str(tree.results)]
+        try:
+            code: Any = main([command, *map(str, arguments), *place])
+        except SystemExit as left:
+            code = left.code
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run

@@ -12,7 +12,6 @@ from typing import Any
 from zsl.audit import accepted, held, mend, say, signing
 from zsl.audit.errors import AuditError
 from zsl.audit.findings import Audit
-from zsl.audit.records import read_records
 from zsl.audit.reproduce import reproduce
 from zsl.audit.run import Question, audit, folder_of
 from zsl.errors import ZslError, printable
@@ -126,17 +125,9 @@ def _audit(options: argparse.Namespace) -> str:
 
 def _command(found: Audit, question: Question, options: argparse.Namespace) -> str:
     """The command that mends what was found."""
-    records = read_records(Path(found.results))
-    rules = {r.path: r.content["rule"] for r in records.history.values()}
-    rules |= {p: r.content["rule"] for r in records.history.values() for p in r.outputs}
-    rules |= {p: r.content["rule"] for p, r in records.makers.items()}
     own = options.configfile != [DEFAULT_CONFIG]
     files = f" --configfile {shlex.join(options.configfile)}" if own else ""
-    wrong = [f.path for f in found.findings if f.kind == "record" and not f.fine]
-    kept = {path: last.sha256 for path in wrong if (last := records.authentic(path))}
-    start = f"results/{records.experiment}/"
-    folder = f"{question.results}/" if question.results else start
-    return mend.command(found, mend.Place(rules, kept, start, folder, files))
+    return mend.command(found, mend.place_of(found, question.project, question.results, files))
 
 
 def _add_root(commands: Any) -> None:

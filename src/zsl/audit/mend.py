@@ -1,4 +1,4 @@
-"""The one command that mends what an audit found.
+"""The one command that mends what an audit found, in the folder that was audited.
 
 Names of files may be anything, and the command is there to be copied: each is quoted for a shell.
 """
@@ -6,15 +6,22 @@ Names of files may be anything, and the command is there to be copied: each is q
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from shlex import quote
 
-from zsl.audit.findings import NOT_MADE, Audit, Finding
+from zsl.audit.findings import Audit, Finding
+from zsl.audit.records import Record, Records, read_records
+from zsl.errors import ZslError
+from zsl.lineage.fingerprint import digest_of, path_of
+from zsl.lineage.history import ACCEPTED, CODE, HISTORY, LINEAGE
 
 MAKE = "snakemake --cores all"
+COPY = "install -DTm 644"
+"""Copies to folders that are gone, and replaces a link instead of writing through it."""
 LISTED = 8
-"""Files that a command lists; more are named by their rules."""
+"""Artifacts that a command lists; more are named by their rules."""
 
 
 @dataclass(frozen=True)
@@ -23,64 +30,156 @@ class Place:
 
     rules: Mapping[str, str]
     """Rule by path of artifact or record."""
-    kept: Mapping[str, str]
-    """Digest of the record that was written last, by its path."""
-    start: str
-    """The folder of the results, as Snakemake names it, with ``/``."""
     folder: str
     """The folder that was audited, with ``/``."""
+    start: str | None
+    """The same as Snakemake names it; None where it makes nothing there, as in a copy."""
+    good: Mapping[str, str]
+    """Of records and kept sources that are wrong: the file that has the right bytes, by path."""
+    extra: frozenset[str] = frozenset()
+    """Those that nothing needs."""
+    lost: frozenset[str] = frozenset()
+    """Those that nothing brings back."""
     options: str = ""
     """What follows every call of Snakemake."""
+
+
+def place_of(audit: Audit, project: Path, results: Path | None, options: str) -> Place:
+    """What a command has to know; ``results`` is the folder of the results as it was named.
+
+    Raises AuditError where there are no records any more.
+    """
+    records = read_records(Path(audit.results))
+    rules = {r.path: r.content["rule"] for r in records.history.values()}
+    rules |= {p: r.content["rule"] for r in records.history.values() for p in r.outputs}
+    rules |= {p: r.content["rule"] for p, r in records.makers.items()}
+    start = f"results/{records.experiment}/"
+    here = audit.planned and records.results.resolve() == (project / start).resolve()
+    folder = f"{results}/" if results else f"results/{records.results.name}/"
+    wrong = [f for f in audit.findings if f.kind == "record" and not f.fine]
+    good = {f.path: path for f in wrong if (path := _good(f.path, records, project, folder))}
+    left = {f.path for f in wrong if f.path not in good}
+    lost = {path for path in left if _is_lost(path, records)}
+    extra = {path for path in left - lost if _is_extra(path, records, here) and path not in rules}
+    extra -= {f.path for f in wrong if f.status == "missing"}
+    return Place(
+        rules, folder, start if here else None, good, frozenset(extra), frozenset(lost), options
+    )
 
 
 def command(audit: Audit, place: Place) -> str:
     """The command, empty where nothing can or needs to be mended by one.
 
-    A record that was edited or deleted is brought back from the history: what it is of may have
-    taken weeks, and need not be made again.
+    A record that was edited or deleted is brought back from the history, and a copy there from
+    the current record: what they are of may have taken weeks, and need not be made again.
     """
-    rules, start, options = place.rules, place.start, place.options
-    steps = [*_packages(audit), *_removed(audit, place.folder), *_brought_back(audit, place)]
-    if any(f.path.startswith("lineage/history/") and not f.fine for f in audit.findings):
-        return (
-            f"rm -r {quote(start.rstrip('/'))} && {MAKE} all{options}  # or bring back a copy of it"
+    rest = [f for f in audit.findings if _to_be_made(f, place)]
+    steps = [*_packages(audit), *_removed(audit, place), *_brought_back(audit, place)]
+    said = []
+    if rest and place.start is None:
+        said.append(f"Snakemake makes nothing in {place.folder}: bring a new copy of {_some(rest)}")
+    elif rest:
+        steps += _made(rest, place, place.start or "")
+    copies = [f for f in audit.findings if f.path in place.lost and not _is_accepted(f.path)]
+    if copies:
+        said.append(
+            f"bring back a copy of {_some(copies)}, which nothing else does; without one, all "
+            "results have to be made anew"
         )
-    made = [f for f in audit.findings if f.status in ("altered", "missing", "unknown")]
-    again = [f for f in made if f.path in rules and not _is_kept(f, place)]
-    if again:
-        steps.append(_forced(again, rules, start) + options)
-    unmade = any(f.details == (NOT_MADE,) and f not in again for f in made)
-    if unmade or any(f.status == "stale" and not f.accepted for f in audit.findings):
-        steps.append(f"{MAKE} all{options}")
-    return " && ".join(steps)
+    return "  ".join(
+        [" && ".join(steps), *(f"# {' '.join(line.split())}" for line in said)]
+    ).strip()
 
 
-def _is_kept(finding: Finding, place: Place) -> bool:
-    return finding.kind == "source" or (finding.kind == "record" and finding.path in place.kept)
+def _to_be_made(finding: Finding, place: Place) -> bool:
+    if finding.path in {*place.good, *place.extra, *place.lost} or finding.kind == "source":
+        return False
+    if finding.status == "stale":  # a page that names a record as it was is fine with it back
+        brought_back = finding.changes and all(c.name in place.good for c in finding.changes)
+        return not finding.accepted and not brought_back
+    return finding.status in ("altered", "missing", "unknown")
+
+
+def _good(path: str, records: Records, project: Path, folder: str) -> str | None:
+    """The file that has the bytes that a record, its copy, or a kept source should have."""
+    digest = Path(path).stem
+    if path.startswith(f"{LINEAGE}/{HISTORY}/"):
+        current = (p for p, record in records.current.items() if record.sha256 == digest)
+        return next((folder + p for p in current), None)
+    if path.startswith(f"{LINEAGE}/{CODE}/"):
+        return next(_sources(digest, records, project), None)
+    last, now = records.authentic(path), records.current.get(path)
+    link = (records.results / path).is_symlink()
+    if last and (now is None or now.sha256 != last.sha256 or link):
+        return f"{folder}{LINEAGE}/{HISTORY}/{last.sha256}.json"
+    return None
+
+
+def _sources(digest: str, records: Records, project: Path) -> Iterator[str]:
+    """Files of the project that are the source that records name by a digest."""
+    for name in _modules(digest, records):
+        try:
+            if digest_of(name, project) == digest:
+                yield path_of(name, project).relative_to(project).as_posix()
+        except (ZslError, OSError, ValueError):
+            continue
+
+
+def _modules(digest: str, records: Records) -> list[str]:
+    modules = [r.content.get("code", {}).get("modules", {}) for r in records.current.values()]
+    return [*dict.fromkeys(name for each in modules for name in each if each[name] == digest)]
+
+
+def _is_lost(path: str, records: Records) -> bool:
+    """Whether nothing makes a file again that has no good copy here."""
+    if path in {LINEAGE, *(f"{LINEAGE}/{name}" for name in (HISTORY, CODE, ACCEPTED))}:
+        return True  # a link
+    if _is_accepted(path):
+        return Path(path).stem.isdigit()
+    known: list[Record] = [*records.history.values(), *records.current.values()]
+    named = {entry.get("record") for record in known for entry in record.inputs}
+    return path.startswith(f"{LINEAGE}/{HISTORY}/") and Path(path).stem in named
+
+
+def _is_extra(path: str, records: Records, here: bool) -> bool:
+    """Whether a file that nothing brings back can go: a job that runs again keeps code anew."""
+    is_code = path.startswith(f"{LINEAGE}/{CODE}/")
+    return here or not is_code or not _modules(Path(path).stem, records)
+
+
+def _is_accepted(path: str) -> bool:
+    return path.startswith(f"{LINEAGE}/{ACCEPTED}/")
+
+
+def _removed(audit: Audit, place: Place) -> list[str]:
+    paths = [f.path for f in audit.findings if f.status == "unrecorded" or f.path in place.extra]
+    quoted = [quote(place.folder + path) for path in dict.fromkeys(paths)]
+    return [f"rm {' '.join(quoted)}"] if quoted else []
 
 
 def _brought_back(audit: Audit, place: Place) -> list[str]:
-    folder = place.folder
-    return [
-        f"cp {quote(f'{folder}lineage/history/{place.kept[f.path]}.json')} {quote(folder + f.path)}"
-        for f in audit.findings
-        if f.kind == "record" and not f.fine and f.path in place.kept
+    paths = dict.fromkeys(f.path for f in audit.findings if f.path in place.good)
+    return [f"{COPY} {quote(place.good[p])} {quote(place.folder + p)}" for p in paths]
+
+
+def _made(rest: Sequence[Finding], place: Place, start: str) -> list[str]:
+    """What is wrong is made again, and then whatever shows it, such as the report's page."""
+    again = [
+        f for f in rest if f.status != "stale" and (f.path in place.rules or f.status == "unknown")
     ]
+    paths = dict.fromkeys(finding.path for finding in again)
+    rules = sorted({place.rules.get(path, "") for path in paths})
+    if len(paths) > LISTED and all(rules):
+        return [f"{MAKE} all --forcerun {' '.join(rules)}{place.options}"]
+    listed = " ".join(quote(start + path) for path in paths)
+    forced = [f"{MAKE} --force {listed}{place.options}"] if paths else []
+    return [*forced, f"{MAKE} all{place.options}"]
 
 
-def _forced(findings: Sequence[Finding], rules: Mapping[str, str], start: str) -> str:
-    paths = dict.fromkeys(finding.path for finding in findings)
-    if len(paths) <= LISTED:
-        return f"{MAKE} --force {' '.join(quote(start + path) for path in paths)}"
-    return f"{MAKE} all --forcerun {' '.join(sorted({rules[f.path] for f in findings}))}"
-
-
-def _removed(audit: Audit, start: str) -> list[str]:
-    paths = [f.path for f in audit.findings if f.status == "unrecorded"]
-    if not paths:
-        return []
-    shown = " ".join(quote(start + path) for path in paths[:LISTED])
-    return [f"rm {shown}{' ...' if len(paths) > LISTED else ''}"]
+def _some(findings: Sequence[Finding]) -> str:
+    paths = [*dict.fromkeys(finding.path for finding in findings)]
+    more = f" and {len(paths) - LISTED} more" if len(paths) > LISTED else ""
+    return ", ".join(paths[:LISTED]) + more
 
 
 def _packages(audit: Audit) -> list[str]:
