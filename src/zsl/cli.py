@@ -1,12 +1,14 @@
 """The ``zsl`` command: looks at an experiment, audits its results, or measures one checkpoint.
 
-Exit code 0: done; 1: an error that the message tells how to mend; 2: wrong use; 130: interrupted.
+Exit code 0: done; 1: an error that the message tells how to mend; 2: wrong use; 130: interrupted;
+141: nobody reads on what is printed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -32,6 +34,8 @@ from zsl.registry.gallery import gallery
 
 DEFAULT_CONFIG = "config/config.yaml"
 SHIPPED = (DEFAULT_CONFIG, *(f"config/{n}.yaml" for n in ("single_gpu", "paper", "published")))
+CLOSED_PIPE = 128 + 13
+"""What a shell calls the end by SIGPIPE: a check that was not read to its end did not pass."""
 MOST_THREADS = 1024
 DEFAULT_GPU = "H100"
 DEFAULT_UTILISATION = 0.4
@@ -49,12 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         with _leaving():
-            print(printable(options.command(options).rstrip()))
+            print(printable(options.command(options).rstrip()), flush=True)
     except ZslError as error:
         print(f"Error: {printable(str(error))}", file=sys.stderr)
         return 1
     except BrokenPipeError:
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # takes what is left over
+        return CLOSED_PIPE
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130

@@ -259,7 +259,8 @@ def typed(
     monkeypatch.chdir(tree.project.root)
 
     def run(command: str, *arguments: object) -> tuple[Any, str, str]:
-        place = ["--configfile", str(tree.project.config), "--results", str(tree.results)]
+        named = ["--configfile", str(tree.project.config)] if tree.project.config.is_file() else []
+        place = [*named, "--results", str(tree.results)]
         try:
             code: Any = main([command, *map(str, arguments), *place])
         except SystemExit as left:

@@ -49,7 +49,15 @@ def test_a_tree_that_was_tampered_with(tree, typed):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--root", "no such file"], ["fig99"], ["--root", "f" * 63], ["--signature", "x"]],
+    [
+        ["--root", "no such file"],
+        ["--root", ""],
+        ["fig99"],
+        ["--root", "f" * 63],
+        ["--signature", "x"],
+        ["--signers", "x"],
+        ["--public-key", "x"],
+    ],
 )
 def test_a_question_that_cannot_be_answered(tree, typed, arguments):
     if arguments == ["fig99"]:

@@ -69,7 +69,7 @@ def test_a_copy_of_a_kept_file_deeper_down(tree, folder):
     if folder == "code":
         first.write_text(first.read_text() + "\nadded = 1\n")
     else:
-        first.write_text(first.read_text().replace('"threads": 1', '"threads": 3'))
+        first.write_text(first.read_text().replace('"schema":', '"edited": 1, "schema":', 1))
     copy = f"lineage/{folder}/z/{first.name}"
     assert {(inside, "altered"), (copy, "unrecorded")} <= said_of(tree.audit())
 

@@ -11,6 +11,7 @@ import shutil
 import pytest
 
 from zsl.audit.errors import AuditError
+from zsl.audit.planned import mirror
 
 CONFIG = "config/tiny.yaml"
 FIT, CURVE = "fits/main-small.json", "curves/train_loss/main-small.csv"
@@ -178,6 +179,40 @@ def test_a_source_that_is_gone(changed):
     assert found.passed(), stale(found)
     assert not found.passed(strict=True)
     assert [f.path for f in found.findings if not f.strictly_fine] == ["text/2.txt"]
+
+
+def test_a_copy_with_another_name_and_without_its_sources(changed, tmp_path):
+    """It stands for the results of the experiment, whatever its folder is called."""
+    copy = tmp_path / "stick" / "of july"
+    shutil.copytree(changed.results, copy)
+    for path in (*(changed.root / "text").iterdir(), *changed.results.iterdir()):
+        path.rename(tmp_path / path.name)
+    found = changed.audit(results=copy)
+    assert found.passed(), stale(found)
+    of_one = "whether the settings of 1 records have changed since was not checked"
+    assert sum(of_one in note for note in found.notes) == 1
+
+
+def test_folders_above_that_cannot_be_listed(tmp_path, monkeypatch):
+    """Those of all homes often cannot, though every path through them can be read."""
+    project = tmp_path / "home/user/project"
+    project.mkdir(parents=True)
+    for name in ("project/Snakefile", "beside.txt", "../others.txt"):
+        (project.parent / name).write_text(name)
+    scratch = tmp_path / "scratch"
+    listed = type(project).iterdir
+
+    def iterdir(folder):
+        if folder == project.parents[1]:
+            raise PermissionError(13, "Permission denied", str(folder))
+        return listed(folder)
+
+    monkeypatch.setattr(type(project), "iterdir", iterdir)
+    scratch.mkdir()
+    here = mirror(project, scratch)
+    assert (here / "Snakefile").read_text() == "project/Snakefile"
+    assert (here / "../beside.txt").read_text() == "beside.txt"
+    assert not (here / "../../others.txt").exists()
 
 
 def test_results_without_their_project(changed, tmp_path):

@@ -40,6 +40,7 @@ def add_place(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--configfile",
         nargs="+",
+        type=_file,
         default=[DEFAULT_CONFIG],
         metavar="FILE",
         help=f"configuration files, later ones merged over earlier ones ({DEFAULT_CONFIG})",
@@ -50,6 +51,13 @@ def add_place(command: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="folder of the results, such as a copy (results/<experiment> of the configuration)",
     )
+
+
+def _file(written: str) -> str:
+    """A file as it was typed, for a parser: what is named is there; the default need not be."""
+    if not Path(written).is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {written!r}")
+    return written
 
 
 def target(written: str) -> str:
@@ -103,9 +111,8 @@ def _add_keys(command: argparse.ArgumentParser) -> None:
 def _audit(options: argparse.Namespace) -> str:
     """Print an audit and leave with its exit code."""
     try:
-        kept = held.read_held(options.root) if options.root else None
-        if options.signature:
-            kept = signing.verified(kept, options)
+        kept = None if options.root is None else held.read_held(options.root)
+        kept = signing.verified(kept, options)
         question = question_of(
             options, targets=tuple(options.targets), held=kept, fast=options.fast
         )
@@ -116,7 +123,7 @@ def _audit(options: argparse.Namespace) -> str:
         raise SystemExit(2) from error
     if options.json:
         plain = say.as_json(found, command, strict=options.strict)
-        print(printable(json.dumps(plain, indent=1, ensure_ascii=False)))
+        print(printable(json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False)))
     else:
         print(printable(say.as_text(found, command, strict=options.strict)))
     sys.stdout.flush()
@@ -157,10 +164,18 @@ def _root(options: argparse.Namespace) -> str:
         signing.require_key(options.sign)
     said = [root_of(digests)]
     if options.out:
-        write_text(options.out, listing(digests))
+        _write(options.out, listing(digests))
     if options.sign:
         said.append(f"signed: {signing.sign(options.out, options.sign)}")
     return "\n".join(said)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that was named; raises AuditError where there can be none."""
+    try:
+        write_text(path, text)
+    except OSError as error:
+        raise AuditError(f"--out {path}: {error.strerror}; name a file to be written") from error
 
 
 def _add_accept(commands: Any) -> None:

@@ -12,6 +12,8 @@ from zsl.files import LARGEST_JSON, read_limited
 from zsl.lineage.root import listing, read_listing, root_of
 
 _HEX = re.compile(r"[0-9a-fA-F]{64}")
+_PRINTED = re.compile(r"([0-9a-fA-F]{64})(?:  -)?\s*")
+"""A root as `zsl root` or `sha256sum` prints it."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Held:
 
 
 def read_held(given: str) -> Held:
-    """A root from 64 hexadecimal digits, or from a file that ``zsl root --out`` wrote.
+    """A root from 64 hexadecimal digits, or from a file: that of `zsl root --out`, or one with
+    the digits alone, as `zsl root` or `sha256sum` prints them.
 
     Raises AuditError where it is neither.
     """
@@ -34,14 +37,28 @@ def read_held(given: str) -> Held:
     path = Path(given)
     if not path.is_file():
         raise AuditError(
-            f"--root {given}: neither 64 hexadecimal digits nor a file; give the root digest that "
-            "the report shows, or a file that `zsl root --out FILE` wrote"
+            f"--root {given!r}: neither 64 hexadecimal digits nor a file; give the root digest "
+            "that the report shows, or a file that `zsl root --out FILE` wrote"
         )
     try:
-        digests = read_listing(read_limited(path, LARGEST_JSON).decode(), given)
+        text = read_limited(path, LARGEST_JSON).decode()
+        if printed := _PRINTED.fullmatch(text):
+            return Held(printed[1].lower(), f"the root in {path.name}")
+        digests = _digests(text, given)
     except ValueError as error:
         raise AuditError(f"--root {given}: no file of `zsl root --out FILE` ({error})") from None
     return Held(root_of(digests), f"the digests in {path.name}", digests)
+
+
+def _digests(text: str, where: str) -> dict[str, str]:
+    """The digests of a list, of which the root is that of its bytes.
+
+    Raises ValueError or ZslError where it is not as it was written.
+    """
+    digests = read_listing(text, where)
+    if not digests or listing(digests) != text:
+        raise ValueError("its lines are not those that were written, in their order")
+    return digests
 
 
 def differences(held: Held, digests: Mapping[str, str]) -> list[str]:

@@ -12,11 +12,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from zsl.audit.errors import AuditError
+from zsl.config.load import load
 
 SNAKEFILE = "Snakefile"
 
@@ -61,7 +63,7 @@ class Asking:
         self._scratch = tempfile.TemporaryDirectory(prefix="zsl-audit-")
         self._project = project.resolve()
         here = mirror(self._project, Path(self._scratch.name))
-        _link_results(self._project, here, results)
+        _link_results(self._project, here, results, configfiles)
         files = [str(path.resolve()) for path in configfiles]
         question = {"configfiles": files, "targets": [*targets], "others": sorted(others)}
         self._process = subprocess.Popen(
@@ -110,12 +112,13 @@ def mirror(project: Path, scratch: Path) -> Path:
     """Give a folder in ``scratch`` everything of the project but its results; returns it.
 
     Relative paths of a configuration may lead out of the project: two folders above it are
-    there, too.
+    there, too, where they may be listed (those of all homes often may not).
     """
     above = project.parents[1::-1] if len(project.parents) > 1 else project.parents[:1]
     here = scratch
     for folder, inner in zip(above, [*above[1:], project], strict=True):
-        _link(folder, here, {inner.name})
+        with suppress(PermissionError):
+            _link(folder, here, {inner.name})
         here = here / inner.name
         here.mkdir()
     _link(project, here, {".snakemake", "results"})
@@ -123,11 +126,15 @@ def mirror(project: Path, scratch: Path) -> Path:
     return here
 
 
-def _link_results(project: Path, here: Path, results: Path | None) -> None:
+def _link_results(
+    project: Path, here: Path, results: Path | None, configfiles: Sequence[Path]
+) -> None:
+    """Link the results; a copy, whatever its folder is called, stands for the experiment's."""
+    name = load(configfiles).experiment.experiment if results else ""
     if results:
-        (here / "results" / results.name).symlink_to(results.resolve())
+        (here / "results" / name).symlink_to(results.resolve())
     if (project / "results").is_dir():
-        _link(project / "results", here / "results", {results.name} if results else set())
+        _link(project / "results", here / "results", {name})
 
 
 def _link(folder: Path, target: Path, without: set[str]) -> None:

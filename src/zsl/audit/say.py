@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from zsl.audit.changes import STALE_INPUT
 from zsl.audit.findings import STATUSES, Audit, Finding
+from zsl.lineage.history import ACCEPTED, LINEAGE
 
 LISTED = 40
 """Findings of one status that are listed, before the rest are counted."""
@@ -56,6 +58,7 @@ def sentence(audit: Audit, *, strict: bool = False) -> str:
         reasons = [_of_status(wrong)] if wrong else []
         reasons += [f"it does not hold that {name}" for name in broken]
         reasons += ["the records are not those of the root held"] if audit.root_differences else []
+        reasons += [f"nothing but a copy brings back {path}" for path in _acceptances(wrong)]
         said = f"Not verified: {'; '.join(reasons)}"
     return f"{said}. {_against(audit)}"
 
@@ -75,6 +78,15 @@ def _counted(audit: Audit) -> str:
 def _of_status(findings: list[Finding]) -> str:
     counts = Counter(finding.status for finding in findings)
     return ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
+
+
+def _acceptances(findings: list[Finding]) -> list[str]:
+    """Acceptances that are gone or cannot be read: no job makes one."""
+    start = f"{LINEAGE}/{ACCEPTED}/"
+    numbered = [
+        f.path for f in findings if f.path.startswith(start) and Path(f.path).stem.isdigit()
+    ]
+    return [*dict.fromkeys(numbered)]
 
 
 def _against(audit: Audit) -> str:
@@ -158,4 +170,7 @@ def _checks(audit: Audit) -> str:
 
 
 def _root(audit: Audit) -> str:
-    return "\n".join([f"root {audit.root}", *(f"  {line}" for line in audit.root_differences[:40])])
+    said = audit.root_differences
+    lines = [f"root {audit.root}", *(f"  {line}" for line in said[:LISTED])]
+    lines += [f"  and {len(said) - LISTED} more (--json lists all)"] if len(said) > LISTED else []
+    return "\n".join(lines)

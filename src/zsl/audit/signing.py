@@ -36,11 +36,16 @@ def require_key(key: Path) -> None:
         raise AuditError(f"--sign {key}: no such key")
 
 
-def verified(held: Held | None, options: argparse.Namespace) -> Held:
-    """The held root, if the signature of its file is that of the key that was named.
+def verified(held: Held | None, options: argparse.Namespace) -> Held | None:
+    """The held root, if the signature of its file, where one is named, is that of the named key.
 
-    Raises AuditError where there is no file, no key, or where the signature is not the key's.
+    Raises AuditError where there is no file, no key, no signature for a key, or where the
+    signature is not the key's.
     """
+    if options.signature is None and (options.signers or options.public_key):
+        raise AuditError("--signers and --public-key need --signature FILE, which they are of")
+    if options.signature is None:
+        return held
     if held is None or held.digests is None:
         raise AuditError("--signature needs --root FILE: the file that was signed")
     path, signature = Path(options.root), options.signature
