@@ -75,8 +75,11 @@ def of(path, status, *details, **more):
             f"rm results/mini/figures/a.txt && {FORCE}/fits/2.json --x && {ALL}",
         ),
         (
-            [of("figures/a.txt", "unrecorded"), of(GONE, "missing", kind="record")],
-            f"rm results/mini/figures/a.txt  {GONE_SAID}",
+            [
+                *(of("figures/a.txt", "unrecorded"), of("fits/2.json", "unknown")),
+                of(GONE, "missing", kind="record"),
+            ],
+            GONE_SAID,
         ),
     ],
 )
@@ -94,3 +97,6 @@ def test_the_command_for_a_copy():
     assert command(Audit("a copy", [of("fits/1.json", "stale")]), place) == f"{said} fits/1.json"
     assert command(Audit("a copy", [of("fits/a\nb", "stale")]), place) == f"{said} fits/a b"
     assert command(Audit("a copy", [of("a b", "unrecorded")]), place) == "rm 'a copy/a b'"
+    record = of("lineage/fits/9.json", "altered", kind="record")
+    found = command(Audit("a copy", [of("fits/9.json", "unrecorded"), record]), place)
+    assert found == f"{said} {record.path}"

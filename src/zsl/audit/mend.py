@@ -71,24 +71,22 @@ def command(audit: Audit, place: Place) -> str:
     """The command, empty where nothing can or needs to be mended by one.
 
     A record that was edited or deleted is brought back from the history, and a copy there from
-    the current record: what they are of may have taken weeks, and need not be made again.
+    the current record: what they are of may have taken weeks, and need not be made again. Where
+    records are lost, files that nobody declares may be theirs, and none is removed.
     """
-    rest = [f for f in audit.findings if _to_be_made(f, place)]
-    steps = [*_packages(audit), *_removed(audit, place), *_brought_back(audit, place)]
-    said = []
-    if rest and place.start is None:
-        said.append(f"Snakemake makes nothing in {place.folder}: bring a new copy of {_some(rest)}")
-    elif rest:
-        steps += _made(rest, place, place.start or "")
-    copies = [f for f in audit.findings if f.path in place.lost and not _is_accepted(f.path)]
-    if copies:
-        said.append(
-            f"bring back a copy of {_some(copies)}, which nothing else does; without one, all "
+    lost = [f for f in audit.findings if f.path in place.lost and not _is_accepted(f.path)]
+    if lost:
+        return (
+            f"# bring back a copy of {_some(lost)}, which nothing else does; without one, all "
             "results have to be made anew"
         )
-    return "  ".join(
-        [" && ".join(steps), *(f"# {' '.join(line.split())}" for line in said)]
-    ).strip()
+    rest = [f for f in audit.findings if _to_be_made(f, place)]
+    removed = [] if any(f.kind == "record" for f in rest) else _removed(audit, place)
+    steps = [*_packages(audit), *removed, *_brought_back(audit, place)]
+    if rest and place.start is None:
+        said = f"Snakemake makes nothing in {place.folder}: bring a new copy of {_some(rest)}"
+        return f"{' && '.join(steps)}  # {' '.join(said.split())}".strip()
+    return " && ".join([*steps, *_made(rest, place, place.start or "")])
 
 
 def _to_be_made(finding: Finding, place: Place) -> bool:
@@ -164,6 +162,8 @@ def _brought_back(audit: Audit, place: Place) -> list[str]:
 
 def _made(rest: Sequence[Finding], place: Place, start: str) -> list[str]:
     """What is wrong is made again, and then whatever shows it, such as the report's page."""
+    if not rest:
+        return []
     again = [
         f for f in rest if f.status != "stale" and (f.path in place.rules or f.status == "unknown")
     ]
