@@ -9,11 +9,12 @@ import pytest
 from zsl.audit.findings import NOT_MADE, Audit, Finding
 from zsl.audit.mend import Place, command
 
-RULES = {f"fits/{n}.json": "fit" for n in range(10)} | {"lineage/fits/1.json": "fit"}
+JOBS = {f"fits/{n}.{end}": f"lineage/fits/{n}.json" for n in range(10) for end in ("json", "csv")}
+JOBS |= {path: path for path in JOBS.values()}
 RECORD, COPY = "lineage/fits/1.json", "lineage/history/abc.json"
 GONE = "lineage/history/def.json"
 PLACE = Place(
-    RULES,
+    JOBS,
     "results/mini/",
     "results/mini/",
     good={RECORD: f"results/mini/{COPY}", COPY: f"results/mini/{RECORD}"},
@@ -44,8 +45,9 @@ def of(path, status, *details, **more):
         ([of("fits/1.json", "altered")], f"{FORCE}/fits/1.json --x && {ALL}"),
         ([of("provenance/a.html", "unknown")], f"{FORCE}/provenance/a.html --x && {ALL}"),
         (
-            [of(f"fits/{n}.json", "missing") for n in range(9)],
-            f"{MAKE} all --forcerun fit --x",
+            [of(f"fits/{n}.{end}", "missing") for n in range(10) for end in ("csv", "json")],
+            f"{MAKE} --force {' '.join(f'results/mini/fits/{n}.csv' for n in range(10))} --x "
+            f"&& {ALL}",
         ),
         ([of("figures/a.txt", "unrecorded")], "rm results/mini/figures/a.txt"),
         (

@@ -21,15 +21,15 @@ MAKE = "snakemake --cores all"
 COPY = "install -DTm 644"
 """Copies to folders that are gone, and replaces a link instead of writing through it."""
 LISTED = 8
-"""Artifacts that a command lists; more are named by their rules."""
+"""Files of which a new copy is needed that are named; more are counted."""
 
 
 @dataclass(frozen=True)
 class Place:
     """What a command has to know of the results."""
 
-    rules: Mapping[str, str]
-    """Rule by path of artifact or record."""
+    jobs: Mapping[str, str]
+    """Path of the record of the job that made it, by path of artifact or record."""
     folder: str
     """The folder that was audited, with ``/``."""
     start: str | None
@@ -50,9 +50,8 @@ def place_of(audit: Audit, project: Path, results: Path | None, options: str) ->
     Raises AuditError where there are no records any more.
     """
     records = read_records(Path(audit.results))
-    rules = {r.path: r.content["rule"] for r in records.history.values()}
-    rules |= {p: r.content["rule"] for r in records.history.values() for p in r.outputs}
-    rules |= {p: r.content["rule"] for p, r in records.makers.items()}
+    jobs = {path: r.path for r in records.history.values() for path in (r.path, *r.outputs)}
+    jobs |= {path: record.path for path, record in records.makers.items()}
     start = f"results/{records.experiment}/"
     here = audit.planned and records.results.resolve() == (project / start).resolve()
     folder = f"{results}/" if results else f"results/{records.results.name}/"
@@ -60,10 +59,10 @@ def place_of(audit: Audit, project: Path, results: Path | None, options: str) ->
     good = {f.path: path for f in wrong if (path := _good(f.path, records, project, folder))}
     left = {f.path for f in wrong if f.path not in good}
     lost = {path for path in left if _is_lost(path, records)}
-    extra = {path for path in left - lost if _is_extra(path, records, here) and path not in rules}
+    extra = {path for path in left - lost if _is_extra(path, records, here) and path not in jobs}
     extra -= {f.path for f in wrong if f.status == "missing"}
     return Place(
-        rules, folder, start if here else None, good, frozenset(extra), frozenset(lost), options
+        jobs, folder, start if here else None, good, frozenset(extra), frozenset(lost), options
     )
 
 
@@ -161,18 +160,22 @@ def _brought_back(audit: Audit, place: Place) -> list[str]:
 
 
 def _made(rest: Sequence[Finding], place: Place, start: str) -> list[str]:
-    """What is wrong is made again, and then whatever shows it, such as the report's page."""
+    """Jobs, by one artifact of each, and then whatever shows it, such as the report's page.
+
+    All are listed, however many: those of their rules that are fine may have taken weeks, too.
+    """
     if not rest:
         return []
     again = [
-        f for f in rest if f.status != "stale" and (f.path in place.rules or f.status == "unknown")
+        f.path
+        for f in rest
+        if f.status != "stale" and (f.path in place.jobs or f.status == "unknown")
     ]
-    paths = dict.fromkeys(finding.path for finding in again)
-    rules = sorted({place.rules.get(path, "") for path in paths})
-    if len(paths) > LISTED and all(rules):
-        return [f"{MAKE} all --forcerun {' '.join(rules)}{place.options}"]
-    listed = " ".join(quote(start + path) for path in paths)
-    forced = [f"{MAKE} --force {listed}{place.options}"] if paths else []
+    one_of: dict[str, str] = {}
+    for path in again:
+        one_of.setdefault(place.jobs.get(path, path), path)
+    listed = " ".join(quote(start + path) for path in one_of.values())
+    forced = [f"{MAKE} --force {listed}{place.options}"] if again else []
     return [*forced, f"{MAKE} all{place.options}"]
 
 
