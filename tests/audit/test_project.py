@@ -12,6 +12,7 @@ import pytest
 
 from zsl.audit.errors import AuditError
 from zsl.audit.planned import mirror
+from zsl.audit.say import as_text
 
 CONFIG = "config/tiny.yaml"
 FIT, CURVE = "fits/main-small.json", "curves/train_loss/main-small.csv"
@@ -231,4 +232,9 @@ def test_a_workflow_that_is_running(changed):
     lock = changed.root / ".snakemake/locks/0.input.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     lock.write_text("")
-    assert any(note.startswith("the workflow is running") for note in changed.audit().notes)
+    (changed.results / FIT).unlink()
+    found = changed.audit()
+    assert any(note.startswith("the workflow is running") for note in found.notes)
+    assert "Mend it, once the workflow has ended, with:" in as_text(found, "a command")
+    lock.unlink()
+    assert "Mend it with:" in as_text(changed.audit(), "a command")

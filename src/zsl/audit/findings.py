@@ -91,6 +91,8 @@ class Audit:
     """How the records differ from the root held elsewhere."""
     planned: bool = True
     """Whether the artifacts were compared with what the project would do now."""
+    running: bool = False
+    """Whether a workflow runs in the project, or was killed there."""
     n_files: int = 0
     n_bytes: int = 0
     from_cache: int = 0

@@ -88,6 +88,7 @@ def audit(question: Question) -> Audit:
         check_study(records.results, scope, plan),
         notes,
         planned=planned is not None and not judge.unplanned,
+        running=_is_running(question, plan),
         n_files=len(disk.digests),
         n_bytes=disk.hashed.n_bytes,
         from_cache=disk.hashed.from_cache,
@@ -164,10 +165,14 @@ def _within(finding: Finding, scope: dict[str, Record], wanted: set[str]) -> boo
     return finding.path in outputs or finding.path in wanted
 
 
+def _is_running(question: Question, plan: Plan | None) -> bool:
+    locks = question.project / LOCKS
+    return plan is not None and locks.is_dir() and any(locks.iterdir())
+
+
 def _notes(question: Question, plan: Plan | None, records: Records) -> list[str]:
     notes = []
-    locks = question.project / LOCKS
-    if plan and locks.is_dir() and any(locks.iterdir()):
+    if _is_running(question, plan):
         notes.append(
             "the workflow is running (or was killed): what it is making now counts as missing"
         )

@@ -21,7 +21,9 @@ def as_text(audit: Audit, command: str, *, strict: bool = False) -> str:
     parts = [_heading(audit), *_listed(audit), _table(audit), _checks(audit)]
     parts += ["\n".join(f"Note: {note}" for note in audit.notes)]
     parts += [_root(audit), sentence(audit, strict=strict)]
-    parts += [f"Mend it with:\n  {command}"] if command and not audit.passed(strict) else []
+    if command and not audit.passed(strict):
+        when = ", once the workflow has ended," if audit.running else ""
+        parts.append(f"Mend it{when} with:\n  {command}")
     return "\n\n".join(part for part in parts if part)
 
 
@@ -32,6 +34,7 @@ def as_json(audit: Audit, command: str, *, strict: bool = False) -> dict[str, An
         "passed": audit.passed(strict),
         "sentence": sentence(audit, strict=strict),
         "command": command,
+        "running": audit.running,
         "root": audit.root,
         "held_against": audit.held,
         "root_differences": audit.root_differences,
