@@ -1,0 +1,90 @@
+"""Whether a fit found the deceleration that it tells of (Eqs. 1 and 2), and if not, why.
+
+A fit always has a t_d, whatever the curve: one power law, a plateau or a divergence give one,
+too. Each bound here lies in the gap between such curves and those with the parameters that the
+paper prints, with noise of either kind (``benchmarks/verdicts.py``, where both are counted). They
+were chosen with these counts in view.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zsl.fits.bnsl import F_RANGE, Bnsl
+from zsl.fits.bootstrap import Bootstrap
+
+GAIN = 4.0
+"""One power law has to miss the curve by so many times the fit's RSLE. The authors' curves have
+6 to 7, one power law with correlated noise at most 2, a spike or two breaks 1.4 to 4. This is
+what tells an RSLE above the noise, too: a curve of another shape leaves residuals as smooth and
+as long as those of the noise that is left after smoothing, so that only their size tells."""
+STILL = 0.015
+"""r_d over c_0, below which the loss is called still after t_d. That of the paper's 14M is .055."""
+MISSED = 0.05
+"""Relative distance of L_hat_T from L_T, above which the second power law is not the curve's end.
+Above it the break is so smooth that the curve has not left it by T."""
+WITHOUT = 0.25
+"""Share of the bootstrap's replicates without a break inside the fitted steps."""
+EDGE = 1.01
+"""What is nearer to a bound than this factor is at it."""
+
+
+def doubts(
+    fit: Bnsl, steps: np.ndarray, losses: np.ndarray, again: Bootstrap | None = None
+) -> dict[str, str]:
+    """Why the deceleration of ``fit`` is doubtful, in words by a short name; empty if it is not.
+
+    ``steps`` (n,) and ``losses`` (n,), nats, are what it was fitted to; ``again`` its bootstrap,
+    without which intervals and replicates are not looked at.
+    """
+    found: dict[str, str] = {}
+    first, last = float(steps[0]), float(steps[-1])
+    if not fit.break_inside:
+        found["no_break"] = f"there is no break inside the fitted steps ({_where(fit, first, last)})"
+    if fit.c_1 >= 0:
+        found["acceleration"] = f"c_1 = {fit.c_1:.2g} is not below 0: the loss falls faster after t_d"
+    elif fit.r_d < 0:
+        found["rise"] = f"r_d = {fit.r_d:.2g} is below 0: the loss rises after t_d"
+    elif fit.r_d < STILL * fit.c_0:
+        found["still"] = (
+            f"r_d = {fit.r_d:.2g} is under {100 * STILL:g} % of c_0: the loss stands still after t_d"
+        )
+    gain = one_power_law(steps, losses) / max(fit.RSLE, 1e-12)
+    if gain < GAIN:
+        found["one_power_law"] = (
+            f"one power law misses the curve by only {gain:.2g} times as much as the fit "
+            f"(at least {GAIN:g} are asked for)"
+        )
+    missed = fit.L_hat(last) / float(losses[-1]) - 1
+    if abs(missed) > MISSED:
+        found["L_hat_T"] = f"L_hat_T is {100 * missed:+.0f} % off L_T"
+    return found | ({} if again is None else _of_replicates(again, first, last))
+
+
+def one_power_law(steps: np.ndarray, losses: np.ndarray) -> float:
+    """RSLE of the best single power law through ``losses`` (n,) at ``steps`` (n,)."""
+    x, y = np.log(np.asarray(steps, float)), np.log(np.asarray(losses, float))
+    design = np.column_stack([np.ones_like(x), x])
+    rest = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
+    return float(np.sqrt(np.mean(rest**2)))
+
+
+def _where(fit: Bnsl, first: float, last: float) -> str:
+    if fit.t_d <= first * EDGE or fit.t_d >= last / EDGE:
+        return f"t_d = {fit.t_d:.0f} of {first:.0f} to {last:.0f}"
+    return f"f_1 = {fit.f_1:.2g} of {F_RANGE[0]:g} to {F_RANGE[1]:g}"
+
+
+def _of_replicates(again: Bootstrap, first: float, last: float) -> dict[str, str]:
+    found: dict[str, str] = {}
+    low, high = again.interval("t_d")
+    ends = [("first", low <= first * EDGE), ("last", high >= last / EDGE)]
+    if reached := [name for name, is_there in ends if is_there]:
+        found["interval"] = (
+            f"the interval of t_d, {low:.0f} to {high:.0f}, reaches the {' and the '.join(reached)} "
+            "fitted step"
+        )
+    share = again.failed / len(again.values["t_d"])
+    if share > WITHOUT:
+        found["replicates"] = f"{100 * share:.0f} % of the bootstrap's replicates have no break"
+    return found
