@@ -13,7 +13,7 @@ def study(tmp_path):
     """Runs a (three seeds), b (one) and an imported one, each with a fit."""
     runs = ["main-a", "main-b", "main-c", "seeds-a_1", "seeds-a_2"]
     for number, run in enumerate(runs, start=1):
-        write_json(tmp_path / f"{run}.json", {"run": run, "t_d": 10 * number})
+        write_json(tmp_path / f"{run}.json", {"run": run, "t_d": 10 * number, "doubts": {}})
     values = {
         "experiment": "tiny",
         "comparable": False,
@@ -74,6 +74,15 @@ def test_each_run_is_measured_at_its_own_deceleration(study):
     probe = Claim("s", "m", 0.0, lambda study, run, t_d: seen.setdefault(run, t_d))
     verdicts("fig99", [probe], study)
     assert seen == {"main-a": 10, "main-b": 20, "seeds-a_1": 40, "seeds-a_2": 50}
+
+
+def test_a_run_with_a_doubtful_fit_is_not_judged(study):
+    for run in ("main-b", "seeds-a_2"):
+        path = next(path for path in study.files["fits"] if path.stem == run)
+        write_json(path, {"run": run, "t_d": 5, "doubts": {"rise": "the loss rises"}})
+    table = judged(study, (0.0, 1.0, 99.0))
+    assert list(table.index) == ["a"] and table.loc["a", "value"] == 0.5
+    assert table.loc["a", "seeds"] == 2
 
 
 def test_sentences_say_verdict_value_interval_and_bound(study):

@@ -39,11 +39,11 @@ def verdicts(figure: str, claims: Sequence[Claim], study: Study) -> pd.DataFrame
     """One row per claim and run: figure, statement, measure, bound, run, label, seeds, value,
     low, high, holds.
 
-    ``low`` and ``high`` are the interval over seeds of a repeated run, whose ``value`` is the
-    mean over them; they are empty for a run without repetition. ``holds`` is judged on the
-    interval where there is one.
+    A run whose fit is doubtful has no t_d to judge by, and no row. ``low`` and ``high`` are the
+    interval over seeds of a repeated run, whose ``value`` is the mean over them; they are empty
+    for a run without repetition. ``holds`` is judged on the interval where there is one.
     """
-    t_d = {fit["run"]: float(fit["t_d"]) for fit in study.all_fits()}
+    t_d = {fit["run"]: float(fit["t_d"]) for fit in study.all_fits() if not fit["doubts"]}
     rows = []
     for claim in claims:
         for run in study.runs:

@@ -49,8 +49,10 @@ Contracts of the files (all losses in nats, all steps in optimizer steps):
     The one-break BNSL (Eq. 1) of the smoothed train loss: ``run, imported, note, T, cut, k,
     n_points, RSLE, L_d, t_d, r_d, L_hat_T, L_T`` and ``parameters`` and ``errors`` with keys
     ``b, c_0, c_1, log_d_1, f_1``, ``covariance`` in that order, and ``break_inside``: whether
-    there is a break within the fitted steps at all. ``intervals``: ``[low, high]`` of 95 % by
-    ``L_d, t_d, r_d, L_hat_T``; ``bootstrap``: ``replicates, block, seed, failed``.
+    there is a break within the fitted steps at all. ``doubts``: why the deceleration is doubtful,
+    in words by a short name; empty if it is not (:mod:`zsl.fits.verdict`). ``intervals``:
+    ``[low, high]`` of 95 % by ``L_d, t_d, r_d, L_hat_T``; ``bootstrap``: ``replicates, block,
+    seed, failed``.
 """
 
 from __future__ import annotations
@@ -136,6 +138,10 @@ class Study:
         """The fits, in the order of ``runs``."""
         by_run = {fit["run"]: fit for fit in self.all_fits()}
         return [by_run[run.id] for run in self.runs if run.id in by_run]
+
+    def sound_fits(self) -> list[dict[str, Any]]:
+        """Those of ``fits`` that found a deceleration: without doubts."""
+        return [fit for fit in self.fits() if not fit["doubts"]]
 
     def labels(self) -> Sequence[str]:
         """Labels in the order of ``runs``."""

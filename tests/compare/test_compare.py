@@ -73,6 +73,16 @@ def test_fits_at_another_t_are_not_comparable(table1):
     assert one(made, row="37M", quantity="L_d")["comparable"] == "yes"
 
 
+def test_a_doubtful_fit_is_said_beside_its_values_and_above_the_table(table1):
+    ours = pd.read_csv(table1).assign(doubts="")
+    ours.loc[1, "doubts"] = "the loss rises"
+    write_csv(table1, ours)
+    made = tables.compare_table("table1", table1, study())
+    assert one(made, row="14M", quantity="L_d")["remark"] == ""
+    assert one(made, row="37M", quantity="L_d")["remark"] == "doubtful fit, the loss rises"
+    assert "Table 1, 37M: doubtful fit, the loss rises." in page.summary(made, "test")
+
+
 def test_an_experiment_of_its_own_is_compared_in_signs_only(table1):
     made = tables.compare_table("table1", table1, study(comparable=False))
     assert set(made.loc[made["row"].isin(LABELS), "comparable"]) == {"no"}

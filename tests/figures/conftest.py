@@ -260,7 +260,12 @@ def make(tmp_path):
     """
 
     def build(
-        labels=("14M", "37M", "78M"), imported=(), without_fit=(), suites=("main",), **options
+        labels=("14M", "37M", "78M"),
+        imported=(),
+        without_fit=(),
+        doubtful=(),
+        suites=("main",),
+        **options,
     ):
         files = {kind: [] for kind in ("train_loss", "sensitivity", *MEASURED, "fits")}
         runs = []
@@ -285,7 +290,8 @@ def make(tmp_path):
                     keep(kind, run, curve(run, position))
             if label not in without_fit:
                 path = tmp_path / f"fits/{run}.json"
-                write_json(path, fit(run, position, not known))
+                doubts = {"rise": "the loss rises"} if label in doubtful else {}
+                write_json(path, {**fit(run, position, not known), "doubts": doubts})
                 files["fits"].append(path)
         paths = {kind: tuple(reversed(found)) for kind, found in files.items()}
         return Study("test", False, tuple(runs), paths, options)

@@ -61,6 +61,15 @@ def test_fig_2_draws_a_run_without_a_fit_as_a_curve_only(make):
     assert set(data.loc[data["label"] == "37M", "part"]) == {"smoothed"}
 
 
+def test_a_doubtful_fit_has_neither_power_laws_nor_a_place_in_the_span(make):
+    study = make(doubtful=("14M",))
+    data = fig02.data(study)
+    assert set(data.loc[data["label"] == "14M", "part"]) == {"smoothed", "fit"}
+    assert set(fig03.data(study).query("part == 't_d'")["label"]) == {"37M", "78M"}
+    for figure in (fig02, fig03):
+        figure.draw(figure.data(make(doubtful=("14M", "37M", "78M"))), study)
+
+
 def test_fig_2_marks_imported_runs(make):
     data = fig02.data(make(imported=("78M",)))
     assert set(data.loc[data["imported"], "label"]) == {"78M"}

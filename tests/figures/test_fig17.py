@@ -37,7 +37,7 @@ def study(tmp_path):
         files["downstream"].append(tmp_path / f"accuracy-{label}.csv")
         write_csv(files["downstream"][-1], pd.DataFrame(rows))
         files["fits"].append(tmp_path / f"{label}.json")
-        files["fits"][-1].write_text(f'{{"run": "{run}", "t_d": {T_D[label]}}}')
+        files["fits"][-1].write_text(f'{{"run": "{run}", "t_d": {T_D[label]}, "doubts": {{}}}}')
     runs = tuple(RunInfo(f"main-{label}", label, False, 1) for label in ("14M", "37M", "78M"))
     paths = {kind: tuple(reversed(found)) for kind, found in files.items()}
     return Study("x", False, runs, paths, sizes=("14M", "37M", "78M"))

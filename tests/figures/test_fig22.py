@@ -8,7 +8,7 @@ from zsl.config.parameters import n_parameters
 from zsl.config.schema import Model
 from zsl.errors import ZslError
 from zsl.figures import fig22
-from zsl.files import write_json
+from zsl.files import read_json, write_json
 from zsl.fits.common import refit
 from zsl.fits.result import fit_curve
 from zsl.study import RunInfo, Study, write_csv
@@ -100,3 +100,20 @@ def test_numbers_of_parameters_of_the_imported_models():
     assert n_parameters(small, rows, 2048) == 1_176_764_416
     d, hidden = 4096, 22_016
     assert 2 * rows * d + 32 * (4 * d * d + d * hidden + hidden // 2 * d) == 6_888_095_744
+
+
+def test_doubtful_fits_are_left_out_of_the_law_and_marked(make):
+    study = make()
+    path = next(path for path in study.files["fits"] if path.name == "main-a.json")
+    write_json(path, {**read_json(path), "T": 15_000, "doubts": {"rise": "the loss rises"}})
+    data = fig22.data(study)
+    others = fig22.data(make(labels=("b", "c", "d")))
+    slopes = ["measure", "slope"]
+    pd.testing.assert_frame_equal(
+        data.loc[data["part"] == "parameters", slopes].reset_index(drop=True),
+        others.loc[others["part"] == "parameters", slopes].reset_index(drop=True),
+    )
+    first = data[(data["part"] == "common") & (data["label"] == "a")].iloc[0]
+    assert first["doubts"] == "the loss rises" and np.isnan(first["L_law"])
+    figure = fig22.draw(data, study)
+    assert "doubtful, not in the law" in [text.get_text() for text in figure.legends[0].get_texts()]

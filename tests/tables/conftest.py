@@ -35,7 +35,7 @@ def fit(run, label, T, cut, imported):
         "L_hat_T": L_d * (t_d / T) ** r_d, "L_T": 0.01 + L_d * (t_d / T) ** r_d,
         "parameters": dict(zip(NAMES, PARAMETERS[label], strict=True)),
         "errors": {name: 0.01 * (i + 1) for i, name in enumerate(NAMES)},
-        "covariance": [[0.0] * 5] * 5,
+        "covariance": [[0.0] * 5] * 5, "doubts": {},
     }  # fmt: skip
 
 

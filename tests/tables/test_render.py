@@ -1,6 +1,7 @@
 """What a reader sees: digits, marks, notes, and files that are the same each time."""
 
 import html.parser
+import math
 import re
 import shutil
 import subprocess
@@ -8,7 +9,8 @@ import subprocess
 import pandas as pd
 import pytest
 
-from zsl.tables import layout
+from zsl.files import read_json, write_json
+from zsl.tables import layout, render, table1
 from zsl.tables.render import html_text, md_text, tex_text, write
 
 TABLES = ("table1", "table2", "table3", "table4")
@@ -45,7 +47,9 @@ def test_csv_has_full_precision(rendered, tmp_path, make):
     rendered("table1")
     from zsl.tables.table1 import rows
 
-    read = pd.read_csv(tmp_path / "out/table1.csv", float_precision="round_trip")
+    read = pd.read_csv(
+        tmp_path / "out/table1.csv", float_precision="round_trip", keep_default_na=False
+    )
     pd.testing.assert_frame_equal(read, rows(make()), check_exact=True)
 
 
@@ -188,3 +192,42 @@ def test_latex_compiles(rendered, tmp_path):
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "text"),
+    [
+        (5877.3, 4500, 7000, "5900"),
+        (26.6, 20, 35, "26.6"),
+        (697.4, 640, 760, "697"),
+        (697.4, 500, 900, "700"),
+        (60_000.0, 110, 60_000, "60000"),
+        (-0.04, -0.3, 0.3, "-0.04"),
+    ],
+)
+def test_values_have_the_digits_that_their_interval_allows(value, low, high, text):
+    assert layout.as_known(value, low, high) == text
+
+
+def test_t_d_is_printed_by_its_interval_and_the_papers_as_it_stands(make):
+    study = make(comparable=True)
+    path = next(path for path in study.files["fits"] if path.name.endswith("14M.json"))
+    write_json(path, {**read_json(path), "intervals": {"t_d": [5800, 5950]}})
+    rows = table1.rows(study)
+    cells = layout.printed(
+        layout.compared("table1", study, rows, table1.columns(study)), table1.columns(study)
+    )
+    assert list(cells["t_d"][:2]) == [f"{math.exp(8.68):.0f}", "5900"]
+
+
+@pytest.mark.parametrize("table", ["table1", "table4"])
+def test_a_doubtful_fit_is_marked_and_explained(rendered, make, table):
+    study = make()
+    path = next(path for path in study.files["fits"] if path.name.endswith("37M.json"))
+    write_json(path, {**read_json(path), "doubts": {"rise": "the loss rises", "x": "and more"}})
+    made = render.module(table)
+    rows = made.rows(study)
+    labels = list(layout.printed(rows, made.columns(study))["label"])
+    assert labels == ["14M", "37M†", "78M"]
+    notes = layout.common_notes(table, study, rows, made.expected(study), made.MISSING)
+    assert "† Doubtful, 37M: the loss rises; and more." in notes

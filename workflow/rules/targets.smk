@@ -2,6 +2,8 @@
 
 import os
 
+from zsl.files import read_json
+from zsl.fits.verdict import sentences
 from zsl.registry.inputs import runs_of, shown_runs
 from zsl.registry.target import BEYOND
 
@@ -135,6 +137,19 @@ def shown_file(target):
     """The file of a figure or table that the report shows."""
     return target_file(target, REPORTED[TARGETS[target].kind])
 
+
+def said_of_fits():
+    """What the report's first page says of the fits that are there."""
+    paths = [Path(curve_file("fits", run)) for run in (*PLAN.runs, *PLAN.imported)]
+    fits = [checked(read_json, path) for path in paths if path.is_file()]
+    found = sum(not fit["doubts"] for fit in fits)
+    said = f"{found} of {len(fits)} fits found a deceleration without doubt."
+    return " ".join([said, *sentences(fits)])
+
+
+# Its template knows nothing but the configuration.
+if "--report" in sys.argv:
+    config["said_of_fits"] = said_of_fits()
 
 COMPARISON = "Ours against the paper"
 COMPARED = [table for table in of_kind("table") if printed_values(table)]

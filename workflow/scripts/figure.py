@@ -6,6 +6,7 @@ with job(snakemake, modules=[f"zsl.figures.{snakemake.wildcards.figure}"]):
     from zsl.claims import sentences, verdicts
     from zsl.figures import render
     from zsl.files import write_text
+    from zsl.fits.verdict import sentences as doubtful
     from zsl.study import make_study
 
     figure, out = snakemake.wildcards.figure, snakemake.output
@@ -13,4 +14,5 @@ with job(snakemake, modules=[f"zsl.figures.{snakemake.wildcards.figure}"]):
     render.write(figure, study, {kind: out[kind] for kind in ("csv", "pdf", "svg")})
     claims = getattr(render.module(figure), "CLAIMS", ())
     said = sentences(verdicts(figure, claims, study), study.experiment) if claims else []
-    write_text(out.caption, "\n\n".join([snakemake.params.caption, *said]) + "\n")
+    doubts = doubtful(study.all_fits()) if "fits" in study.files else []
+    write_text(out.caption, "\n\n".join([snakemake.params.caption, *said, *doubts]) + "\n")

@@ -30,6 +30,9 @@ def summary(table: pd.DataFrame, experiment: str) -> list[str]:
             f"{trend.source}, {trend.quantity}: {trend.ours:.2g} {trend.row}: {trend.theirs:.2g}; "
             f"{trend.remark}."
         )
+    doubtful = values[values["remark"].str.contains("doubtful fit")]
+    for marked in doubtful.drop_duplicates(["source", "row"]).itertuples():
+        said.append(f"{marked.source}, {marked.row}: {marked.remark}.")
     others = table[table["comparable"] == "no"]
     for remark, rows in others.groupby("remark", sort=False):
         said.append(f"Not comparable, {remark}: {len(rows)} rows.")

@@ -66,9 +66,10 @@ def _verdict(
     T = mine.get("T")
     if T is not None and paper_T is not None and abs(T - paper_T) > SAME_T * paper_T:
         return False, f"fitted up to T = {T:.0f} here, {paper_T:.0f} in the paper"
-    if bool(mine.get("imported", False)):
-        return True, "the authors' curve, fitted again"
-    return True, ""
+    said = "the authors' curve, fitted again" if bool(mine.get("imported", False)) else ""
+    doubts = mine.get("doubts")
+    doubtful = f"doubtful fit, {doubts}" if isinstance(doubts, str) and doubts else ""
+    return True, "; ".join(filter(None, (said, doubtful)))
 
 
 def _trends(

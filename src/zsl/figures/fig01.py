@@ -34,7 +34,7 @@ def data(study: Study) -> pd.DataFrame:
     """
     curves = loss_curves.data(study)
     curves = curves[(curves["part"] != "fit") & ~curves["imported"].astype(bool)]
-    of_fit = {fit["run"]: fit for fit in study.fits()}
+    of_fit = {fit["run"]: fit for fit in study.sound_fits()}
     at_break = curves["part"] == "t_d"
     broken = [of_fit[run] for run in curves.loc[at_break, "run"]]
     curves.loc[at_break, "c_0"] = [fit["parameters"]["c_0"] for fit in broken]

@@ -29,9 +29,9 @@ def data(study: Study) -> pd.DataFrame:
 def _around_deceleration(table: pd.DataFrame, study: Study) -> list[int]:
     """Powers of two that all runs have a checkpoint at, nearest to the runs' mean log t_d.
 
-    Without a fit, the last ones.
+    Without a fit that found one, the last ones.
     """
-    breaks = [np.log(fit["t_d"]) for fit in study.fits()]
+    breaks = [np.log(fit["t_d"]) for fit in study.sound_fits()]
     middle = np.mean(breaks) if breaks else np.log(table["step"].max())
     common = set.intersection(*(set(rows["step"]) for _, rows in table.groupby("run")))
     powers = [step for step in common if step > 0 and step & (step - 1) == 0]

@@ -15,6 +15,7 @@ from zsl.errors import ZslError
 from zsl.figures import style
 from zsl.fits.common import common_step, fitted_part, refit
 from zsl.fits.scaling import Law, fit_law, left_out
+from zsl.fits.verdict import doubts
 from zsl.study import Study
 
 MEASURES = {
@@ -22,18 +23,22 @@ MEASURES = {
     "t_d": "$t_d$ (steps)",
     "r_d": "$r_d$",
 }
-IDENTITY = ["part", "run", "label", "imported", "N", "T"]
+COMMON: dict[str, Any] = {"marker": "o", "linestyle": "none"}
+OWN = {**COMMON, "markerfacecolor": "white"}
+DOUBTFUL = {**OWN, "marker": "s"}
+CROSS = {**COMMON, "marker": "x"}
 POINTS = 60
 """Sizes at which the lines of the law are drawn."""
 
 
 def data(study: Study) -> pd.DataFrame:
-    """Columns part, run, label, imported, N, T, L_d, t_d, r_d, L_T, L_law, L_left_out, ...
+    """Columns part, run, label, imported, N, T, L_d, t_d, r_d, L_T, doubts, L_law, L_left_out, ...
 
     Parts: ``common`` (fits to the steps that all curves have, which the law is fitted to: with
     the measured loss L_T at T, that of the law L_law, and L_left_out, by the law of the other
     sizes; nats), ``own`` (fits to a whole curve that ends elsewhere), ``law`` (its lines) and
-    ``parameters`` (of a line: ``measure``, intercept, slope and their standard errors).
+    ``parameters`` (of a line: ``measure``, intercept, slope and their standard errors). A fit
+    with ``doubts`` is left out of the law.
     """
     info = {run.id: run for run in study.runs if run.n_parameters is not None}
     curves = {str(run): rows for run, rows in study.curve("train_loss").groupby("run", sort=False)}
@@ -49,7 +54,7 @@ def data(study: Study) -> pd.DataFrame:
     points = pd.concat([common, own], ignore_index=True)
     for name, field in (("label", "label"), ("imported", "imported"), ("N", "n_parameters")):
         points[name] = [getattr(info[run], field) for run in points["run"]]
-    at = points["part"] == "common"
+    at = (points["part"] == "common") & (points["doubts"] == "")
     N, L_d, t_d, r_d = (points.loc[at, name].to_numpy(float) for name in ("N", *MEASURES))
     points["L_law"] = points["L_left_out"] = np.nan
     law = fit_law(N, L_d, t_d, r_d)
@@ -62,14 +67,18 @@ def data(study: Study) -> pd.DataFrame:
 
 
 def _at_common(curve: pd.DataFrame, fit: dict[str, Any], T: int) -> dict[str, Any]:
+    steps, losses = fitted_part(curve, T=T, cut=fit["cut"])
     made = refit(curve, T=T, cut=fit["cut"])
-    L_T = float(fitted_part(curve, T=T, cut=fit["cut"])[1][-1])
+    # At its own T the fit has been looked at with its bootstrap.
+    said = fit["doubts"] if fit["T"] == T else doubts(made, steps, losses)
     measures = {name: getattr(made, name) for name in MEASURES}
-    return {"part": "common", "run": fit["run"], "T": T, **measures, "L_T": L_T}
+    common = {"part": "common", "run": fit["run"], "T": T, **measures, "L_T": float(losses[-1])}
+    return {**common, "doubts": "; ".join(said.values())}
 
 
 def _as_is(fit: dict[str, Any]) -> dict[str, Any]:
-    return {"part": "own", **{name: fit[name] for name in ("run", "T", *MEASURES, "L_T")}}
+    as_is = {name: fit[name] for name in ("run", "T", *MEASURES, "L_T")}
+    return {"part": "own", **as_is, "doubts": "; ".join(fit["doubts"].values())}
 
 
 def _lines(law: Law, N: np.ndarray) -> pd.DataFrame:
@@ -106,12 +115,14 @@ def _measure(axes: Axes, data: pd.DataFrame, name: str, colour: dict[str, str]) 
     law = data[data["part"] == "law"]
     axes.plot(law["N"], law[name], color="0.3", linewidth=0.8, zorder=1)
     for _, row in data[data["part"].isin(["common", "own"])].iterrows():
-        hollow: dict[str, Any] = {"markerfacecolor": "white"} if row["part"] == "own" else {}
-        axes.plot(row["N"], row[name], "o", color=colour[row["run"]], **hollow)
+        look = DOUBTFUL if row["doubts"] else OWN if row["part"] == "own" else COMMON
+        axes.plot(row["N"], row[name], color=colour[row["run"]], **look)
     shown = data[data["part"].isin(["common", "own", "law"])]
     axes.set_xlim(shown["N"].min() / 1.6, shown["N"].max() * 1.6)
-    values = shown.loc[shown[name] > 0, name]
-    if name == "t_d":
+    sound = shown[shown["doubts"].isna() | (shown["doubts"] == "")]
+    values = (sound if len(sound) else shown)[name]
+    values = values[values > 0]
+    if name == "t_d" and len(values):
         axes.set_ylim(0, 1.15 * values.max())
     elif len(values):
         low, high = values.min() / 1.05, values.max() * 1.05
@@ -128,7 +139,9 @@ def _few_numbers(axes: Axes, low: float, high: float) -> None:
 
 
 def _losses(axes: Axes, data: pd.DataFrame, colour: dict[str, str]) -> None:
-    points = data[data["part"] == "common"]
+    points = data[(data["part"] == "common") & (data["doubts"] == "")]
+    if points.empty:
+        points = data[data["part"] == "common"]
     values = points[["L_T", "L_law", "L_left_out"]].to_numpy(float)
     ends = [np.nanmin(values) * 0.98, np.nanmax(values) * 1.02]
     axes.plot(ends, ends, color="0.6", linewidth=0.6, zorder=1)
@@ -142,11 +155,12 @@ def _losses(axes: Axes, data: pd.DataFrame, colour: dict[str, str]) -> None:
 def _key(data: pd.DataFrame) -> list[Line2D]:
     """Legend of the marks that are drawn."""
     marks = []
-    if (data["part"] == "own").any():
-        look: dict[str, Any] = {"marker": "o", "markerfacecolor": "white", "linestyle": "none"}
-        marks.append(Line2D([], [], color="0.3", label="at its own $T$", **look))
+    points = data[data["part"].isin(["common", "own"])]
+    if ((points["part"] == "own") & (points["doubts"] == "")).any():
+        marks.append(Line2D([], [], color="0.3", label="at its own $T$", **OWN))
+    if (points["doubts"] != "").any():
+        marks.append(Line2D([], [], color="0.3", label="doubtful, not in the law", **DOUBTFUL))
     if (data["part"] == "law").any():
         marks.append(Line2D([], [], color="0.3", linewidth=0.8, label="law"))
-        cross: dict[str, Any] = {"marker": "x", "linestyle": "none"}
-        marks.append(Line2D([], [], color="0.3", label="size left out", **cross))
+        marks.append(Line2D([], [], color="0.3", label="size left out", **CROSS))
     return marks

@@ -44,7 +44,7 @@ def data(study: Study) -> pd.DataFrame:
 
     Parts: ``smoothed`` (the curve), ``fit`` (Eq. 1 at the fitted steps), ``segment_1`` and
     ``segment_2`` (end points of the power laws before and after t_d), ``t_d`` (the break, at
-    its loss L_d).
+    its loss L_d). Of a doubtful fit the curve alone.
     """
     smoothed = study.curve("train_loss").rename(columns={"smoothed_train_loss": "loss"})
     smoothed["part"] = "smoothed"
@@ -72,7 +72,11 @@ def _fit_parts(fit: dict[str, Any], curve: pd.DataFrame) -> pd.DataFrame:
         "segment_2": ([t_d, last], [L_d, L_d * (t_d / last) ** r_d]),
         "t_d": ([t_d], [L_d]),
     }
-    frames = [pd.DataFrame({"part": p, "step": x, "loss": y}) for p, (x, y) in parts.items()]
+    frames = [
+        pd.DataFrame({"part": part, "step": x, "loss": y})
+        for part, (x, y) in parts.items()
+        if part == "fit" or not fit["doubts"]
+    ]
     table = pd.concat(frames, ignore_index=True)
     for name in ("run", "label", "imported"):
         table[name] = curve[name].iloc[0]
@@ -106,16 +110,17 @@ def draw_as(
     style.log_steps(axes)
     axes.set_ylabel("train loss $L$ (nats)")
     axes.add_artist(axes.legend(handles=entries, loc="lower left", ncols=columns))
-    key = _key(study, data["run"].unique()) + span
-    axes.legend(handles=key, loc="upper right", **ON_WHITE)
+    axes.legend(handles=_key(study, data) + span, loc="upper right", **ON_WHITE)
     return figure
 
 
-def _key(study: Study, drawn: Any) -> list[Line2D]:
-    """Legend of the kinds of lines."""
-    return [
-        Line2D([], [], color="0.35", label="smoothed loss", **LOOK["smoothed"]),
-        Line2D([], [], color="0.35", label="BNSL fit", **LOOK["fit"]),
-        Line2D([], [], label="its power laws", **DASHED),
-        *style.imported_legend(study, drawn),
-    ]
+def _key(study: Study, data: pd.DataFrame) -> list[Line2D]:
+    """Legend of the kinds of lines that are drawn."""
+    grey: dict[str, Any] = {"color": "0.35"}
+    lines = {
+        "smoothed": Line2D([], [], label="smoothed loss", **grey, **LOOK["smoothed"]),
+        "fit": Line2D([], [], label="BNSL fit", **grey, **LOOK["fit"]),
+        "segment_1": Line2D([], [], label="its power laws", **DASHED),
+    }
+    drawn = [line for part, line in lines.items() if (data["part"] == part).any()]
+    return drawn + style.imported_legend(study, data["run"].unique())

@@ -136,7 +136,10 @@ def imported_legend(study: Study, drawn: Iterable[str]) -> list[Line2D]:
 
 
 def deceleration(study: Study, drawn: Iterable[str]) -> pd.DataFrame:
-    """Steps of deceleration t_d of the runs that are drawn: part, run, label, imported, step."""
+    """Steps of deceleration t_d of the runs that are drawn: part, run, label, imported, step.
+
+    Runs whose fit is doubtful have none.
+    """
     kept = set(drawn)
     info = {run.id: run for run in study.runs}
     found = [
@@ -147,7 +150,7 @@ def deceleration(study: Study, drawn: Iterable[str]) -> pd.DataFrame:
             "imported": info[fit["run"]].imported,
             "step": fit["t_d"],
         }
-        for fit in study.fits()
+        for fit in study.sound_fits()
         if fit["run"] in kept
     ]
     table = pd.DataFrame(found, columns=["part", "run", "label", "imported", "step"])

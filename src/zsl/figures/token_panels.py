@@ -39,7 +39,7 @@ def powers_of_two(table: pd.DataFrame) -> list[int]:
 def split_at_deceleration(table: pd.DataFrame, study: Study) -> tuple[list[int], list[int]]:
     """Powers of two t with 2t up to the first t_d of the runs, and the others; neither is empty.
 
-    Without a fit, the first and the second half.
+    Without a fit that found a deceleration, the first and the second half.
     """
     steps = powers_of_two(table)
     breaks = style.deceleration(study, table["run"])["step"]

@@ -10,6 +10,7 @@ import pandas as pd
 from zsl.errors import FitError
 from zsl.fits.bnsl import NAMES, fit_bnsl
 from zsl.fits.bootstrap import QUANTITIES, bootstrap
+from zsl.fits.verdict import doubts
 
 
 def fit_curve(
@@ -54,6 +55,7 @@ def fit_curve(
         "covariance": np.asarray(fit.covariance).tolist(),
         "RSLE": fit.RSLE,
         "break_inside": fit.break_inside,
+        "doubts": doubts(fit, steps[used], losses[used], again),
         "L_d": fit.L_d,
         "t_d": fit.t_d,
         "r_d": fit.r_d,

@@ -8,6 +8,9 @@ were chosen with these counts in view.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import numpy as np
 
 from zsl.fits.bnsl import F_RANGE, Bnsl
@@ -18,8 +21,10 @@ GAIN = 4.0
 6 to 7, one power law with correlated noise at most 2, a spike or two breaks 1.4 to 4. This is
 what tells an RSLE above the noise, too: a curve of another shape leaves residuals as smooth and
 as long as those of the noise that is left after smoothing, so that only their size tells."""
-STILL = 0.015
-"""r_d over c_0, below which the loss is called still after t_d. That of the paper's 14M is .055."""
+STILL, AT_ONCE = 0.02, 0.1
+"""r_d over c_0, and f_1, below which the loss stops at once: a plateau, no deceleration. The
+windows of smoothing let the sharpest bend look like an f_1 of .03 to .05. The paper's 14M has .055
+of c_0 and an f_1 of .2; its AdamW of Table 7 is nearly as sharp, and goes on falling."""
 MISSED = 0.05
 """Relative distance of L_hat_T from L_T, above which the second power law is not the curve's end.
 Above it the break is so smooth that the curve has not left it by T."""
@@ -40,14 +45,18 @@ def doubts(
     found: dict[str, str] = {}
     first, last = float(steps[0]), float(steps[-1])
     if not fit.break_inside:
-        found["no_break"] = f"there is no break inside the fitted steps ({_where(fit, first, last)})"
+        found["no_break"] = (
+            f"there is no break inside the fitted steps ({_where(fit, first, last)})"
+        )
     if fit.c_1 >= 0:
-        found["acceleration"] = f"c_1 = {fit.c_1:.2g} is not below 0: the loss falls faster after t_d"
+        found["acceleration"] = (
+            f"c_1 = {fit.c_1:.2g} is not below 0: the loss falls faster after t_d"
+        )
     elif fit.r_d < 0:
         found["rise"] = f"r_d = {fit.r_d:.2g} is below 0: the loss rises after t_d"
-    elif fit.r_d < STILL * fit.c_0:
-        found["still"] = (
-            f"r_d = {fit.r_d:.2g} is under {100 * STILL:g} % of c_0: the loss stands still after t_d"
+    elif fit.r_d < STILL * fit.c_0 and fit.f_1 < AT_ONCE:
+        found["plateau"] = (
+            f"r_d = {fit.r_d:.2g} and f_1 = {fit.f_1:.2g}: the loss stops at once and stands still"
         )
     gain = one_power_law(steps, losses) / max(fit.RSLE, 1e-12)
     if gain < GAIN:
@@ -59,6 +68,18 @@ def doubts(
     if abs(missed) > MISSED:
         found["L_hat_T"] = f"L_hat_T is {100 * missed:+.0f} % off L_T"
     return found | ({} if again is None else _of_replicates(again, first, last))
+
+
+def sentences(fits: Iterable[Mapping[str, Any]]) -> list[str]:
+    """A sentence on those of ``fits`` (as in ``fits/<run>.json``) that are doubtful, if any."""
+    said = [
+        f"{fit['run'].split('-', 1)[1]}, {'; '.join(fit['doubts'].values())}"
+        for fit in fits
+        if fit["doubts"]
+    ]
+    if not said:
+        return []
+    return [f"Doubtful fits, whose deceleration is neither drawn nor judged: {'. '.join(said)}."]
 
 
 def one_power_law(steps: np.ndarray, losses: np.ndarray) -> float:
@@ -79,10 +100,9 @@ def _of_replicates(again: Bootstrap, first: float, last: float) -> dict[str, str
     found: dict[str, str] = {}
     low, high = again.interval("t_d")
     ends = [("first", low <= first * EDGE), ("last", high >= last / EDGE)]
-    if reached := [name for name, is_there in ends if is_there]:
+    if reached := " and the ".join(name for name, is_there in ends if is_there):
         found["interval"] = (
-            f"the interval of t_d, {low:.0f} to {high:.0f}, reaches the {' and the '.join(reached)} "
-            "fitted step"
+            f"the interval of t_d, {low:.0f} to {high:.0f}, reaches the {reached} fitted step"
         )
     share = again.failed / len(again.values["t_d"])
     if share > WITHOUT:

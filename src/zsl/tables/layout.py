@@ -7,6 +7,7 @@ digits; LaTeX, Markdown and HTML).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -18,6 +19,8 @@ from zsl.study import RunInfo, Study
 
 ABSENT = "–"
 """Printed where there is no value."""
+DOUBTFUL = "†"
+"""Marks the label of a row with ``doubts``."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Column:
     """Column of the rows with the ± error."""
     deviation: Callable[[float], str] | None = None
     """The deviation as printed, if not with ``show``."""
+    within: tuple[str, str] | None = None
+    """Columns of the rows with the ends of an interval that says how many digits our value has."""
 
     @property
     def text(self) -> str:
@@ -64,6 +69,12 @@ def hundreds(value: float) -> str:
     """Print a step as the paper does, to hundreds; to tens below 1,000."""
     unit = 100 if value >= 1000 else 10
     return f"{unit * round(value / unit)}"
+
+
+def as_known(value: float, low: float, high: float) -> str:
+    """Print a value to the second digit of half the length of its interval."""
+    digits = 1 - math.floor(math.log10((high - low) / 2))
+    return f"{round(value, digits):z.{max(digits, 0)}f}"
 
 
 def scientific(value: float) -> str:
@@ -145,7 +156,7 @@ def printed(rows: pd.DataFrame, columns: Sequence[Column]) -> pd.DataFrame:
     has_paper = any(name.endswith("_deviation") for name in rows.columns)
     lines: list[dict[str, str]] = []
     for _, row in rows.iterrows():
-        label = row["label"] + "*" * bool(row["imported"])
+        label = row["label"] + "*" * bool(row["imported"]) + DOUBTFUL * bool(row.get("doubts"))
         ours = {column.name: _cell(row, column) for column in columns}
         if not has_paper:
             lines.append({"label": label, **ours})
@@ -163,6 +174,9 @@ def _cell(row: pd.Series, column: Column, suffix: str = "") -> str:
     value = row.get(column.name + suffix)
     if pd.isna(value):
         return "" if suffix else ABSENT
+    if column.within is not None and not suffix:
+        low, high = (row.get(name, float("nan")) for name in column.within)
+        return as_known(value, low, high) if high > low else column.show(value)
     if column.error is None:
         return column.show(value)
     return f"{column.show(value)} ± {column.show(row[column.error + suffix])}"
@@ -186,6 +200,12 @@ def common_notes(
     them has no row.
     """
     notes = ["* imported, not trained here."] if rows["imported"].any() else []
+    if "doubts" in rows:
+        doubtful = rows[rows["doubts"] != ""]
+        notes += [
+            f"{DOUBTFUL} Doubtful, {label}: {doubts}."
+            for label, doubts in zip(doubtful["label"], doubtful["doubts"], strict=True)
+        ]
     here = set(rows["label"])
     absent = [label for label in expected if label not in here]
     if absent:

@@ -23,13 +23,20 @@ def columns(study: Study) -> list[Column]:
     hat = r"$\hat{L}_T$", "L&#770;<sub>T</sub>"
     return [
         Column("L_d", r"$\downarrow L_d$", "↓ L<sub>d</sub>", fixed(2), "L_d"),
-        Column("t_d", r"$\downarrow t_d$", "↓ t<sub>d</sub>", hundreds, "t_d", deviation=integer),
+        t_d_column(),
         Column("r_d", r"$\uparrow r_d$", "↑ r<sub>d</sub>", fixed(3), "r_d"),
         Column("L_hat_T", *hat, fixed(2), "L_hat_T"),
         Column("L_T", "$L_T$", "L<sub>T</sub>", fixed(2), "L_T"),
         Column("T", "$T$", "T", integer),
         Column("cut", "cut", "cut", integer),
     ]
+
+
+def t_d_column() -> Column:
+    """t_d with the digits that its interval allows, the paper's as it prints them."""
+    within = ("t_d_low", "t_d_high")
+    heads = r"$\downarrow t_d$", "↓ t<sub>d</sub>"
+    return Column("t_d", *heads, hundreds, "t_d", deviation=integer, within=within)
 
 
 def expected(study: Study) -> list[str]:

@@ -9,8 +9,10 @@ import pandas as pd
 from zsl.errors import ZslError
 from zsl.fits.bootstrap import QUANTITIES, bootstrap
 from zsl.fits.common import common_step, fitted_part, refit
+from zsl.fits.verdict import doubts
 from zsl.study import Study
-from zsl.tables.layout import Column, fixed, hundreds, identity, integer
+from zsl.tables.fits import in_a_cell
+from zsl.tables.layout import Column, fixed, identity, integer
 
 HEADING = "Model"
 MISSING = "without a fit"
@@ -20,7 +22,7 @@ def rows(study: Study) -> pd.DataFrame:
     """L_d, t_d, r_d and L_hat_T with ends of their intervals, and L_T, all at one T.
 
     ``T_table1`` is the T that the run has in Table 1; ``failed`` counts the replicates without a
-    break. Losses in nats, T and cut in steps.
+    break; ``doubts`` are those of the fit at this T. Losses in nats, T and cut in steps.
     """
     info = {run.id: run for run in study.runs}
     curves = {str(run): rows for run, rows in study.curve("train_loss").groupby("run", sort=False)}
@@ -47,6 +49,7 @@ def _measured(curve: pd.DataFrame, fit: dict[str, Any], T: int) -> dict[str, Any
         **values,
         "L_T": float(losses[-1]),
         "failed": again.failed,
+        "doubts": in_a_cell(doubts(made, steps, losses, again)),
         "T": T,
         "T_table1": fit["T"],
         "cut": cut,
@@ -57,14 +60,15 @@ def columns(study: Study) -> list[Column]:
     """The columns of Table 1, each of the fits' with the ends of its interval."""
     shown = {
         "L_d": (r"$\downarrow L_d$", "↓ L<sub>d</sub>", fixed(2)),
-        "t_d": (r"$\downarrow t_d$", "↓ t<sub>d</sub>", hundreds),
+        "t_d": (r"$\downarrow t_d$", "↓ t<sub>d</sub>", integer),
         "r_d": (r"$\uparrow r_d$", "↑ r<sub>d</sub>", fixed(4)),
     }
     made = []
     for name, (tex, html, show) in shown.items():
-        made.append(Column(name, tex, html, show))
-        made.append(Column(f"{name}_low", "from", "from", show))
-        made.append(Column(f"{name}_high", "to", "to", show))
+        within = ("t_d_low", "t_d_high") if name == "t_d" else None
+        made.append(Column(name, tex, html, show, within=within))
+        made.append(Column(f"{name}_low", "from", "from", show, within=within))
+        made.append(Column(f"{name}_high", "to", "to", show, within=within))
     return [
         *made,
         Column("L_T", "$L_T$", "L<sub>T</sub>", fixed(2)),
