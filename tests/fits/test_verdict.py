@@ -92,11 +92,11 @@ def test_the_ends_that_are_reached_are_named():
     assert "101" in said and "first and the last fitted step" in said
 
 
-def test_a_sentence_names_the_run_and_all_reasons():
+def test_a_sentence_names_the_run_and_the_first_reason():
     fits = [
         {"run": "main-a", "doubts": {}},
-        {"run": "main-b-2", "doubts": {"x": "one thing", "y": "another"}},
+        {"run": "main-b-2", "doubts": {"rise": "r_d", "one_power_law": "one power law does"}},
     ]
     assert sentences(fits[:1]) == []
     (said,) = sentences(fits)
-    assert said.endswith(": b-2, one thing; another.")
+    assert said.endswith(": b-2, one power law does (also: rise).")

@@ -15,7 +15,7 @@ from zsl.errors import ZslError
 from zsl.figures import style
 from zsl.fits.common import common_step, fitted_part, refit
 from zsl.fits.scaling import Law, fit_law, left_out
-from zsl.fits.verdict import doubts
+from zsl.fits.verdict import doubts, in_words
 from zsl.study import Study
 
 MEASURES = {
@@ -73,12 +73,12 @@ def _at_common(curve: pd.DataFrame, fit: dict[str, Any], T: int) -> dict[str, An
     said = fit["doubts"] if fit["T"] == T else doubts(made, steps, losses)
     measures = {name: getattr(made, name) for name in MEASURES}
     common = {"part": "common", "run": fit["run"], "T": T, **measures, "L_T": float(losses[-1])}
-    return {**common, "doubts": "; ".join(said.values())}
+    return {**common, "doubts": in_words(said)}
 
 
 def _as_is(fit: dict[str, Any]) -> dict[str, Any]:
     as_is = {name: fit[name] for name in ("run", "T", *MEASURES, "L_T")}
-    return {"part": "own", **as_is, "doubts": "; ".join(fit["doubts"].values())}
+    return {"part": "own", **as_is, "doubts": in_words(fit["doubts"])}
 
 
 def _lines(law: Law, N: np.ndarray) -> pd.DataFrame:

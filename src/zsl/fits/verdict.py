@@ -30,6 +30,17 @@ MISSED = 0.05
 Above it the break is so smooth that the curve has not left it by T."""
 WITHOUT = 0.25
 """Share of the bootstrap's replicates without a break inside the fitted steps."""
+ORDER = (
+    "one_power_law",
+    "acceleration",
+    "plateau",
+    "rise",
+    "no_break",
+    "L_hat_T",
+    "replicates",
+    "interval",
+)
+"""Reasons, the more telling first."""
 EDGE = 1.01
 """What is nearer to a bound than this factor is at it."""
 
@@ -44,38 +55,41 @@ def doubts(
     """
     found: dict[str, str] = {}
     first, last = float(steps[0]), float(steps[-1])
-    if not fit.break_inside:
-        found["no_break"] = (
-            f"there is no break inside the fitted steps ({_where(fit, first, last)})"
+    gain = one_power_law(steps, losses) / max(fit.RSLE, 1e-12)
+    if gain < GAIN:
+        found["one_power_law"] = (
+            f"one power law misses the curve by only {gain:.1f} times as much as the fit "
+            f"(at least {GAIN:g} are asked for)"
         )
+    if not fit.break_inside:
+        found["no_break"] = f"no break inside the fitted steps ({_where(fit, first, last)})"
     if fit.c_1 >= 0:
         found["acceleration"] = (
             f"c_1 = {fit.c_1:.2g} is not below 0: the loss falls faster after t_d"
         )
-    elif fit.r_d < 0:
-        found["rise"] = f"r_d = {fit.r_d:.2g} is below 0: the loss rises after t_d"
-    elif fit.r_d < STILL * fit.c_0 and fit.f_1 < AT_ONCE:
+    elif abs(fit.r_d) < STILL * fit.c_0 and fit.f_1 < AT_ONCE:
         found["plateau"] = (
             f"r_d = {fit.r_d:.2g} and f_1 = {fit.f_1:.2g}: the loss stops at once and stands still"
         )
-    gain = one_power_law(steps, losses) / max(fit.RSLE, 1e-12)
-    if gain < GAIN:
-        found["one_power_law"] = (
-            f"one power law misses the curve by only {gain:.2g} times as much as the fit "
-            f"(at least {GAIN:g} are asked for)"
-        )
+    elif fit.r_d < 0:
+        found["rise"] = f"r_d = {fit.r_d:.2g} is below 0: the loss rises after t_d"
     missed = fit.L_hat(last) / float(losses[-1]) - 1
     if abs(missed) > MISSED:
         found["L_hat_T"] = f"L_hat_T is {100 * missed:+.0f} % off L_T"
     return found | ({} if again is None else _of_replicates(again, first, last))
 
 
+def in_words(doubts: Mapping[str, str]) -> str:
+    """The first reason in the order of ``ORDER``, and the names of the others; empty if none."""
+    first, *others = [name for name in ORDER if name in doubts] or [""]
+    also = f" (also: {', '.join(others)})" if others else ""
+    return f"{doubts[first]}{also}" if first else ""
+
+
 def sentences(fits: Iterable[Mapping[str, Any]]) -> list[str]:
     """A sentence on those of ``fits`` (as in ``fits/<run>.json``) that are doubtful, if any."""
     said = [
-        f"{fit['run'].split('-', 1)[1]}, {'; '.join(fit['doubts'].values())}"
-        for fit in fits
-        if fit["doubts"]
+        f"{fit['run'].split('-', 1)[1]}, {in_words(fit['doubts'])}" for fit in fits if fit["doubts"]
     ]
     if not said:
         return []

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 
 from zsl.errors import ZslError
+from zsl.fits.verdict import in_words
 from zsl.study import Study
 from zsl.tables.layout import identity
 
@@ -16,14 +17,14 @@ def fit_rows(study: Study, values: Callable[[dict[str, Any]], dict[str, Any]]) -
     """A row for each run with a fit: run, label, imported, ``values`` of the fit, T and cut.
 
     ``<name>_low`` and ``<name>_high`` end the bootstrap's interval of each of the values that has
-    one; ``doubts`` says why the fit is doubtful, by :func:`in_a_cell`.
+    one; ``doubts`` says why the fit is doubtful, in words.
     """
     info = {run.id: run for run in study.runs}
     rows = []
     for fit in study.fits():
         shown = values(fit)
         row = {**identity(info[fit["run"]]), **shown, "T": fit["T"], "cut": fit["cut"]}
-        rows.append({**row, **_ends(fit, shown), "doubts": in_a_cell(fit["doubts"])})
+        rows.append({**row, **_ends(fit, shown), "doubts": in_words(fit["doubts"])})
     if not rows:
         raise ZslError(f"{study.experiment}: no run has a fit; expected fits/<run>.json")
     return pd.DataFrame(rows)
@@ -35,11 +36,6 @@ def _ends(fit: dict[str, Any], shown: dict[str, Any]) -> dict[str, float]:
         if name in shown:
             ends |= {f"{name}_low": low, f"{name}_high": high}
     return ends
-
-
-def in_a_cell(doubts: Mapping[str, str]) -> str:
-    """Doubts in one cell; empty without any."""
-    return "; ".join(doubts.values())
 
 
 def fit_notes(study: Study, rows: pd.DataFrame) -> list[str]:

@@ -9,10 +9,9 @@ import pandas as pd
 from zsl.errors import ZslError
 from zsl.fits.bootstrap import QUANTITIES, bootstrap
 from zsl.fits.common import common_step, fitted_part, refit
-from zsl.fits.verdict import doubts
+from zsl.fits.verdict import doubts, in_words
 from zsl.study import Study
-from zsl.tables.fits import in_a_cell
-from zsl.tables.layout import Column, fixed, identity, integer
+from zsl.tables.layout import Column, fixed, hundreds, identity, integer
 
 HEADING = "Model"
 MISSING = "without a fit"
@@ -49,7 +48,7 @@ def _measured(curve: pd.DataFrame, fit: dict[str, Any], T: int) -> dict[str, Any
         **values,
         "L_T": float(losses[-1]),
         "failed": again.failed,
-        "doubts": in_a_cell(doubts(made, steps, losses, again)),
+        "doubts": in_words(doubts(made, steps, losses, again)),
         "T": T,
         "T_table1": fit["T"],
         "cut": cut,
@@ -60,15 +59,15 @@ def columns(study: Study) -> list[Column]:
     """The columns of Table 1, each of the fits' with the ends of its interval."""
     shown = {
         "L_d": (r"$\downarrow L_d$", "↓ L<sub>d</sub>", fixed(2)),
-        "t_d": (r"$\downarrow t_d$", "↓ t<sub>d</sub>", integer),
+        "t_d": (r"$\downarrow t_d$", "↓ t<sub>d</sub>", hundreds),
         "r_d": (r"$\uparrow r_d$", "↑ r<sub>d</sub>", fixed(4)),
     }
     made = []
     for name, (tex, html, show) in shown.items():
         within = ("t_d_low", "t_d_high") if name == "t_d" else None
         made.append(Column(name, tex, html, show, within=within))
-        made.append(Column(f"{name}_low", "from", "from", show, within=within))
-        made.append(Column(f"{name}_high", "to", "to", show, within=within))
+        made.append(Column(f"{name}_low", "from", "from", show))
+        made.append(Column(f"{name}_high", "to", "to", show))
     return [
         *made,
         Column("L_T", "$L_T$", "L<sub>T</sub>", fixed(2)),
