@@ -224,10 +224,12 @@ def test_t_d_is_printed_by_its_interval_and_the_papers_as_it_stands(make):
 def test_a_doubtful_fit_is_marked_and_explained(rendered, make, table):
     study = make()
     path = next(path for path in study.files["fits"] if path.name.endswith("37M.json"))
-    write_json(path, {**read_json(path), "doubts": {"rise": "the loss rises", "interval": "more"}})
+    write_json(
+        path, {**read_json(path), "doubts": {"rise": "the loss rises", "replicates": "more"}}
+    )
     made = render.module(table)
     rows = made.rows(study)
     labels = list(layout.printed(rows, made.columns(study))["label"])
     assert labels == ["14M", "37M†", "78M"]
     notes = layout.common_notes(table, study, rows, made.expected(study), made.MISSING)
-    assert "† Doubtful, 37M: the loss rises (also: interval)." in notes
+    assert "† Doubtful, 37M: the loss rises (also: replicates)." in notes

@@ -69,8 +69,7 @@ def data(study: Study) -> pd.DataFrame:
 def _at_common(curve: pd.DataFrame, fit: dict[str, Any], T: int) -> dict[str, Any]:
     steps, losses = fitted_part(curve, T=T, cut=fit["cut"])
     made = refit(curve, T=T, cut=fit["cut"])
-    # At its own T the fit has been looked at with its bootstrap.
-    said = fit["doubts"] if fit["T"] == T else doubts(made, steps, losses)
+    said = doubts(made, steps, losses) | fit["doubts"]
     measures = {name: getattr(made, name) for name in MEASURES}
     common = {"part": "common", "run": fit["run"], "T": T, **measures, "L_T": float(losses[-1])}
     return {**common, "doubts": in_words(said)}

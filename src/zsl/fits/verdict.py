@@ -16,11 +16,11 @@ import numpy as np
 from zsl.fits.bnsl import F_RANGE, Bnsl
 from zsl.fits.bootstrap import Bootstrap
 
-GAIN = 4.0
+GAIN = 1.5
 """One power law has to miss the curve by so many times the fit's RSLE. The authors' curves have
-6 to 7, one power law with correlated noise at most 2, a spike or two breaks 1.4 to 4. This is
-what tells an RSLE above the noise, too: a curve of another shape leaves residuals as smooth and
-as long as those of the noise that is left after smoothing, so that only their size tells."""
+6 to 7, those of mini, which rest at the frequencies of tokens where their fits begin, 1.6 and
+more; a curve with a spike has 1.4. This is what tells an RSLE above the noise: what another shape
+leaves is as smooth as the noise that smoothing leaves, so that only the size tells."""
 STILL, AT_ONCE = 0.02, 0.1
 """r_d over c_0, and f_1, below which the loss stops at once: a plateau, no deceleration. The
 windows of smoothing let the sharpest bend look like an f_1 of .03 to .05. The paper's 14M has .055
@@ -28,8 +28,10 @@ of c_0 and an f_1 of .2; its AdamW of Table 7 is nearly as sharp, and goes on fa
 MISSED = 0.05
 """Relative distance of L_hat_T from L_T, above which the second power law is not the curve's end.
 Above it the break is so smooth that the curve has not left it by T."""
-WITHOUT = 0.25
-"""Share of the bootstrap's replicates without a break inside the fitted steps."""
+WITHOUT = 0.55
+"""Share of the bootstrap's replicates without a break inside the fitted steps. One power law with
+any noise has .7, curves of mini at most .45. Ends of intervals do not count: the bootstrap's noise
+never returns to zero, and that of a rough curve may reach all steps although seeds agree."""
 ORDER = (
     "one_power_law",
     "acceleration",
@@ -38,7 +40,6 @@ ORDER = (
     "no_break",
     "L_hat_T",
     "replicates",
-    "interval",
 )
 """Reasons, the more telling first."""
 EDGE = 1.01
@@ -51,7 +52,7 @@ def doubts(
     """Why the deceleration of ``fit`` is doubtful, in words by a short name; empty if it is not.
 
     ``steps`` (n,) and ``losses`` (n,), nats, are what it was fitted to; ``again`` its bootstrap,
-    without which intervals and replicates are not looked at.
+    without which no replicates are looked at.
     """
     found: dict[str, str] = {}
     first, last = float(steps[0]), float(steps[-1])
@@ -76,7 +77,9 @@ def doubts(
     missed = fit.L_hat(last) / float(losses[-1]) - 1
     if abs(missed) > MISSED:
         found["L_hat_T"] = f"L_hat_T is {100 * missed:+.0f} % off L_T"
-    return found | ({} if again is None else _of_replicates(again, first, last))
+    if again is not None and (share := again.failed / len(again.values["t_d"])) > WITHOUT:
+        found["replicates"] = f"{100 * share:.0f} % of the bootstrap's replicates have no break"
+    return found
 
 
 def in_words(doubts: Mapping[str, str]) -> str:
@@ -108,17 +111,3 @@ def _where(fit: Bnsl, first: float, last: float) -> str:
     if fit.t_d <= first * EDGE or fit.t_d >= last / EDGE:
         return f"t_d = {fit.t_d:.0f} of {first:.0f} to {last:.0f}"
     return f"f_1 = {fit.f_1:.2g} of {F_RANGE[0]:g} to {F_RANGE[1]:g}"
-
-
-def _of_replicates(again: Bootstrap, first: float, last: float) -> dict[str, str]:
-    found: dict[str, str] = {}
-    low, high = again.interval("t_d")
-    ends = [("first", low <= first * EDGE), ("last", high >= last / EDGE)]
-    if reached := " and the ".join(name for name, is_there in ends if is_there):
-        found["interval"] = (
-            f"the interval of t_d, {low:.0f} to {high:.0f}, reaches the {reached} fitted step"
-        )
-    share = again.failed / len(again.values["t_d"])
-    if share > WITHOUT:
-        found["replicates"] = f"{100 * share:.0f} % of the bootstrap's replicates have no break"
-    return found
