@@ -24,7 +24,9 @@ from safetensors.torch import load_file, save_file
 
 from zsl.errors import BrokenFileError, TrainingError
 from zsl.files import read_json, sha256, sha256_of_json, write_json
+from zsl.foreign import what_it_is
 from zsl.training.architecture import empty_model
+from zsl.training.foreign import foreign_folder, plain_names
 from zsl.training.sharding import of_this_process, weights, whole_state
 
 WEIGHTS, OPTIMIZER, STATE = "model.safetensors", "optim.safetensors", "state.json"
@@ -86,12 +88,14 @@ def _digests(folder: Path, state: dict[str, int]) -> dict[str, str]:
 def load_model(folder: Path) -> OLMo:
     """The model of a checkpoint folder, ours or another's that OLMo wrote, on CPU.
 
-    Reads ``config.yaml`` and ``model.safetensors``. Raises TrainingError naming the file when
-    one is missing, damaged, or no OLMo model.
+    Reads ``config.yaml`` and ``model.safetensors``, whose weights may have the names that
+    :func:`plain_names` knows. Raises TrainingError naming the file when one is missing, damaged,
+    or no OLMo model.
     """
+    _require(folder, "config.yaml")
     with _reading(folder / WEIGHTS) as path, safe_open(path, "pt") as file:
-        names = file.keys()
-        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
+        names = plain_names(file.keys(), path)
+        shapes = {name: tuple(file.get_slice(names[name]).get_shape()) for name in names}
     model = empty_model(folder, shapes)
     load_weights(folder, model)
     return model
@@ -104,7 +108,8 @@ def load_weights(folder: Path, model: OLMo) -> None:
     finite.
     """
     path = folder / WEIGHTS
-    tensors = _read(path)
+    stored = _read(path)
+    tensors = {name: stored[key] for name, key in plain_names(stored, path).items()}
     for name, tensor in tensors.items():
         if tensor.dtype not in FORMATS:
             raise TrainingError(
@@ -196,14 +201,22 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[Path]:
-    if not path.is_file():
-        raise TrainingError(f"{path}: no such file; the checkpoint is incomplete")
+    _require(path.parent, path.name)
     try:
         yield path
     except (SafetensorError, LookupError, ValueError, OSError) as error:
+        if what := what_it_is(path):
+            raise TrainingError(f"{path}: no safetensors, but {what}") from None
         raise TrainingError(
             f"{path}: damaged ({error}); delete the segment's folder and train it again"
         ) from None
+
+
+def _require(folder: Path, name: str) -> None:
+    if not (folder / name).is_file():
+        if what := foreign_folder(folder):
+            raise TrainingError(f"{folder}: {what}")
+        raise TrainingError(f"{folder / name}: no such file; the checkpoint is incomplete")
 
 
 def _sync(path: Path) -> None:

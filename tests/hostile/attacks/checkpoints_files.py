@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -76,6 +77,18 @@ def zipped(path: Path) -> None:
         archive.writestr("archive/data.pkl", pickle.dumps({"a": 1}))
 
 
+class Command:
+    """What runs a command where it is unpickled."""
+
+    def __reduce__(self) -> Any:
+        return os.system, ("touch ../executed",)
+
+
+def named(value: Any) -> str:
+    """The name of a weight as OLMo writes it: a pickle in base64."""
+    return base64.urlsafe_b64encode(pickle.dumps(((value,), False))).decode()
+
+
 DAMAGED = "model.safetensors: damaged"
 OTHER = "model.safetensors: not weights of this architecture"
 WEIGHTS: dict[str, tuple[Spoil, str]] = {
@@ -102,9 +115,13 @@ WEIGHTS: dict[str, tuple[Spoil, str]] = {
         header({"a": tensor([2], 0, 8, "OBJECT")}, b"\0" * 8),
         DAMAGED,
     ),
-    "a pickle": (lambda path: path.write_bytes(pickle.dumps({"a": 1})), DAMAGED),
-    "a checkpoint of torch.save": (lambda path: torch.save(state_of(), path), DAMAGED),
-    "a zip": (zipped, DAMAGED),
+    "a pickle": (lambda path: path.write_bytes(pickle.dumps({"a": 1})), "but a pickle"),
+    "a checkpoint of torch.save": (lambda path: torch.save(state_of(), path), "but a zip"),
+    "a zip": (zipped, "but a zip"),
+    "a pickle that runs a command for a name": (
+        lambda path: save_file({named(Command()): torch.zeros(2)}, path),
+        "is no name that OLMo writes",
+    ),
     "nothing": (lambda path: path.write_bytes(b""), DAMAGED),
     "no file": (lambda path: None, "no such file"),
     "a weight that is missing": (weights(lambda state: state.pop(first(state))), OTHER),
@@ -274,7 +291,7 @@ for name, change, says in (
         moments(lambda t: t.update({first(t): torch.zeros(3, 3)})),
         NOT_OF_MODEL,
     ),
-    ("a pickle of moments", lambda folder: zipped(folder / "optim.safetensors"), "damaged"),
+    ("a pickle of moments", lambda folder: zipped(folder / "optim.safetensors"), "but a zip"),
     ("no step", counts('{"sequences": 4, "tokens": 48}'), NO_COUNTS),
     ("a step of text", counts('{"step": "1", "sequences": 4, "tokens": 48}'), NO_COUNTS),
     ("a step below 0", counts('{"step": -1, "sequences": 4, "tokens": 48}'), NO_COUNTS),
