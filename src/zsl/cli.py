@@ -177,7 +177,11 @@ def _runs(options: argparse.Namespace) -> str:
 
 
 def _plan(options: argparse.Namespace) -> str:
-    found = estimate(load(options.configfile), gpu=options.gpu, utilisation=options.utilisation)
+    from zsl.data.budget import check_files
+
+    plan = load(options.configfile)
+    check_files(plan.experiment, Path.cwd())
+    found = estimate(plan, gpu=options.gpu, utilisation=options.utilisation)
     return (
         json.dumps(asdict(found), indent=1, ensure_ascii=False) if options.json else as_text(found)
     )

@@ -133,7 +133,8 @@ def local_files(corpus):
         for p in getattr(source, "paths", [])
     ]
     if getattr(made.tokenizer, "path", None):
-        patterns.append(made.tokenizer.path)
+        folder = Path(made.tokenizer.path)
+        patterns.append(str(folder / "tokenizer.json" if folder.is_dir() else folder))
     return [path for p in patterns for path in sorted(glob(p, recursive=True)) or [p]]
 
 

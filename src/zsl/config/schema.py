@@ -33,6 +33,21 @@ FolderName = Annotated[Name, AfterValidator(_not_lineage)]
 """A name of an experiment or of a corpus, which is that of a folder."""
 
 
+Fact = Literal[
+    "eos_share",
+    "eos_in_text",
+    "eos_token",
+    "document_length",
+    "token_share",
+    "unknown_share",
+    "lost_share",
+    "duplicate_share",
+    "overlap_share",
+    "broken_share",
+]
+"""What is found out about a corpus, and told where it is implausible: ``zsl.data.facts``."""
+
+
 class EvalSplit(Settings):
     """Hold passages out of the training sources until the evaluation set is full."""
 
@@ -66,6 +81,9 @@ class Corpus(Settings):
     """A record that cannot be read stops the job with file and line, or is skipped and counted."""
     shuffle_seed: int = 0
     """Seed of the hash that decides which passages are held out for evaluation."""
+    accept: list[Fact] = []
+    """Facts about the corpus that are as they should be although they look implausible: what the
+    log warned of, or the job stopped at, by its name there."""
 
 
 class Model(Settings):

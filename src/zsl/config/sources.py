@@ -105,8 +105,9 @@ class MemmapSource(Settings):
     """Files to download."""
     shards: ShardList | None = None
     """A list of files to download."""
-    dtype: Literal["uint16", "uint32"] = "uint16"
-    """Number format of a token."""
+    dtype: Literal["uint16", "uint32", "int32", "int64"] = "uint16"
+    """Number format of a token, little-endian. Files that are not in the format of the corpus,
+    uint16 or uint32, are rewritten in it."""
     eos_token_id: int | None = Field(default=None, ge=0)
     """EOS in these files where it is another id of the same vocabulary than the tokenizer's; the
     two ids are exchanged in the copy that is made. None: the tokenizer's."""
@@ -130,7 +131,7 @@ class _Vocabulary(Settings):
     """Sizes that fix the embedding matrix, known before any data is read."""
 
     vocab_size: int = Field(ge=2, le=LARGEST_VOCABULARY)
-    """Number of token ids, checked against the tokenizer."""
+    """Number of token ids, the largest one and 1, checked against the tokenizer."""
     embedding_size: int | None = Field(default=None, le=LARGEST_VOCABULARY)
     """Rows of the embedding, padded for speed; None: ``vocab_size``. The softmax runs over all
     of them."""
@@ -169,7 +170,8 @@ class FileTokenizer(_Vocabulary):
 
     kind: Literal["file"]
     path: File | None = None
-    """Local file relative to the project's root."""
+    """Local file relative to the project's root, or a folder that holds ``tokenizer.json``, as
+    ``save_pretrained`` of transformers writes it."""
     remote: Remote | None = None
     """File to download."""
 

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from zsl.config.schema import Corpus, Run
-from zsl.config.sources import MemmapSource
+from zsl.config.schema import Corpus, Experiment, Run
+from zsl.config.sources import FileTokenizer, MemmapSource
 from zsl.data.manifest import Manifest, read_manifest
+from zsl.data.number_format import check_format
 from zsl.data.shards import local_shards, proportional
+from zsl.data.tokenizer_files import tokenizer_file
 from zsl.errors import DataError
 from zsl.files import sha256_of_json
 
@@ -62,12 +64,14 @@ def known_tokens(corpus: Corpus, manifest_path: Path, root: Path) -> tuple[int, 
     same declaration, or from the sizes of local memmaps. None where the corpus has to be made
     first.
 
-    Raises DataError if a declared local memmap is missing.
+    Raises DataError if a declared local memmap is missing or no array of ids, or the tokenizer
+    no file.
     """
     if manifest_path.exists():
         manifest = read_manifest(manifest_path)
         if manifest.declaration == declaration_digest(corpus):
             return file_tokens(manifest)
+    check_local(corpus, root)
     tokens: list[int] = []
     for source in corpus.train:
         if not isinstance(source, MemmapSource) or not source.paths:
@@ -77,6 +81,24 @@ def known_tokens(corpus: Corpus, manifest_path: Path, root: Path) -> tuple[int, 
             shards, _ = proportional(shards, source.subset_tokens)
         tokens += [shard.tokens for shard in shards]
     return tuple(tokens)
+
+
+def check_local(corpus: Corpus, root: Path) -> None:
+    """Raise DataError where the tokenizer or a memmap, if it is here, is not what was declared."""
+    if isinstance(corpus.tokenizer, FileTokenizer) and corpus.tokenizer.path:
+        tokenizer_file(root, corpus.tokenizer.path)
+    for source in [*corpus.train, *corpus.eval_sources]:
+        if isinstance(source, MemmapSource) and source.paths:
+            for shard in local_shards(source, root):
+                assert shard.path is not None
+                check_format(shard.path, shard.origin, source.dtype, corpus.tokenizer.vocab_size)
+
+
+def check_files(experiment: Experiment, root: Path) -> None:
+    """As :func:`check_local` for all corpora of an experiment that are not made yet."""
+    for name, corpus in experiment.corpora.items():
+        folder = root / "results" / experiment.experiment / "data" / name
+        known_tokens(corpus, folder / "manifest.json", root)
 
 
 def file_tokens(manifest: Manifest) -> tuple[int, ...]:

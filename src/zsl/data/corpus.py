@@ -20,13 +20,14 @@ from zsl.config.schema import Corpus
 from zsl.config.sources import MemmapSource, TrainedTokenizer
 from zsl.data.budget import Requirement, check_budget, declaration_digest
 from zsl.data.evaluation import Evaluation, make_evaluation
+from zsl.data.facts import Made, look
 from zsl.data.manifest import Manifest, SourceReport, TokenFile, write_manifest
 from zsl.data.memmaps import Plan, Vocabulary, memmap_dtype, place_memmaps, plan_memmaps
 from zsl.data.packing import BATCH, token_dtype
 from zsl.data.sources import Place
 from zsl.data.tasks import asked_tokens
 from zsl.data.text import Gathered, gather_texts
-from zsl.data.tokenizer import declared_tokenizer, save_tokenizer, train_bpe
+from zsl.data.tokenizer import declared_tokenizer, save_tokenizer, special_tokens, train_bpe
 from zsl.data.training_file import write_training
 from zsl.errors import DataError
 from zsl.files import sha256
@@ -81,11 +82,12 @@ def _assemble(
     gathered = gather_texts(corpus.train, "train", corpus, place)
     tokenizer = _tokenizer(name, corpus, gathered, place)
     save_tokenizer(tokenizer, folder / "tokenizer.json")
-    vocabulary = _vocabulary(corpus, plans)
+    vocabulary = _vocabulary(corpus, plans, tokenizer)
     evaluation = make_evaluation(name, corpus, gathered, place, tokenizer, vocabulary)
     files: list[TokenFile] = []
     reports: list[SourceReport] = []
-    documents = 0
+    documents = text_eos = 0
+    counts = np.zeros(vocabulary.size, dtype=np.int64)
     if gathered is not None:
         path = folder / "tokens" / "train-00000.bin"
         window = corpus.evaluation.window
@@ -95,13 +97,18 @@ def _assemble(
         )
         files.append(written.file)
         reports += written.reports
-        documents = written.documents
+        documents, text_eos = written.documents, int(written.counts[vocabulary.eos])
+        counts += written.counts
     for plan in plans:
         first = len({file.name for file in files})
-        placed, report = place_memmaps(plan, vocabulary, place, folder / "tokens", first)
-        files += placed
-        reports.append(report)
+        placed = place_memmaps(plan, vocabulary, place, folder / "tokens", first)
+        files += placed.files
+        reports.append(placed.report)
+        counts += placed.counts
     check_budget(name, [file.tokens for file in files], requirements)
+    held = np.bincount(evaluation.tokens, minlength=vocabulary.size)
+    made = Made(counts, held, documents, text_eos, gathered, reports)
+    facts = look(name, corpus, tokenizer, made)
     return Manifest(
         dtype=vocabulary.dtype,
         vocab_size=vocabulary.size,
@@ -114,6 +121,7 @@ def _assemble(
         sources=(*reports, *evaluation.reports),
         tokenizer_sha256=sha256(folder / "tokenizer.json"),
         declaration=declaration_digest(corpus),
+        facts=facts,
     )
 
 
@@ -129,9 +137,10 @@ def _tokenizer(name: str, corpus: Corpus, gathered: Gathered | None, place: Plac
     return train_bpe(gathered.passages.batches(gathered.in_order, BATCH), declared)
 
 
-def _vocabulary(corpus: Corpus, plans: Sequence[Plan]) -> Vocabulary:
-    size = corpus.tokenizer.vocab_size
-    return Vocabulary(memmap_dtype(plans, token_dtype(size)), size, corpus.tokenizer.eos_token_id)
+def _vocabulary(corpus: Corpus, plans: Sequence[Plan], tokenizer: Tokenizer) -> Vocabulary:
+    size, eos = corpus.tokenizer.vocab_size, corpus.tokenizer.eos_token_id
+    dtype = memmap_dtype(plans, token_dtype(size))
+    return Vocabulary(dtype, size, eos, special_tokens(tokenizer))
 
 
 def _write_evaluation(path: Path, evaluation: Evaluation, vocabulary: Vocabulary) -> TokenFile:

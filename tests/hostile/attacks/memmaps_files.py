@@ -64,7 +64,20 @@ FILES: dict[str, tuple[bytes, str]] = {
         even(saved(np.array([{}]))),
         "a.npy: a NumPy file with a header",
     ),
-    "a pickle": (even(pickle.dumps(list(range(100)))), "has an id"),
+    "a pickle": (even(pickle.dumps(list(range(100)))), "a.npy: a pickle"),
+    "wider numbers than declared": (
+        TOKENS.astype("<i8").tobytes(),
+        "a.npy: declared as uint16, but its numbers look like int64",
+    ),
+    "zeros": (bytes(600), "no token 50279 (EOS)"),
+    "nothing but the end of a document": (
+        np.full(300, 50279, "<u2").tobytes(),
+        "100.0% of the training tokens are EOS",
+    ),
+    "offsets beyond the end of the file": (
+        np.array([2**32 - 1, 2**32 - 1] * 50, "<u4").tobytes(),
+        "a.npy: token 0 has an id (65535)",
+    ),
 }
 for name, (data, says) in FILES.items():
     add(KIND, name, partial(of_file, data), says)
@@ -132,6 +145,7 @@ MANIFESTS: dict[str, tuple[dict[str, Any] | bytes, str]] = {
     ),
     "whose totals are others": ({"train_tokens": 33}, "totals disagree"),
     "with a key that is none": ({"evil": 1}, NONE),
+    "with facts that are none": ({"facts": {"train": [1], "evil": 1}}, NONE),
     "without its files": ({"train": None}, NONE),
     "of sequences of a trillion tokens": ({"sequence_length": "many"}, NONE),
     "nested 100,000 deep": (b"[" * 100_000, NONE),

@@ -47,6 +47,10 @@ def charsmap(texts: bytes) -> str:
     return base64.b64encode((0).to_bytes(4, "little") + texts).decode()
 
 
+ADDED = {
+    "content": "added",
+    **dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized", "special"), False),
+}
 DOUBLED = {"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}
 A, B = ({"Sequence": {"id": id, "type_id": 0}} for id in "AB")
 TEMPLATE = {
@@ -71,11 +75,18 @@ FILES: dict[str, tuple[bytes | dict[str, Any], str]] = {
         model(vocab={**VOCABULARY, "h": 4_000_000_000}),
         "has 10 tokens and the id 4000000000",
     ),
+    "two tokens with one id": (model(vocab={**VOCABULARY, "h": 8}), "has one id for 'g' and 'h'"),
     "more tokens than declared": (model(vocab={**VOCABULARY, "z": 10}), "has 11 tokens"),
     "an end-of-text with another id": (
         model(vocab={**VOCABULARY, "<|endoftext|>": 1, "[UNK]": 0}),
         "<|endoftext|> is 1",
     ),
+    "an added token with another id than it gets": (
+        made(added_tokens=[{**ADDED, "id": 4_000_000_000}]),
+        "tokenizer.json: gives 'added' the id 4000000000, to which tokenizers gives 10",
+    ),
+    "an added token without a name": (made(added_tokens=[{"id": 0}]), NONE),
+    "added tokens that are none": (made(added_tokens=7), NONE),
     "a merge of tokens that are not there": (
         made(model={"type": "BPE", "vocab": {"a": 0}, "merges": [["a", "zz"]]}),
         NONE,
@@ -126,12 +137,12 @@ def of_odd(make: Any, project: Path) -> Iterator[None]:
     build(project, [{"kind": "files", "paths": ["good.txt"]}], tokenizer=tokenizer)
 
 
-for name, maker in {
-    "a folder": Path.mkdir,
-    "a pipe": os.mkfifo,
-    "a link to a device": lambda path: path.symlink_to("/dev/zero"),
-}.items():
-    add(KIND, name, partial(of_odd, maker), "tokenizer 'tokenizer.json' is no file")
+for name, maker, says in (
+    ("a folder", Path.mkdir, "is a folder without tokenizer.json"),
+    ("a pipe", os.mkfifo, "is no file"),
+    ("a link to a device", lambda path: path.symlink_to("/dev/zero"), "is no file"),
+):
+    add(KIND, name, partial(of_odd, maker), f"tokenizer 'tokenizer.json' {says}")
 
 
 def sparse(path: Path) -> None:
@@ -181,3 +192,27 @@ def special(project: Path) -> Iterator[None]:
     yield
     tokenizer = load_tokenizer(project / "tokenizer.json")
     assert encode(tokenizer, ["a <|endoftext|>b"])[0].ids == [2, 1]
+
+
+@row(KIND, "a decoder that writes a book for a letter", None)
+def decoder(project: Path) -> Iterator[None]:
+    book = {"type": "Replace", "pattern": {"Regex": "."}, "content": "b" * 10_000_000}
+    words = {f"w{n}": n for n in range(2, 10)}
+    vocabulary = {"<|endoftext|>": 0, "[UNK]": 1, **words}
+    values = made(
+        model={"type": "WordLevel", "vocab": vocabulary, "unk_token": "[UNK]"},
+        pre_tokenizer={"type": "WhitespaceSplit"},
+        decoder={"type": "Sequence", "decoders": [book] * 3},
+    )
+    texts = (" ".join(f"w{2 + (n >> k) % 8}" for k in range(9)) for n in range(300))
+    (project / "good.txt").write_text("\n\n".join(texts))
+    (project / "tokenizer.json").write_text(json.dumps(values))
+    tokenizer = {"kind": "file", "path": "tokenizer.json", "vocab_size": 10, "eos_token_id": 0}
+    yield
+    build(
+        project,
+        [{"kind": "files", "paths": ["good.txt"]}],
+        tokenizer=tokenizer,
+        evaluation={"sequences": 1, "sequence_length": 8, "window": 8},
+        accept=["overlap_share", "eos_share"],
+    )
