@@ -45,6 +45,8 @@ def test_no_evaluation_window_is_in_the_training_stream(build, sources) -> None:
     assert not windows["train"] & windows["eval"]
     winogrande, *_ = built.manifest.sources
     assert winogrande.overlapping > 10  # the twins of held-out sentences
+    facts = built.manifest.facts
+    assert facts.implausible == () and facts.lost == 0 < facts.sampled
 
 
 def test_a_task_file_gives_each_passage_once(build, sources) -> None:

@@ -61,7 +61,7 @@ def look(name: str, corpus: Corpus, tokenizer: Tokenizer, made: Made) -> Facts:
     unknown = None if unknown == eos else unknown  # GPT-2's
     splits = [_split(counts, eos, unknown, tokenizer) for counts in (made.train, made.eval)]
     sampled, lost = _lost(made.gathered, tokenizer, unknown)
-    values = list(_values(splits, sampled, lost, made))
+    values = list(_values(splits, unknown, sampled, lost, made))
     if not is_end_token(tokenizer, eos):
         values.append(("eos_token", 1.0, f"eos_token_id {eos} is {_text(tokenizer, eos)!r}"))
     beyond = [(fact, value, told) for fact, value, told in values if value > LIMITS[fact].warn]
@@ -85,7 +85,7 @@ def look(name: str, corpus: Corpus, tokenizer: Tokenizer, made: Made) -> Facts:
 
 
 def _values(
-    splits: Sequence[SplitFacts], sampled: int, lost: int, made: Made
+    splits: Sequence[SplitFacts], unknown: int | None, sampled: int, lost: int, made: Made
 ) -> Iterator[tuple[Fact, float, str]]:
     """Each fact with a limit: its name, its value, and the sentence that says it."""
     for which, split in zip(("training", "evaluation"), splits, strict=True):
@@ -93,8 +93,9 @@ def _values(
         yield "eos_share", share, f"{share:.1%} of the {which} tokens are EOS"
         length = split.tokens / (split.eos + 1)
         yield "document_length", length, f"{which} documents have {length:,.0f} tokens, the mean"
-        if split.frequent:
-            top = split.frequent[0]
+        known = [of for of in split.frequent if of.id != unknown]
+        if known:
+            top = known[0]
             share = top.count / split.tokens
             said = f"{share:.1%} of the {which} tokens are {top.text!r} ({top.id})"
             yield "token_share", share, said
