@@ -195,6 +195,13 @@ def test_unknown_tokens(tmp_path: Path, build, passages, share, stops, caplog):
     assert any("are unknown tokens" in text for text in warnings(caplog)) == (share > 0)
 
 
+def test_the_name_of_the_unknown_token_gives_no_character_back(tmp_path, build, passages):
+    texts = passages(100)
+    tokenizer = word_level(tmp_path / "t.json", words_in(texts))
+    shouting = jsonl(tmp_path / "a.jsonl", [f"{text} UNK" for text in texts])
+    assert build({"train": [shouting], "tokenizer": tokenizer}).manifest.facts.lost == 300
+
+
 def byte_level(path: Path, alphabet: list[str], texts: list[str]) -> dict[str, Any]:
     made = Tokenizer(models.BPE())
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

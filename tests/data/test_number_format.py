@@ -70,6 +70,13 @@ def test_good_files_are_taken_whatever_the_vocabulary(dtype: str, vocab_size: in
         assert looks_like(tokens.astype(dtype).tobytes(), dtype, vocab_size) is None
 
 
+def test_one_id_too_large_is_no_sign_of_narrower_numbers():
+    """Read as uint16, all numbers of a uint32 file are ids of a vocabulary beyond 65,536."""
+    tokens = ids(vocab_size=100278)
+    tokens[5] = 100278
+    assert looks_like(tokens.astype("<u4").tobytes(), "uint32", 100278) is None
+
+
 @pytest.mark.parametrize("dtype", ["uint32", "int32", "int64"])
 def test_wide_numbers_are_written_into_the_corpus_as_small_as_they_fit(
     tmp_path: Path, build, dtype: str

@@ -105,10 +105,10 @@ def _assemble(
         files += placed.files
         reports.append(placed.report)
         counts += placed.counts
-    check_budget(name, [file.tokens for file in files], requirements)
     held = np.bincount(evaluation.tokens, minlength=vocabulary.size)
     made = Made(counts, held, documents, text_eos, gathered, reports)
     facts = look(name, corpus, tokenizer, made)
+    check_budget(name, [file.tokens for file in files], requirements)
     return Manifest(
         dtype=vocabulary.dtype,
         vocab_size=vocabulary.size,
