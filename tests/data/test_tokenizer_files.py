@@ -207,7 +207,7 @@ def test_two_tokens_with_one_id_are_refused(tmp_path: Path):
     values = json.loads((tmp_path / "t.json").read_text())
     values["model"]["vocab"] = {"<|endoftext|>": 0, "a": 1, "b": 1, "c": 2}
     (tmp_path / "t.json").write_text(json.dumps(values))
-    with pytest.raises(DataError, match=r"one id for '[ab]' and '[ab]' \(1\)"):
+    with pytest.raises(DataError, match=r"one id for 'a' and 'b' \(1\)"):
         read(tmp_path, "t.json", 4)
 
 

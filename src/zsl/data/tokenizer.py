@@ -193,7 +193,7 @@ def check_tokenizer(
 
 def _with_one_id(vocabulary: dict[str, int]) -> str:
     tokens: dict[int, str] = {}
-    for token, id in vocabulary.items():
+    for token, id in sorted(vocabulary.items()):
         if id in tokens:
             return f"{tokens[id]!r:.60} and {token!r:.60} ({id})"
         tokens[id] = token
