@@ -28,6 +28,7 @@ from zsl.crate import command as crate
 from zsl.errors import ZslError, printable
 from zsl.planning.estimate import estimate
 from zsl.planning.hardware import GPUS
+from zsl.planning.imported import check_imported
 from zsl.planning.text import as_text
 from zsl.registry import available
 from zsl.registry.gallery import gallery
@@ -172,7 +173,9 @@ def _runs(options: argparse.Namespace) -> str:
         tokens = run.steps * tokens_per_step(run)
         parts = len(plan.layout(id).segments)
         lines.append(f"{id:24} {number:12,} {run.steps:9,} {tokens:16,} {parts:8}")
-    lines += [f"{id:24} imported: {source.note}" for id, source in plan.imported.items()]
+    lines += [
+        f"{id:24} imported {source.values}: {source.note}" for id, source in plan.imported.items()
+    ]
     return "\n".join(lines)
 
 
@@ -181,6 +184,7 @@ def _plan(options: argparse.Namespace) -> str:
 
     plan = load(options.configfile)
     check_files(plan.experiment, Path.cwd())
+    check_imported(plan)
     found = estimate(plan, gpu=options.gpu, utilisation=options.utilisation)
     return (
         json.dumps(asdict(found), indent=1, ensure_ascii=False) if options.json else as_text(found)
@@ -221,6 +225,13 @@ def _resolved(plan: Plan) -> dict[str, object]:
             for id, run in plan.runs.items()
             if id.split("-", 1)[0] == name
         }
+        if suite["imported"]:
+            suite["imported"]["defaults"] = {}
+            suite["imported"]["runs"] = {
+                id.split("-", 1)[1]: curve.model_dump(mode="json")
+                for id, curve in plan.imported.items()
+                if id.split("-", 1)[0] == name
+            }
     return values
 
 

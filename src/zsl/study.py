@@ -4,7 +4,10 @@ Contracts of the files (all losses in nats, all steps in optimizer steps):
 
 ``curves/train_loss/<run>.csv``
     ``run, step, train_loss, smoothed_train_loss``: subsampled steps; ``train_loss`` is the
-    logged batch loss of that step (empty when imported), smoothed by LSMA_k (A.2).
+    logged batch loss of that step (empty if imported smoothed), smoothed by LSMA_k (A.2).
+``curves/train_loss/<run>.json``
+    Of an imported curve: ``note``, in words, and what was found in its file, by the fields of
+    :class:`zsl.curves.imported.Facts`.
 ``curves/eval_loss/<run>.csv``
     ``run, step, eval_loss``: mean over the evaluation tokens, one row per checkpoint.
 ``curves/step_grids/<run>.csv``

@@ -32,6 +32,13 @@ def spoil(values, key, value):
 
 
 RUN = "suites.main.runs.44k"
+
+
+def imported(name="x", **settings):
+    """An imported curve, and where it stands."""
+    return "suites.main.imported", {"runs": {name: settings}}
+
+
 MISTAKES = [
     ("colour", "red", "unknown key 'colour'"),
     ("threds", 2, "did you mean 'threads'"),
@@ -64,8 +71,17 @@ MISTAKES = [
     ("suites.ma-in", {}, "suites.ma-in"),
     ("corpora.bundled.tokenizer.kind", "gpt", "corpora.bundled.tokenizer"),
     ("corpora.bundled.tokenizer.embedding_size", 1000, "smaller than vocab_size 1024"),
-    ("suites.main.imported", {"names": ["x"]}, "give either url (with sha256) or path"),
-    ("suites.main.imported", {"names": ["44k"], "path": "x"}, "44k is also trained here"),
+    ("suites.main.imported", {"runs": {}}, "suites.main.imported.runs"),
+    ("suites.main.imported", {"names": ["x"]}, "unknown key 'names'; known: defaults, runs"),
+    (*imported(values="raw"), "runs.x: give either url (with sha256) or path"),
+    (*imported(values="raw", path="a.csv", url="https://a.b/c"), "give either url"),
+    (*imported(values="raw", url="https://a.b/c.csv"), "runs.x: url needs sha256"),
+    (*imported(path="a.csv"), "suites.main.imported.runs.x.values: Field required"),
+    (*imported(path="a.csv", values="both"), "runs.x.values = 'both'"),
+    (*imported(path="a.json", values="raw"), "name does not say its format; give format: csv"),
+    (*imported(path="a.csv", values="raw", name="14M"), "name is a key of the authors' file"),
+    (*imported(path="a.log", values="raw", columns={"loss": "x"}), "format log has none"),
+    (*imported("44k", path="a.csv", values="raw"), "runs.44k: is also trained here"),
 ]
 
 
@@ -155,6 +171,7 @@ def test_published_dir_replaces_the_imported_file(tmp_path):
     source = plan.imported["main-14M"]
     assert source.path == str(tmp_path / "bnsl_fit.json") and source.url is None
     assert "not in it: 37M, 78M, 144M, 285M, 472M, OLMo-7B" in source.note
+    assert "six" not in source.note, "the file may hold all eight"
     paper = resolve(read_yaml(ROOT / "config/paper.yaml"), {"ZSL_PUBLISHED_DIR": str(tmp_path)})
     assert [*paper.imported] == ["main-OLMo-1B", "cosine-OLMo-1B"]
     (tmp_path / "bnsl_fit.json").write_text(json.dumps({"14M": {}}))
@@ -163,6 +180,33 @@ def test_published_dir_replaces_the_imported_file(tmp_path):
     with pytest.raises(ConfigError, match=r"holds no bnsl_fit.json"):
         resolve(values, environ={"ZSL_PUBLISHED_DIR": str(tmp_path / "none")})
     assert resolve(values, environ={}).imported["main-14M"].url is not None
+
+
+def test_published_dir_replaces_downloads_of_the_authors_curves_only(tmp_path):
+    (tmp_path / "bnsl_fit.json").write_text(json.dumps({"14M": {}}))
+    download = {"url": "https://a.b/c.json", "sha256": "0" * 64, "format": "authors"}
+    own = {"path": "own.json", "format": "authors", "name": "14M"}
+    runs = {"small": {**download, "name": "14M"}, "own": own, "csv": {"path": "own.csv"}}
+    suite = {"imported": {"defaults": {"values": "smoothed"}, "runs": runs}}
+    values = {"experiment": "x", "suites": {"main": suite}}
+    made = resolve(values, environ={"ZSL_PUBLISHED_DIR": str(tmp_path)}).imported
+    assert [made[f"main-{name}"].path for name in runs] == [
+        str(tmp_path / "bnsl_fit.json"), "own.json", "own.csv",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "format"),
+    [
+        ("a.csv", "csv"), ("a.TSV", "csv"), ("a.b/c.jsonl", "jsonl"), ("a.ndjson", "jsonl"),
+        ("train.log", "log"), ("slurm-12.out", "log"), ("x/trainer_state.json", "trainer_state"),
+    ],
+)  # fmt: skip
+def test_the_name_of_an_imported_file_says_its_format(path, format):
+    for where in ({"path": path}, {"url": f"https://a.b/{path}?raw=true", "sha256": "0" * 64}):
+        suite = {"imported": {"defaults": {"values": "raw"}, "runs": {"x": where}}}
+        plan = resolve({"experiment": "x", "suites": {"main": suite}}, environ={})
+        assert plan.imported["main-x"].format == format
 
 
 def test_schema_is_the_generated_one():

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from zsl.curves.smoothing import lsma, subsample
-from zsl.curves.train_loss import published_curve, train_loss_curve
+from zsl.curves.smoothing import lsma, subsample, thin
+from zsl.curves.train_loss import train_loss_curve
 from zsl.errors import ZslError
 
 
@@ -50,6 +50,27 @@ def test_lsma_keeps_its_digits_over_a_long_curve():
         assert smoothed[t - 1] == pytest.approx(exact, abs=1e-8)
 
 
+@pytest.mark.parametrize("interval", [7, 50, 64])
+@pytest.mark.parametrize("start", [1, 50, 64])
+def test_lsma_of_a_log_at_any_interval_equals_the_loop(interval, start):
+    steps = np.arange(start, 6000, interval)
+    losses = 11 * steps**-0.15 + np.random.default_rng(0).normal(0, 0.1, len(steps))
+    np.testing.assert_allclose(lsma(steps, losses, 1.2), direct(steps, losses, 1.2), rtol=1e-13)
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
+def test_a_loss_that_is_not_finite_spoils_its_windows_alone(broken):
+    steps = np.arange(1, 1001)
+    losses = 11 * steps**-0.15
+    spoilt = losses.copy()
+    spoilt[499] = broken
+    smoothed = lsma(steps, spoilt, 1.2)
+    holds = (np.maximum(1, (steps / 1.2).astype(int)) <= 500) & (steps >= 500)
+    np.testing.assert_array_equal(np.isnan(smoothed), holds)
+    expected = lsma(steps, losses, 1.2)[~holds]
+    np.testing.assert_allclose(smoothed[~holds], expected, rtol=1e-13)
+
+
 @pytest.mark.parametrize(
     ("steps", "losses"), [([], []), ([1, 2], [1.0]), ([0, 1], [1.0, 1.0]), ([2, 1], [1.0, 1.0])]
 )
@@ -71,6 +92,26 @@ def test_subsample_is_the_grid_of_the_published_curves(published):
     x = np.array(curves["14M"]["smoothed_loss"]["x"])
     steps = np.arange(1, x[-1] + 1)
     np.testing.assert_array_equal(steps[subsample(steps, 10)], x)
+
+
+@pytest.mark.parametrize("first", [2, 10])
+def test_a_log_of_every_step_is_thinned_to_the_grid(first):
+    steps = np.arange(1, 102_346)
+    np.testing.assert_array_equal(thin(steps, first), subsample(steps, first))
+    grid = steps[subsample(steps, first)]
+    np.testing.assert_array_equal(grid[thin(grid, first)], grid)
+
+
+@pytest.mark.parametrize("start", [0, 1, 37])
+@pytest.mark.parametrize("interval", [5, 50, 64, 500])
+def test_a_log_at_any_interval_keeps_a_step_in_every_cell_of_the_grid(start, interval):
+    steps = np.arange(start or interval, 100_001, interval)
+    kept = steps[thin(steps, 10)]
+    edges = np.arange(1, 100_001)[subsample(np.arange(1, 100_001), 10)]
+    cell = np.searchsorted(edges, kept, side="right")
+    assert kept[-1] == steps[-1] and (np.diff(cell[:-1]) > 0).all(), "not two in a cell"
+    reached = np.unique(np.searchsorted(edges, steps[steps >= 10], side="right"))
+    np.testing.assert_array_equal(np.unique(cell), reached)
 
 
 def write_steps(path, steps):
@@ -97,14 +138,3 @@ def test_a_missing_step_is_named(tmp_path):
     files = [write_steps(tmp_path / "a.csv", [*range(1, 10), *range(11, 20)])]
     with pytest.raises(ZslError, match="main-x: step 10 is missing"):
         train_loss_curve("main-x", files, 1.2, 10)
-
-
-def test_published_curve_is_taken_as_it_is(tmp_path):
-    path = tmp_path / "curves.json"
-    path.write_text(json.dumps({"14M": {"smoothed_loss": {"x": [10, 11], "y": [5.5, 5.25]}}}))
-    curve = published_curve("main-14M", "14M", path)
-    assert curve["step"].tolist() == [10, 11]
-    assert curve["smoothed_train_loss"].tolist() == [5.5, 5.25]
-    assert curve["train_loss"].isna().all()
-    with pytest.raises(ZslError, match="holds no model '37M'; it has 14M"):
-        published_curve("main-37M", "37M", path)

@@ -21,7 +21,8 @@ DEFAULTS = {
     "model": {"d_model": 32, "n_heads": 2, "n_layers": 1},
     "optimizer": {"learning_rate": 1e-3}, "schedule": {"warmup_steps": 4},
 }  # fmt: skip
-IMPORTED = {"path": "published.json", "names": ["Big-1B", "Big-7B"]}
+SMOOTHED = {"path": "published.json", "format": "authors", "values": "smoothed"}
+IMPORTED = {"defaults": SMOOTHED, "runs": {"Big-1B": {"parameters": 10}, "Big-7B": {}}}
 OPTIMIZERS = {
     name: {"optimizer": {"name": name}} for name in ("adamw", "muon", "ademamix", "c_adamw")
 }
@@ -94,6 +95,28 @@ def test_imported_curves_alone_make_what_they_suffice_for():
     of_main = [target for target in published if target.suites == ("main",)]
     assert ids(imported=IMPORTED) == names(of_main)
     assert {"fig02", "table1", "table4"} <= set(names(of_main))
+
+
+def test_imported_curves_of_unknown_size_have_no_scaling_law():
+    unknown = {**IMPORTED, "runs": {"Big-1B": {}, "Big-7B": {}}}
+    assert set(ids(imported=IMPORTED)) - set(ids(imported=unknown)) == {"fig22"}
+    assert "fig22" in ids(runs=("a",), imported=unknown)
+    caption = registry.caption(registry.BY_ID["fig22"], experiment(imported=IMPORTED))
+    assert "not trained here: Big-1B (smoothed elsewhere). Left out, since" in caption
+    assert caption.endswith(": Big-7B.")
+
+
+def test_raw_imported_curves_show_what_smoothing_does():
+    raw = {"defaults": {"values": "raw"}, "runs": {"Big-1B": {"path": "a.csv"}}}
+    assert set(ids(imported=raw)) - set(ids(imported=IMPORTED)) == {"fig13"}
+    mixed = {"runs": {**raw["runs"], "Big-7B": SMOOTHED}, "defaults": raw["defaults"]}
+    shown = experiment(imported=mixed)
+    said = "* imported, not trained here: Big-1B (raw, smoothed here)"
+    assert registry.caption(registry.BY_ID["fig02"], shown).endswith(
+        f"{said}; Big-7B (smoothed elsewhere)."
+    )
+    fig13 = registry.caption(registry.BY_ID["fig13"], shown)
+    assert f"{said}. Left out" in fig13 and fig13.endswith("do not hold it: Big-7B.")
 
 
 def test_all_suites_make_all():

@@ -18,6 +18,7 @@ from zsl.errors import ZslError, printable
 from zsl.lineage.fingerprint import fingerprint
 from zsl.lineage.pins import pins
 from zsl.optimizers import module_of
+from zsl.planning.imported import check_imported
 from zsl.registry.inputs import MEASUREMENT_OF, blocks_of
 
 
@@ -153,16 +154,14 @@ def check_tokens():
             check_budget(name, tokens, needs)
 
 
-def published_source(suite):
-    """Where the curves of a suite are downloaded from."""
-    source = EXPERIMENT.suites[suite].imported
-    return {"url": source.url, "sha256": source.sha256}
+DOWNLOADED = {
+    source.sha256: source for source in PLAN.imported.values() if source.path is None
+}
 
 
-def published_file(run):
-    """The file that a run's imported curve is in: the user's own, or the downloaded one."""
-    source = PLAN.imported[run]
-    return source.path or f"{RESULTS}/data/published/{run.split('-', 1)[0]}.json"
+def imported_file(source):
+    """The file that an imported curve is in: the user's own, or the downloaded one."""
+    return source.path or f"{RESULTS}/data/published/{source.sha256}"
 
 
 def measurement_files(curve, run):
@@ -215,3 +214,5 @@ def curve_options(curve):
 
 
 checked(check_tokens)
+if workflow.is_main_process:
+    checked(check_imported, PLAN)

@@ -32,11 +32,12 @@ rule train_loss:
 
 
 rule imported_loss:
-    """The smoothed train loss of a model that was not trained here."""
+    """The train loss of a run that was trained elsewhere, and what was found in its file."""
     input:
-        lambda wildcards: published_file(wildcards.run),
+        lambda wildcards: imported_file(PLAN.imported[wildcards.run]),
     output:
         csv=f"{RESULTS}/curves/train_loss/{{run}}.csv",
+        facts=f"{RESULTS}/curves/train_loss/{{run}}.json",
         lineage=f"{LINEAGE}/curves/train_loss/{{run}}.json",
     log:
         f"{LOGS}/curves/train_loss/{{run}}.log",
@@ -51,8 +52,10 @@ rule imported_loss:
         code=code("imported_loss.py"),
         packages=packages("numpy", "pandas"),
         threads=THREADS,
-        name=lambda wildcards: wildcards.run.split("-", 1)[1],
-        note=lambda wildcards: PLAN.imported[wildcards.run].note,
+        source=lambda wildcards: PLAN.imported[wildcards.run].model_dump(
+            mode="json", exclude={"path", "url", "sha256", "parameters"}
+        ),
+        curves=EXPERIMENT.curves.model_dump(mode="json", include={"k", "first"}),
     message:
         "Imported train loss of {wildcards.run}"
     script:

@@ -33,20 +33,24 @@ rule tokens:
 
 
 rule published_curves:
-    """Download the authors' smoothed loss curves, checked by their digest."""
+    """Download a file of loss curves, checked by its digest, which is its name."""
     output:
-        json=f"{RESULTS}/data/published/{{suite}}.json",
-        lineage=f"{LINEAGE}/data/published/{{suite}}.json",
+        file=f"{RESULTS}/data/published/{{sha256}}",
+        lineage=f"{LINEAGE}/data/published/{{sha256}}.json",
     log:
-        f"{LOGS}/data/published/{{suite}}.log",
+        f"{LOGS}/data/published/{{sha256}}.log",
+    wildcard_constraints:
+        sha256=any_of(DOWNLOADED),
     threads: 1
     resources:
         **needs("published_curves"),
     params:
         code=code("published_curves.py"),
-        source=lambda wildcards: published_source(wildcards.suite),
+        source=lambda wildcards: DOWNLOADED[wildcards.sha256].model_dump(
+            mode="json", include={"url", "sha256"}
+        ),
         state=f"{RESULTS}/state/data/published",
     message:
-        "Published loss curves of suite {wildcards.suite}"
+        "Published loss curves"
     script:
         "../scripts/published_curves.py"

@@ -4,7 +4,12 @@
 rule fit:
     """Parameters, their errors, RSLE, and L_d, t_d, r_d with intervals, T and the cut."""
     input:
-        f"{RESULTS}/curves/train_loss/{{run}}.csv",
+        curve=f"{RESULTS}/curves/train_loss/{{run}}.csv",
+        facts=lambda wildcards: (
+            [f"{RESULTS}/curves/train_loss/{wildcards.run}.json"]
+            if wildcards.run in PLAN.imported
+            else []
+        ),
     output:
         json=f"{RESULTS}/fits/{{run}}.json",
         lineage=f"{LINEAGE}/fits/{{run}}.json",
@@ -27,9 +32,6 @@ rule fit:
             "seed": EXPERIMENT.fits.seed,
         },
         imported=lambda wildcards: wildcards.run in PLAN.imported,
-        note=lambda wildcards: (
-            PLAN.imported[wildcards.run].note if wildcards.run in PLAN.imported else ""
-        ),
     message:
         "Fit of {wildcards.run}"
     script:

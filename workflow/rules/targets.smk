@@ -14,8 +14,7 @@ def run_info(run, settings=False):
     """What figures and tables say about a run, as plain values."""
     info = {"id": run, "label": run.split("-", 1)[1], "imported": run in PLAN.imported}
     if run in PLAN.imported:
-        number = PLAN.imported[run].parameters.get(info["label"])
-        return {**info, "n_parameters": number}
+        return {**info, "n_parameters": PLAN.imported[run].parameters}
     made = PLAN.runs[run]
     shown = {"settings": made.model_dump(mode="json")} if settings else {}
     return {**info, "n_parameters": size(run), **shown}
@@ -107,9 +106,12 @@ def published_values():
         "published_gradient_opposition": folder / "grad_intrf_proxy.csv",
     }
     found = {key: str(path) for key, path in named.items() if path.is_file()}
-    imported = [run for run in PLAN.run_ids("main") if run in PLAN.imported]
-    if imported and "published_losses" not in found:
-        found["published_losses"] = published_file(imported[0])
+    imported = [
+        PLAN.imported[run] for run in PLAN.run_ids("main") if run in PLAN.imported
+    ]
+    theirs = [source for source in imported if source.format == "authors"]
+    if theirs and "published_losses" not in found:
+        found["published_losses"] = imported_file(theirs[0])
     return found
 
 

@@ -1,14 +1,22 @@
-"""Take a model's smoothed train loss from the authors' file."""
+"""Take a run's train loss from a file that others logged."""
 
 from zsl.job import job
 
 with job(snakemake):
+    import logging
+    from dataclasses import asdict
     from pathlib import Path
 
-    from zsl.curves.train_loss import published_curve
+    from zsl.config.imported import ImportedCurve
+    from zsl.curves.imported import imported_curve
+    from zsl.files import write_json
     from zsl.study import write_csv
 
-    table = published_curve(
-        snakemake.wildcards.run, snakemake.params.name, Path(snakemake.input[0])
-    )
+    params, path = snakemake.params, Path(snakemake.input[0])
+    source = ImportedCurve.model_validate({**params.source, "path": str(path)})
+    table, note, facts = imported_curve(snakemake.wildcards.run, source, path, **params.curves)
+    log = logging.getLogger("zsl")
+    log.info("%s: %s", path, ", ".join(f"{name} {n:,}" for name, n in asdict(facts).items()))
+    log.log(logging.WARNING if facts.said() else logging.INFO, note)
     write_csv(snakemake.output.csv, table)
+    write_json(snakemake.output.facts, {"note": note, **asdict(facts)})

@@ -1,4 +1,4 @@
-"""Download the authors' smoothed loss curves."""
+"""Download a file of loss curves."""
 
 from zsl.job import job
 
@@ -11,5 +11,5 @@ with job(snakemake):
     from zsl.files import replacing
 
     fetched = fetch(Remote.model_validate(snakemake.params.source), Path(snakemake.params.state))
-    with replacing(snakemake.output.json) as temporary:
+    with replacing(snakemake.output.file) as temporary:
         shutil.copyfile(fetched.path, temporary)

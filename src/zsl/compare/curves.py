@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from zsl.compare.frame import frame, row
-from zsl.curves.train_loss import published_curve, published_models
+from zsl.curves.formats import authors_models
+from zsl.curves.imported import published_curve
 from zsl.study import Study, read_csv
 
 LOSS_STEPS = 24
@@ -20,18 +21,20 @@ OWN = "models and data of {} are its own"
 
 def paper_T(path: Path) -> dict[str, float]:
     """The last step of each published curve, by the name of its model."""
-    models = published_models(path)
-    return {name: float(published_curve(name, name, path)["step"].iloc[-1]) for name in models}
+    return {
+        name: float(published_curve(name, path)["step"].iloc[-1]) for name in authors_models(path)
+    }
 
 
 def compare_losses(path: Path, study: Study) -> pd.DataFrame:
     """The smoothed train loss (Fig. 2) of runs named as a published curve in ``path``."""
     curves = study.curve("train_loss")
+    published = authors_models(path)
     rows = []
     for run in study.runs:
-        if run.label not in published_models(path):
+        if run.label not in published:
             continue
-        theirs = published_curve(run.id, run.label, path)
+        theirs = published_curve(run.label, path)
         ours = curves[curves["run"] == run.id]
         first = max(ours["step"].min(), theirs["step"].min())
         last = min(ours["step"].max(), theirs["step"].max())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from zsl.config.imported import ImportedCurve
 from zsl.config.schema import Experiment, Run
 
 SCHEMA_FILE = "config/schema.json"
@@ -18,15 +19,21 @@ def json_schema() -> dict[str, Any]:
     """
     schema = Experiment.model_json_schema()
     run = Run.model_json_schema(ref_template="#/$defs/{model}")
-    definitions = {**schema.pop("$defs"), **run.pop("$defs"), "Run": run}
-    suite = definitions["Suite"]["properties"]
-    suite["defaults"] = {**suite["defaults"], **_reference("Run")}
-    suite["runs"] = {**suite["runs"], "additionalProperties": _reference("Run")}
+    curve = ImportedCurve.model_json_schema(ref_template="#/$defs/{model}")
+    definitions = {
+        **{name: part for each in (schema, run, curve) for name, part in each.pop("$defs").items()},
+        "Run": run,
+        "ImportedCurve": curve,
+    }
+    for name, kind in (("Suite", "Run"), ("Imported", "ImportedCurve")):
+        runs = definitions[name]["properties"]
+        runs["defaults"] = {**runs["defaults"], **_reference(kind)}
+        runs["runs"] = {**runs["runs"], "additionalProperties": _reference(kind)}
     optimizers = definitions["Run"]["properties"]["optimizer"]
     del optimizers["discriminator"]  # what a run gives need not have the name
     optimizers["anyOf"] = optimizers.pop("oneOf")
     kinds = [kind["$ref"].rsplit("/", 1)[-1] for kind in optimizers["anyOf"]]
-    for definition in ("Run", "Model", "Schedule", *kinds):
+    for definition in ("Run", "Model", "Schedule", "ImportedCurve", *kinds):
         definitions[definition].pop("required", None)
     schema.pop("required", None)
     return {

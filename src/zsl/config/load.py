@@ -18,7 +18,8 @@ from pydantic import ValidationError
 from zsl.config.base import nearest
 from zsl.config.checks import problems
 from zsl.config.grids import Layout, Segment
-from zsl.config.schema import Corpus, Experiment, ImportedCurves, Run
+from zsl.config.imported import Imported, ImportedCurve
+from zsl.config.schema import Corpus, Experiment, Run
 from zsl.config.yaml_files import read_values
 from zsl.errors import BrokenFileError, ConfigError, printable
 from zsl.files import read_json
@@ -30,7 +31,7 @@ LONGEST = 2000
 """Characters of what is said of a mistake, which may quote it."""
 SHOWN = 200
 """Characters of a wrong value that are shown."""
-PUBLISHED_NOTE = "the authors' curves of six models from ZSL_PUBLISHED_DIR, not the full file"
+PUBLISHED_NOTE = "train loss published by the paper's authors, from ZSL_PUBLISHED_DIR"
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class Plan:
     """The checked configuration."""
     runs: dict[str, Run]
     """Runs trained here, by run id (``<suite>-<name>``), in the order of the configuration."""
-    imported: dict[str, ImportedCurves]
-    """Where the curves of runs not trained here come from, by run id."""
+    imported: dict[str, ImportedCurve]
+    """The curves of runs not trained here, by run id, in the order of the configuration."""
     seeds: dict[str, list[str]]
     """Run ids of the repetitions of a run with other seeds, by its run id."""
 
@@ -124,15 +125,15 @@ def load(paths: Iterable[str | Path]) -> Plan:
 def resolve(values: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Plan:
     """Check a merged configuration and resolve its runs.
 
-    ``ZSL_PUBLISHED_DIR`` in ``environ`` replaces a file of imported curves by the one of that
-    folder if it holds any of the runs; those that it does not hold are left out, and the note
-    says so.
+    ``ZSL_PUBLISHED_DIR`` in ``environ`` replaces the download of a suite's curves of the authors
+    by the file of that folder if it holds any of them; those that it does not hold are left out,
+    and the note says so.
 
     Raises ConfigError with one line per mistake.
     """
     experiment = _validated(Experiment, values, ())
     runs: dict[str, Run] = {}
-    imported: dict[str, ImportedCurves] = {}
+    imported: dict[str, ImportedCurve] = {}
     seeds: dict[str, list[str]] = {}
     for suite_name, suite in experiment.suites.items():
         for name, settings in suite.runs.items():
@@ -142,15 +143,13 @@ def resolve(values: Mapping[str, Any], environ: Mapping[str, str] = os.environ) 
         for name, repeats in suite.repeat.items():
             seeds |= _repeated(suite_name, name, repeats, runs)
         if suite.imported is not None:
-            source = _local_copy(suite.imported, environ)
-            for name in source.names:
-                id = f"{suite_name}-{name}"
-                if id in runs:
+            for name, curve in _imported(suite_name, suite.imported, environ).items():
+                if (id := f"{suite_name}-{name}") in runs:
                     raise ConfigError(
-                        f"suites.{suite_name}.imported.names: {name} is also trained here; "
-                        "leave it out of runs or of names"
+                        f"suites.{suite_name}.imported.runs.{name}: is also trained here; "
+                        "give one of the two another name"
                     )
-                imported[id] = source
+                imported[id] = curve
     again = {id for ids in seeds.values() for id in ids}  # with the mistakes of what they repeat
     found = problems(experiment, {id: run for id, run in runs.items() if id not in again})
     if found:
@@ -182,9 +181,21 @@ def _repeated(
     return {id: list(again)}
 
 
-def _local_copy(curves: ImportedCurves, environ: Mapping[str, str]) -> ImportedCurves:
+def _imported(
+    suite: str, imported: Imported, environ: Mapping[str, str]
+) -> dict[str, ImportedCurve]:
+    """The imported curves of a suite by name, the authors' from the user's own copy if any."""
+    curves: dict[str, ImportedCurve] = {}
+    for name, settings in imported.runs.items():
+        where = ("suites", suite, "imported", "runs", name)
+        curves[name] = _validated(ImportedCurve, merge(imported.defaults, settings), where)
     folder = environ.get("ZSL_PUBLISHED_DIR")
-    if not folder:
+    theirs = {
+        name: curve.name or name
+        for name, curve in curves.items()
+        if curve.format == "authors" and curve.url is not None
+    }
+    if not folder or not theirs:
         return curves
     path = Path(folder) / PUBLISHED_FILE
     if not path.is_file():
@@ -193,14 +204,16 @@ def _local_copy(curves: ImportedCurves, environ: Mapping[str, str]) -> ImportedC
             "correct the folder or unset the variable"
         )
     held = _names_in(path)
-    names = [name for name in curves.names if name in held]
-    if not names:
+    missing = [name for name, key in theirs.items() if key not in held]
+    if len(missing) == len(theirs):
         return curves
-    left_out = [name for name in curves.names if name not in held]
-    note = PUBLISHED_NOTE + (f"; not in it: {', '.join(left_out)}" if left_out else "")
-    return curves.model_copy(
-        update={"url": None, "sha256": None, "path": str(path), "names": names, "note": note}
-    )
+    note = PUBLISHED_NOTE + (f"; not in it: {', '.join(missing)}" if missing else "")
+    copy = {"url": None, "sha256": None, "path": str(path), "note": note}
+    return {
+        name: curve.model_copy(update=copy) if name in theirs else curve
+        for name, curve in curves.items()
+        if name not in missing
+    }
 
 
 def _names_in(path: Path) -> set[str]:

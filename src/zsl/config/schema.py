@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from zsl.config.analysis import Curves, Figures, Fits, Tables
-from zsl.config.base import MANY, STEPS, Address, File, Name, Seed, Settings, Step, Words, nearest
+from zsl.config.base import MANY, STEPS, Name, Seed, Settings, Step, Words, nearest
+from zsl.config.imported import Imported
 from zsl.config.measurements import Measurements, TaskName
 from zsl.config.sources import Source, Tokenizer
 from zsl.optimizers.adamw import AdamW
@@ -215,35 +216,6 @@ class Run(Settings):
     sum over B*S, (S-1)/S of the mean, as OLMo and the paper's runs did."""
 
 
-class ImportedCurves(Settings):
-    """Smoothed loss curves published by the authors, for runs not trained here."""
-
-    url: Address | None = None
-    """Where the JSON file is."""
-    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
-    """Its digest; required with ``url``."""
-    path: File | None = None
-    """A local copy, relative to the project's root; used instead of ``url``."""
-    names: list[Name] = Field(min_length=1)
-    """Models to import: keys of the file, and names of the runs."""
-    note: Words = ""
-    """What a reader has to know about the origin of these curves."""
-    parameters: dict[Name, Annotated[int, Field(ge=1)]] = {}
-    """Numbers of parameters, embeddings included, by name, where they are known: what the
-    scaling law (Fig. 22) takes for N."""
-
-    @model_validator(mode="after")
-    def _one_location(self) -> ImportedCurves:
-        if (self.url is None) == (self.path is None):
-            raise ValueError("give either url (with sha256) or path")
-        if self.url is not None and self.sha256 is None:
-            raise ValueError("url needs sha256, the digest of the file that is meant")
-        for name in self.parameters:
-            if name not in self.names:
-                raise ValueError(f"parameters: {name} is no curve; {nearest(name, self.names)}")
-        return self
-
-
 class Suite(Settings):
     """Runs that answer one question together."""
 
@@ -259,7 +231,7 @@ class Suite(Settings):
     cut: int | None = Field(default=None, ge=0, le=STEPS)
     """Steps <= this are left out of the suite's fits; None: ``fits.cut``. For models that first
     rest, longer than those of other suites, where the loss is at the frequencies of tokens."""
-    imported: ImportedCurves | None = None
+    imported: Imported | None = None
     """Runs whose curves are imported, marked so wherever they appear."""
 
 

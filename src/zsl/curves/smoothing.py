@@ -9,8 +9,9 @@ def lsma(steps: np.ndarray, losses: np.ndarray, k: float) -> np.ndarray:
     """LSMA_k: at each step t the mean of the losses of steps floor(t/k) to t, both included.
 
     ``steps`` (n,) ascending, from 1, may have gaps and repeats: windows go by step, not by
-    index. ``losses`` (n,). Returns (n,) float64. The paper's formula divides by the window's
-    length without the + 1 that its inclusive sum has; this divides by the number of terms.
+    index. ``losses`` (n,). Returns (n,) float64, NaN where a window holds a loss that is not
+    finite. The paper's formula divides by the window's length without the + 1 that its inclusive
+    sum has; this divides by the number of terms.
     """
     steps = np.asarray(steps, dtype=np.int64)
     losses = np.asarray(losses, dtype=np.float64)
@@ -19,13 +20,17 @@ def lsma(steps: np.ndarray, losses: np.ndarray, k: float) -> np.ndarray:
     if steps[0] < 1 or (np.diff(steps) < 0).any():
         raise ValueError("steps must ascend from 1 or later")
     before_window = np.maximum(1, (steps / k).astype(np.int64)) - 1
-    # How many of the steps are at most 0, 1, 2...
-    up_to = np.bincount(steps).cumsum()
-    first, after = up_to[before_window], up_to[steps]
+    first = np.searchsorted(steps, before_window, side="right")
+    after = np.searchsorted(steps, steps, side="right")
+    finite = np.isfinite(losses)
+    if not finite.any():
+        return np.full(losses.shape, np.nan)
     # Subtracting the mean keeps the cumulative sum small, and so its rounding.
-    mean = losses.mean()
-    sums = np.concatenate([[0.0], np.cumsum(losses - mean)])
-    return mean + (sums[after] - sums[first]) / (after - first)
+    mean = losses[finite].mean()
+    sums = np.concatenate([[0.0], np.cumsum(np.where(finite, losses - mean, 0.0))])
+    broken = np.concatenate([[0], np.cumsum(~finite)])
+    smoothed = mean + (sums[after] - sums[first]) / (after - first)
+    return np.where(broken[after] > broken[first], np.nan, smoothed)
 
 
 def subsample(steps: np.ndarray, first: int) -> np.ndarray:
@@ -37,5 +42,20 @@ def subsample(steps: np.ndarray, first: int) -> np.ndarray:
     steps = np.asarray(steps, dtype=np.int64)
     stride = 10 ** np.searchsorted(first * 10 ** np.arange(1, 4), steps, side="right")
     kept = (steps >= first) & (steps % stride == 0)
+    kept[-1] = True
+    return np.flatnonzero(kept)
+
+
+def thin(steps: np.ndarray, first: int) -> np.ndarray:
+    """Indices of the steps that are kept of a curve logged at any steps, ascending.
+
+    The first in each cell between two neighbours of :func:`subsample`'s grid, so that neighbours
+    are as far apart on a logarithmic axis as there, whatever the interval of the log; plus the
+    last one. The same as :func:`subsample` where every step of the grid was logged.
+    """
+    steps = np.asarray(steps, dtype=np.int64)
+    stride = 10 ** np.searchsorted(first * 10 ** np.arange(1, 4), steps, side="right")
+    cell = steps // stride * stride
+    kept = (steps >= first) & (np.diff(cell, prepend=-1) != 0)
     kept[-1] = True
     return np.flatnonzero(kept)

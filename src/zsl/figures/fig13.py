@@ -13,12 +13,12 @@ from zsl.study import Study
 def data(study: Study) -> pd.DataFrame:
     """Columns run, label, step, train_loss, smoothed_train_loss (nats).
 
-    Runs without logged losses (imported ones) are left out: they show no smoothing.
+    Runs without logged losses (imported smoothed) are left out: they show no smoothing.
     """
     table = study.curve("train_loss")
     table = table[table["train_loss"].notna()].reset_index(drop=True)
     if table.empty:
-        raise ZslError("fig13: no run has logged train losses; imported curves are smoothed only")
+        raise ZslError("fig13: no run has logged train losses; its imported curves are smoothed")
     return table[["run", "label", "step", "train_loss", "smoothed_train_loss"]]
 
 

@@ -174,8 +174,7 @@ class Costs:
 
     def _run(self, id: str, needed: set[Job]) -> RunCost:
         if id in self.plan.imported:
-            known = self.plan.imported[id].parameters
-            return RunCost(id, imported=True, parameters=known.get(id.split("-", 1)[1]))
+            return RunCost(id, imported=True, parameters=self.plan.imported[id].parameters)
         run, rows = self.plan.runs[id], self.plan.corpus(id).tokenizer.rows
         own = [job for job in needed if job.of == id]
         by_rule = {

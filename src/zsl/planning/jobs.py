@@ -100,7 +100,7 @@ class Jobs:
         if job.rule in ("train_loss", "sensitivity_curve") and job.of in self.plan.runs:
             yield from (Job("train", job.of, part.name) for part in self.layout(job.of).segments)
         elif job.rule == "imported_loss" and self.plan.imported[job.of].path is None:
-            yield Job("published_curves", job.of.split("-", 1)[0])
+            yield Job("published_curves", self.plan.imported[job.of].sha256 or "")
         elif job.rule == "measured":
             yield from self._measurements(job.part, job.of)
         elif job.rule == "breakdown_curve":

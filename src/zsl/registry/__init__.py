@@ -15,7 +15,7 @@ from zsl.registry.appendix import APPENDIX
 from zsl.registry.extras import EXTRAS
 from zsl.registry.facts import facts
 from zsl.registry.figures import FIGURES
-from zsl.registry.inputs import possible
+from zsl.registry.inputs import possible, shows
 from zsl.registry.tables import TABLES
 from zsl.registry.target import Target
 
@@ -47,16 +47,22 @@ def caption(target: Target, plan: Plan) -> str:
     )
     heading = f"{target.heading}: " if target.number is not None else ""
     text = heading + filled
-    imported = [
-        id.split("-", 1)[1]
-        for suite in target.suites
-        for id in plan.run_ids(suite)
-        if id in plan.imported
-    ]
     if target.kind == "table" or not target.inputs:
         return text  # its notes say it; or it shows no run
-    if imported and target.published:
-        text += f" * imported, not trained here: {', '.join(imported)}."
-    elif imported:
-        text += f" Left out, since only smoothed curves are imported: {', '.join(imported)}."
+    ids = [id for suite in target.suites for id in plan.run_ids(suite) if id in plan.imported]
+    drawn = [id for id in ids if shows(plan, target, id)]
+    if drawn:
+        text += f" * imported, not trained here: {_by_smoothing(plan, drawn)}."
+    if absent := [id.split("-", 1)[1] for id in ids if id not in drawn]:
+        text += f" Left out, since their imported curves do not hold it: {', '.join(absent)}."
     return text
+
+
+def _by_smoothing(plan: Plan, ids: list[str]) -> str:
+    """Names of imported runs, and who smoothed their curves."""
+    found = []
+    for values, said in (("raw", "raw, smoothed here"), ("smoothed", "smoothed elsewhere")):
+        names = [id.split("-", 1)[1] for id in ids if plan.imported[id].values == values]
+        if names:
+            found.append(f"{', '.join(names)} ({said})")
+    return "; ".join(found)

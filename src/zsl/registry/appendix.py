@@ -13,6 +13,7 @@ APPENDIX: tuple[Target, ...] = (
         section="A.2",
         inputs=("train_loss",),
         published=False,
+        logged=True,
         caption=(
             "Train loss of single batches (grey, subsampled) and smoothed by LSMA with "
             "k = {experiment.curves.k} (coloured)."
@@ -127,6 +128,7 @@ APPENDIX: tuple[Target, ...] = (
         section="B.6",
         inputs=("train_loss", "fits"),
         published=True,
+        sizes=True,
         caption=(
             "L_d, t_d and r_d of fits to steps > {cut} by the number of all "
             "parameters N, and the scaling law of Eq. 31: log L_d and log r_d linear in log N, t_d "

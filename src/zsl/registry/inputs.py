@@ -68,8 +68,9 @@ def downstream_runs(plan: Plan) -> list[str]:
 def possible(plan: Plan, target: Target) -> bool:
     """Whether the experiment has the runs that a target needs.
 
-    A suite of imported curves alone makes what such curves suffice for: Fig. 2 and Tables 1
-    and 4, for example. Token gradients of a sample do not suffice for Fig. 14.
+    A suite of imported curves alone makes what such curves suffice for: Fig. 2 and Tables 1 and
+    4, for example, Fig. 13 if one is raw, and Fig. 22 if a size is known. Token gradients of a
+    sample do not suffice for Fig. 14.
     """
     shown = shown_runs(plan, target)
     if target.optimizers and {_optimizer(plan, id) for id in shown} != set(target.optimizers):
@@ -79,12 +80,20 @@ def possible(plan: Plan, target: Target) -> bool:
             ids = shown if kind is None else runs_of(plan, target, kind)
             again = {id for repeated in plan.seeds.values() for id in repeated}
             of_suite = [id for id in ids if id.startswith(f"{suite}-") and id not in again]
-            if not target.published:
-                of_suite = [id for id in of_suite if id in plan.runs]
-            if len(of_suite) < target.runs:
+            if sum(shows(plan, target, id) for id in of_suite) < target.runs:
                 return False
     sampled = plan.experiment.measurements.token_gradients.estimator == "sampled"
     return not (target.exact and sampled)
+
+
+def shows(plan: Plan, target: Target, id: str) -> bool:
+    """Whether a target can show a run: an imported one, if its curve suffices."""
+    if id in plan.runs:
+        return True
+    curve = plan.imported[id]
+    if target.sizes and curve.parameters is None:
+        return False
+    return target.published or (target.logged and curve.values == "raw")
 
 
 def _optimizer(plan: Plan, id: str) -> str:

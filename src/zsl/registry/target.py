@@ -37,7 +37,7 @@ CHAPTERS = {
 BEYOND = "D Beyond the paper"
 """Where the report has what the paper has not."""
 IMPORTED_KINDS: frozenset[InputKind] = frozenset({"train_loss", "fits", "sensitivity"})
-"""What a run has whose smoothed train loss is imported."""
+"""What a run has whose train loss is imported."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Target:
     inputs: tuple[InputKind, ...]
     """Kinds of files it reads; none: it is made from the configuration alone."""
     published: bool
-    """Whether imported (published, smoothed) curves suffice; otherwise runs made here must."""
+    """Whether imported curves suffice; otherwise runs made here must."""
     caption: str
     """Caption, a template over ``experiment``, the configuration, and ``zsl.registry.facts``."""
     suites: tuple[str, ...] = ("main",)
@@ -66,6 +66,10 @@ class Target:
     """Only runs with these optimizers, all of which it needs; none: all runs."""
     runs: int = 1
     """How many runs of each suite it takes at least."""
+    logged: bool = False
+    """Whether it shows losses as they were logged: imported curves that are raw suffice, too."""
+    sizes: bool = False
+    """Whether it shows nothing of a run whose number of parameters is not known."""
     settings: bool = False
     """Whether it reads the resolved settings of its runs."""
     mini: str = ""

@@ -110,18 +110,19 @@ for name, data, says in (
     add(KIND, f"a fit {name}", partial(of_bytes, "fits.json", data, fits), says)
 
 
-def published(path: Path) -> None:
-    from zsl.curves.train_loss import published_curve
+def imported(path: Path, **settings: Any) -> None:
+    from zsl.config.imported import ImportedCurve
+    from zsl.curves.imported import imported_curve
 
-    published_curve("main-14M", "14M", path)
+    source = ImportedCurve.model_validate({"path": str(path), "values": "raw", **settings})
+    imported_curve("main-14M", source, path, k=1.2, first=10)
 
 
 def of_model(x: Any, y: Any) -> bytes:
     return json.dumps({"14M": {"smoothed_loss": {"x": x, "y": y}}}).encode()
 
 
-NO_CURVE = "bnsl_fit.json: 14M: x and y of its smoothed_loss are no curve"
-NO_LOSS = "bnsl_fit.json: 14M: no smoothed_loss with x and y"
+NO_LOSS = "bnsl_fit.json: 14M: no smoothed_loss with as many x as y"
 PUBLISHED: dict[str, tuple[bytes, str]] = {
     "nested 100,000 deep": (b"[" * 100_000, "bnsl_fit.json: not JSON"),
     "that are a list": (b"[]", "expected curves by the names of models"),
@@ -131,19 +132,50 @@ PUBLISHED: dict[str, tuple[bytes, str]] = {
         "holds no model '14M'",
     ),
     "without losses": (b'{"14M": {}}', NO_LOSS),
-    "of text": (of_model([1, 2], ["a", "b"]), NO_LOSS),
-    "of lists in lists": (of_model([[1, 2]], [[1, 2]]), NO_CURVE),
-    "of more steps than losses": (of_model([1, 2, 3], [1.0, 2.0]), NO_CURVE),
-    "of no steps": (of_model([], []), NO_CURVE),
-    "of steps that do not ascend": (of_model([2, 1], [1.0, 2.0]), NO_CURVE),
-    "of a step below 0": (of_model([-1, 1], [1.0, 2.0]), NO_CURVE),
-    "of a step of 100 digits": (of_model([10**100], [1.0]), NO_LOSS),
-    "of NaN": (of_model([1, 2], [1.0, float("nan")]), NO_CURVE),
+    "of text": (of_model([1, 2], ["a", "b"]), "bnsl_fit.json, point 1: loss 'a' is no number"),
+    "of lists in lists": (of_model([[1, 2]], [[1, 2]]), "point 1: step of type list is no whole"),
+    "of more steps than losses": (of_model([1, 2, 3], [1.0, 2.0]), NO_LOSS),
+    "of no steps": (of_model([], []), "bnsl_fit.json: has no losses"),
+    "of steps that do not ascend": (of_model([2, 1], [1.0, 2.0]), "point 2: step 1 after step 2"),
+    "of a step below 0": (of_model([-1, 1], [1.0, 2.0]), "point 1: step -1 is not within 0 and"),
+    "of a step of 100 digits": (of_model([10**100], [1.0]), "is not within 0 and 99,999,999"),
+    "of NaN": (of_model([1, 2], [float("nan")] * 2), "has no finite loss at a step after 0"),
 }
 for name, (data, says) in PUBLISHED.items():
-    add(
-        KIND,
-        f"the authors' curves {name}",
-        partial(of_bytes, "bnsl_fit.json", data, published),
-        says,
-    )
+    read = partial(imported, format="authors", values="smoothed")
+    add(KIND, f"the authors' curves {name}", partial(of_bytes, "bnsl_fit.json", data, read), says)
+
+LOGGED: dict[str, tuple[str, bytes, str]] = {
+    "CSV of a pickle": ("a.csv", b"\x80\x04\x95cposix\nsystem\n", "a.csv: not text in UTF-8"),
+    "CSV of NUL": ("a.csv", b"step,loss\n1,\0\n", "a.csv, line 2: "),
+    "CSV with a field of ten megabytes": (
+        "a.csv", b'step,loss\n1,"' + b"2" * 10_000_000, "a.csv, line 2: not CSV: field larger",
+    ),
+    "CSV with a formula": ("a.csv", b"step,loss\n1,=cmd|' /C calc'!A0\n", "line 2: loss"),
+    "CSV with a step of 300 digits": (
+        "a.csv", b"step,loss\n" + b"9" * 300 + b",2.0\n", "line 2: step",
+    ),
+    "CSV with a loss of control characters": (
+        "a.csv", b"step,loss\n1,\x1b[2J\n", "line 2: loss '\\x1b[2J' is no number",
+    ),
+    "JSON lines nested 100,000 deep": ("a.jsonl", b"[" * 100_000, "a.jsonl, line 1: not JSON"),
+    "JSON lines of lists": ("a.jsonl", b"[1, 2]\n", "a.jsonl, record 1: expected keys and values"),
+    "JSON lines with keys of a megabyte": (
+        "a.jsonl", json.dumps({"x" * 1_000_000: 1}).encode(), "a.jsonl: has no column 'loss'",
+    ),
+    "trainer state of a list": ("trainer_state.json", b"[]", "has no log_history"),
+    "trainer state with a history of words": (
+        "trainer_state.json", b'{"log_history": ["loss"]}', "record 1: expected keys and values",
+    ),
+    "log of a million brackets": ("a.log", b"[step=" * 1_000_000, "a.log: no train losses as"),
+}  # fmt: skip
+for name, (file, data, says) in LOGGED.items():
+    add(KIND, f"a {name}", partial(of_bytes, file, data, imported), says)
+
+
+@row(KIND, "a log of a terabyte", "larger than 268,435,456 bytes")
+def sparse_log(project: Path) -> Iterator[None]:
+    with (project / "a.log").open("wb") as file:
+        file.truncate(1 << 40)
+    yield
+    imported(project / "a.log")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -34,17 +35,27 @@ NAMES = {
     "of 65 letters": "a" * 65,
     "of letters beyond ASCII": "naïve",
 }
-IMPORTED = {"path": "curves.json", "names": ["14M"]}
+IMPORTED = {"path": "curves.json", "format": "authors", "values": "smoothed"}
+
+
+def curve(**settings: Any) -> dict[str, Any]:
+    """An imported curve with other settings."""
+    return {"runs": {"14M": {**IMPORTED, **settings}}}
+
+
+def curves_file() -> str:
+    """The file that it is in."""
+    points = {"x": [*range(1, 300)], "y": [3.0 - step / 300 for step in range(1, 300)]}
+    return json.dumps({"14M": {"smoothed_loss": points}})
+
+
 PLACES: dict[str, Any] = {
     "experiment": lambda name: changed("experiment", name),
     "corpus": lambda name: {**valid(), "corpora": {name: CORPUS}},
     "suite": lambda name: {**valid(), "suites": {name: {"runs": {"a": RUN}}}},
     "run": lambda name: {**valid(), "suites": {"main": {"runs": {name: RUN}}}},
     "repeated run": lambda name: changed("suites.main.repeat", {name: [1]}),
-    "imported run": lambda name: changed("suites.main.imported", {**IMPORTED, "names": [name]}),
-    "parameters of an imported run": lambda name: changed(
-        "suites.main.imported", {**IMPORTED, "parameters": {name: 1}}
-    ),
+    "imported run": lambda name: changed("suites.main.imported", {"runs": {name: IMPORTED}}),
     "corpus of a run": lambda name: changed("suites.main.runs.a.corpus", name),
 }
 
@@ -144,7 +155,7 @@ def addressed(url: str, project: Path) -> Iterator[None]:
         changed("corpora.text.train", [{"kind": "files", "remote": [{**remote, "url": fine}]}]),
         changed("corpora.text.train", [memmap]),
         changed("corpora.text.tokenizer", {**TOKENIZER, "remote": remote}),
-        changed("suites.main.imported", {"url": url, "sha256": "0" * 64, "names": ["14M"]}),
+        changed("suites.main.imported", curve(path=None, url=url, sha256="0" * 64)),
     ]
     others[0]["corpora"]["text"]["train"][0]["remote"][0]["mirrors"] = [url]
     yield
@@ -172,7 +183,7 @@ TEXTS: dict[str, tuple[str, Any, str]] = {
     "a description of a megabyte": ("description", "x" * 900_000, "at most 10000 characters"),
     "a note with a control character of eight bits": (
         "suites.main.imported",
-        {**IMPORTED, "note": "\x9b2J"},
+        curve(note="\x9b2J"),
         "control characters",
     ),
     "a tokenizer named as a path": (
@@ -187,12 +198,12 @@ TEXTS: dict[str, tuple[str, Any, str]] = {
     ),
     "an imported path with a line end": (
         "suites.main.imported",
-        {**IMPORTED, "path": "a\nb"},
+        curve(path="a\nb"),
         "has a line end",
     ),
     "an imported path with a format": (
         "suites.main.imported",
-        {**IMPORTED, "path": "{0.__class__}.json"},
+        curve(path="{0.__class__}.json"),
         "which Snakemake takes for wildcards",
     ),
     "a path of a tokenizer with a wildcard": (
@@ -212,9 +223,10 @@ WORDS = "$(touch executed) `touch executed`; <script>alert(1)</script> {run} {0}
 @row(KIND, "descriptions and notes of commands, markup and formats", None)
 def words(project: Path) -> Iterator[None]:
     values = changed("description", WORDS)
-    values["suites"]["main"] |= {"description": WORDS, "imported": {**IMPORTED, "note": WORDS}}
+    values["suites"]["main"] |= {"description": WORDS, "imported": curve(note=WORDS)}
     path = project / "config.yaml"
     path.write_text(yaml.safe_dump(values))
+    (project / "curves.json").write_text(curves_file())
     yield
     for command in ("plan", "runs", "config"):
         said = " ".join(zsl(command, "--configfile", path).split())

@@ -13,7 +13,7 @@ from typing import Any
 
 from attacks import Refused, add, row
 from attacks.configs import changed
-from attacks.strings import IMPORTED, WORDS
+from attacks.strings import WORDS, curve, curves_file
 from attacks.texts import words_of
 
 KIND = "the workflow"
@@ -76,13 +76,12 @@ add(
 def texts(project: Path) -> Iterator[None]:
     """A job of each kind is run: Snakemake hands its wildcards and files on through a shell."""
     values = changed("description", WORDS)
-    values["suites"]["main"] |= {"description": WORDS, "imported": {**IMPORTED, "note": WORDS}}
+    values["suites"]["main"] |= {"description": WORDS, "imported": curve(note=WORDS)}
     name = "$(touch executed); %s 'x' \"y\" -rf.txt"
     values["corpora"]["text"]["train"] = [{"kind": "files", "paths": [name]}]
     laid(project, values)
     (project / name).write_text(words_of(600))
-    curve = {"x": [*range(1, 300)], "y": [3.0 - step / 300 for step in range(1, 300)]}
-    (project / "curves.json").write_text(json.dumps({"14M": {"smoothed_loss": curve}}))
+    (project / "curves.json").write_text(curves_file())
     yield
     data, curves = "results/small/data/text/manifest.json", "results/small/curves/train_loss"
     snakemake(data, f"{curves}/main-14M.csv")
