@@ -34,9 +34,9 @@ def spoil(values, key, value):
 RUN = "suites.main.runs.44k"
 
 
-def imported(name="x", **settings):
+def imported(run="x", **settings):
     """An imported curve, and where it stands."""
-    return "suites.main.imported", {"runs": {name: settings}}
+    return "suites.main.imported", {"runs": {run: settings}}
 
 
 MISTAKES = [

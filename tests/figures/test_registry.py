@@ -22,7 +22,10 @@ DEFAULTS = {
     "optimizer": {"learning_rate": 1e-3}, "schedule": {"warmup_steps": 4},
 }  # fmt: skip
 SMOOTHED = {"path": "published.json", "format": "authors", "values": "smoothed"}
-IMPORTED = {"defaults": SMOOTHED, "runs": {"Big-1B": {"parameters": 10}, "Big-7B": {}}}
+IMPORTED = {
+    "defaults": SMOOTHED,
+    "runs": {"Big-1B": {"parameters": 10}, "Big-7B": {"parameters": 70}},
+}
 OPTIMIZERS = {
     name: {"optimizer": {"name": name}} for name in ("adamw", "muon", "ademamix", "c_adamw")
 }
@@ -101,7 +104,8 @@ def test_imported_curves_of_unknown_size_have_no_scaling_law():
     unknown = {**IMPORTED, "runs": {"Big-1B": {}, "Big-7B": {}}}
     assert set(ids(imported=IMPORTED)) - set(ids(imported=unknown)) == {"fig22"}
     assert "fig22" in ids(runs=("a",), imported=unknown)
-    caption = registry.caption(registry.BY_ID["fig22"], experiment(imported=IMPORTED))
+    one = {**IMPORTED, "runs": {"Big-1B": {"parameters": 10}, "Big-7B": {}}}
+    caption = registry.caption(registry.BY_ID["fig22"], experiment(imported=one))
     assert "not trained here: Big-1B (smoothed elsewhere). Left out, since" in caption
     assert caption.endswith(": Big-7B.")
 

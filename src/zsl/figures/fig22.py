@@ -46,7 +46,7 @@ def data(study: Study) -> pd.DataFrame:
     if not fits:
         raise ZslError(
             f"{study.experiment}: no run with a fit has a known number of parameters; set "
-            "parameters of an imported run"
+            "parameters of its imported runs"
         )
     T = common_step(curves[fit["run"]] for fit in fits)
     common = pd.DataFrame([_at_common(curves[fit["run"]], fit, T) for fit in fits])
