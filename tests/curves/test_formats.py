@@ -83,6 +83,12 @@ def test_lightnings_metrics_have_rows_of_other_metrics(write):
     assert read == [(2, "49", "3.5"), (3, "49", ""), (4, "99", "3.25")]
 
 
+def test_headings_may_stand_again_where_a_run_was_resumed(write):
+    """As CSV loggers of Keras, fastai and DeepLabCut appended them."""
+    text = "step,loss\n1,3.5\nstep,loss\n1,3.5\n2,3.25\n"
+    assert [place for place, *_ in rows(write("a.csv", text))] == [2, 4, 5]
+
+
 def test_a_column_that_is_missing_is_named_with_those_there_are(write):
     path = write("a.csv", "Step,my-run - train/loss\n1,3\n")
     with pytest.raises(ZslError, match=r"no column 'step'; name one of these in columns\.step: 'S"):

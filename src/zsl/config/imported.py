@@ -43,9 +43,10 @@ class ImportedCurve(Settings):
     """Its digest; required with ``url``."""
     format: Format | None = None
     """``csv`` (separated by commas, semicolons or tabs), ``jsonl`` (a record a line),
-    ``trainer_state`` (transformers'), ``log`` (what OLMo, nanoGPT, Megatron-LM and nanotron print),
-    or ``authors`` (the JSON file of the paper's curves). The name says it if it ends in .csv, .tsv,
-    .jsonl, .ndjson, .log, .out or trainer_state.json."""
+    ``trainer_state`` (transformers', which by default logs no NaN, but the mean so far), ``log``
+    (what OLMo, nanoGPT, Megatron-LM and nanotron print), or ``authors`` (the JSON file of the
+    paper's curves). The name says it if it ends in .csv, .tsv, .jsonl, .ndjson, .log, .out or
+    trainer_state.json."""
     values: Literal["raw", "smoothed"]
     """Whether losses stand as they were logged, to be smoothed here, or smoothed already."""
     columns: Columns = Columns()

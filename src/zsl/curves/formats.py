@@ -147,6 +147,8 @@ def _table(text: io.TextIOWrapper, path: Path, columns: Columns, delimiter: str)
             _column(headings, getattr(columns, which), which, path) for which in ("step", "loss")
         )
         for cells in lines:
+            if cells == headings:
+                continue  # written again when the run was resumed
             if len(cells) != len(headings) and any(cells):
                 raise BrokenFileError(
                     f"{path}, line {lines.line_num}: has {len(cells)} columns, the first line "
