@@ -37,10 +37,11 @@ from zsl.measurements.interference import interference
 from zsl.memory import MicroBatch
 from zsl.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from zsl.training.device import device as compute_device
+from zsl.training.micro_batch import first_size
 from zsl.training.model import build_model, make_optimizer
 from zsl.training.parallel import Processes
 from zsl.training.speed import peak_tokens_per_second
-from zsl.training.step import first_size, token_losses, train_step, wrap
+from zsl.training.step import token_losses, train_step, wrap
 
 HERE = Path(__file__).parent
 EAGER, COMPILED = "a plain eager loop over OLMo", "the same loop, compiled"
@@ -124,7 +125,7 @@ def training(
         )
     ours = build_model(run, tokenizer).to(device)
     optimizer, module = make_optimizer(run, ours), wrap(ours, run, group)
-    micro_batch = MicroBatch(first_size(run, run.batch_size))
+    micro_batch = MicroBatch(first_size(run, ours, run.batch_size))
     steps.append(
         lambda: (
             train_step(

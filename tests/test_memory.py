@@ -1,4 +1,4 @@
-"""Halving what is read at once, with a GPU whose memory is imagined."""
+"""Halving what is read at once, with a GPU whose memory is imagined, and a CPU that is not."""
 
 from __future__ import annotations
 
@@ -45,6 +45,14 @@ def test_where_one_does_not_fit_there_is_a_clear_error():
     with pytest.raises(OutOfMemory, match=r"does not hold one sequence \(CUDA out of memory\)"):
         MicroBatch(4).fit(work)
     assert sizes == [4, 2, 1]
+
+
+def test_what_the_allocator_of_a_cpu_refuses_halves_the_size_too():
+    def work(size: int) -> int:
+        torch.empty(1 << 50 if size > 5 else 1)
+        return size
+
+    assert MicroBatch(16).fit(work) == 4
 
 
 def test_other_errors_pass():

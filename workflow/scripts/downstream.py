@@ -14,7 +14,7 @@ with job(snakemake) as facts:
     from zsl.data.tokenizer import load_tokenizer
     from zsl.measurements.checkpoints import measure_checkpoints, of_weights
     from zsl.measurements.downstream import encode, measure
-    from zsl.memory import MicroBatch
+    from zsl.measurements.room import micro_batch_of
     from zsl.progress import Progress
     from zsl.training.device import device
     from zsl.training.model import empty_model
@@ -37,7 +37,8 @@ with job(snakemake) as facts:
     segment, folder = Path(snakemake.input.manifest), Path(snakemake.input.checkpoints)
     progress = Progress(run, len(params.steps), unit="checkpoints")
     most = max(len(questions.parts) for questions in tasks.values())
-    micro_batch = MicroBatch(params.batch["micro_batch_size"] or most)
+    asked = params.batch["micro_batch_size"]
+    micro_batch = micro_batch_of(snakemake.rule, model, asked, most, length)
     measure_checkpoints(
         snakemake.rule,
         of_weights(measure, model, tasks),

@@ -15,7 +15,7 @@ with job(snakemake, modules=[module]) as facts:
     from zsl.data.manifest import read_manifest
     from zsl.data.tokens import open_split
     from zsl.measurements.checkpoints import evaluation_tokens, measure_checkpoints, of_weights
-    from zsl.memory import MicroBatch
+    from zsl.measurements.room import micro_batch_of
     from zsl.progress import Progress
     from zsl.training.device import device
     from zsl.training.model import empty_model
@@ -30,16 +30,18 @@ with job(snakemake, modules=[module]) as facts:
     model = empty_model(
         Model.model_validate(params.model), params.context["sequence_length"], tokenizer
     )
+    model = model.to(target).eval()
     input_ids = evaluation_tokens(
         tokens.batch(np.arange(params.evaluation["sequences"])), model, target
     )
     measure = import_module(module).measure
     segment, folder = Path(snakemake.input.manifest), Path(snakemake.input.checkpoints)
     progress = Progress(run, len(params.steps), unit="checkpoints")
-    micro_batch = MicroBatch(params.batch["micro_batch_size"] or len(input_ids))
+    asked = params.batch["micro_batch_size"]
+    micro_batch = micro_batch_of(snakemake.rule, model, asked, *input_ids.shape)
     measure_checkpoints(
         snakemake.rule,
-        of_weights(measure, model.to(target).eval(), input_ids),
+        of_weights(measure, model, input_ids),
         {step: published(segment, folder, step, WEIGHTS) for step in params.steps},
         Path(snakemake.output.h5),
         micro_batch,

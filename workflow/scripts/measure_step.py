@@ -19,7 +19,7 @@ with job(snakemake, modules=[module, optimizer]) as facts:
     from zsl.data.tokens import open_split, open_training
     from zsl.measurements.checkpoints import evaluation_tokens, measure_checkpoints
     from zsl.measurements.next_step import unseen_batches
-    from zsl.memory import MicroBatch
+    from zsl.measurements.room import micro_batch_of
     from zsl.progress import Progress
     from zsl.training.device import device
     from zsl.training.model import empty_model
@@ -48,7 +48,8 @@ with job(snakemake, modules=[module, optimizer]) as facts:
     )
     segment, folder = Path(snakemake.input.manifest), Path(snakemake.input.checkpoints)
     progress = Progress(name, len(params.steps), unit="checkpoints")
-    micro_batch = MicroBatch(params.batch["micro_batch_size"] or len(input_ids))
+    asked = params.batch["micro_batch_size"]
+    micro_batch = micro_batch_of(snakemake.rule, model, asked, *input_ids.shape)
     measure_checkpoints(
         snakemake.rule,
         measure,

@@ -114,8 +114,9 @@ class Measurements(Settings):
     block: Literal["checkpoint", "segment"] = "checkpoint"
     """One HDF5 file per checkpoint (cluster) or per segment (laptop)."""
     micro_batch_size: int | None = Field(default=32, ge=1, le=MANY)
-    """Evaluation sequences per forward pass; None: all of them. Half as many, again and again,
-    where a GPU's memory does not hold them; changes speed and memory only."""
+    """Evaluation sequences per forward pass; None: all of them on a GPU, on a CPU as many as 1 GiB
+    is enough for. Half as many, again and again, where memory does not hold them; changes speed
+    and memory only."""
     gradient_opposition: GradientOpposition = GradientOpposition()
     """Proxy gradient opposition."""
     token_gradients: TokenGradients = TokenGradients()

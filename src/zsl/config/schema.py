@@ -170,8 +170,9 @@ class Precision(Settings):
     reductions are float32 always; bfloat16 copies also make the residual stream bfloat16, as
     the authors' FSDP ``mixed`` did."""
     micro_batch_size: int | None = Field(default=None, ge=1, le=MANY)
-    """Sequences per forward pass and process, whose gradients are added up; None: all of them.
-    Half as many, again and again, where a GPU's memory does not hold them."""
+    """Sequences per forward pass and process, whose gradients are added up; None: all of them on a
+    GPU, on a CPU as many as 1 GiB is enough for. Half as many, again and again, where memory does
+    not hold them."""
     compile: bool = False
     """Compile the model with ``torch.compile``."""
 

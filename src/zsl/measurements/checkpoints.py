@@ -82,7 +82,7 @@ def measure_checkpoints(
 ) -> None:
     """Write a measurement of ``checkpoints`` (folder by step) to the HDF5 file ``out``.
 
-    ``micro_batch`` sequences are read at once, or as many as the GPU's memory holds.
+    ``micro_batch`` sequences are read at once, or as many as memory holds.
     ``attributes`` are written to the file's root, beside the names of run and measurement. The
     file is written whole or not at all. Raises MeasurementError when a checkpoint cannot be
     measured, naming it, and OutOfMemory.

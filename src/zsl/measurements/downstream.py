@@ -26,6 +26,7 @@ from zsl.config.measurements import TaskName
 from zsl.data.tasks import Item, Metric, encode_texts, metric_of
 from zsl.errors import MeasurementError
 from zsl.measurements.hdf5 import write_dataset
+from zsl.measurements.losses import losses_at
 
 Floats = npt.NDArray[np.float64]
 
@@ -109,12 +110,12 @@ def log_likelihoods(model: OLMo, parts: Sequence[Part], micro_batch_size: int) -
         batch = parts[first : first + micro_batch_size]
         longest = max(len(part.tokens) for part in batch) - 1
         input_ids = torch.zeros((len(batch), longest), dtype=torch.int64)
-        rows, positions, targets = _judged(batch)
+        *at, targets = (torch.tensor(each, device=device) for each in _judged(batch))
         for row, part in enumerate(batch):
             input_ids[row, : len(part.tokens) - 1] = torch.tensor(part.tokens[:-1])
-        logits = model(input_ids.to(device)).logits[rows, positions].float()
-        each = logits.log_softmax(-1)[torch.arange(len(targets)), targets].double().cpu().numpy()
-        np.add.at(sums, np.array([batch[row].choice for row in rows]), each)
+        losses = losses_at(model, input_ids.to(device), (at[0], at[1]), targets)
+        choices = np.array([part.choice for part in batch])[at[0].cpu().numpy()]
+        np.subtract.at(sums, choices, losses.double().cpu().numpy())
     if not np.isfinite(sums).all():
         raise MeasurementError("the log-likelihood of a choice is not finite")
     return sums

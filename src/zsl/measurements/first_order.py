@@ -20,11 +20,12 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from zsl.errors import MeasurementError
+from zsl.measurements.losses import positions_at_once
 from zsl.measurements.saved_forward import check_architecture
 from zsl.measurements.tangents import hidden_states
 
 ROWS = 1024
-"""Predictions whose logits are held at once."""
+"""Most predictions whose logits are held at once."""
 
 
 @torch.no_grad()
@@ -66,9 +67,10 @@ def _first_order(model: OLMo, input_ids: Tensor, update: Mapping[str, Tensor]) -
     W, dW = weights[unembedding], update[unembedding]
     hidden, tangent = _hidden_states(model, input_ids, update)
     targets = input_ids[:, 1:].flatten()
-    rows = [x[:, :-1].flatten(0, 1).split(ROWS) for x in (hidden, tangent)]
+    size = min(ROWS, positions_at_once(model))
+    rows = [x[:, :-1].flatten(0, 1).split(size) for x in (hidden, tangent)]
     parts = []
-    for h, dh, target in zip(*rows, targets.split(ROWS), strict=True):
+    for h, dh, target in zip(*rows, targets.split(size), strict=True):
         error = torch.softmax(h @ W.T, dim=-1)
         error[torch.arange(len(target), device=target.device), target] -= 1
         along_h = ((error @ W).double() * dh.double()).sum(-1)

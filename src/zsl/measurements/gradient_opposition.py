@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import h5py
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 
 from zsl.errors import MeasurementError
 from zsl.measurements.hdf5 import write_dataset
-from zsl.training.step import token_losses
+from zsl.measurements.losses import losses_of
 
 BINS = 100
 """Bins of the histogram of D over [0, 1]."""
@@ -59,7 +60,8 @@ def absolute_gradients(model: OLMo) -> Iterator[dict[str, Tensor]]:
     """Collect, per weight, the sum over positions of the absolute proxy gradients.
 
     Every backward pass within the block adds to the yielded tensors, which have the shapes of
-    the weights; gradients go on to ``.grad`` as ever.
+    the weights; gradients go on to ``.grad`` as ever. The output use of a tied embedding, which
+    no module makes, is left to the caller.
     """
     names = {parameter: name for name, parameter in model.named_parameters()}
     sums = {name: torch.zeros_like(parameter) for parameter, name in names.items()}
@@ -76,20 +78,11 @@ def absolute_gradients(model: OLMo) -> Iterator[dict[str, Tensor]]:
             places = torch.arange(inputs[0].shape[1], device=output.device)
             _add_rows(sums["transformer.wpe.weight"], places.expand(inputs[0].shape), output)
 
-    def after_model(_: nn.Module, __: object, output: object) -> None:
-        logits = output.logits  # type: ignore[attr-defined]
-        _add_outer_products(sums["transformer.wte.weight"], hidden.pop(), logits)
-
-    hidden: list[Tensor] = []
     embedding = cast(nn.Module, model.transformer.wte)
     handles.append(embedding.register_forward_hook(after_tokens))
     for module in model.modules():
         if isinstance(module, nn.Linear):
             handles.append(module.register_forward_hook(after_linear))
-    if model.config.weight_tying:
-        final = cast(nn.Module, model.transformer.ln_f)
-        keep = final.register_forward_hook(lambda _, __, output: hidden.append(output))
-        handles += [keep, model.register_forward_hook(after_model)]
     try:
         yield sums
     finally:
@@ -129,8 +122,10 @@ def opposition(model: OLMo, input_ids: Tensor, micro_batch_size: int) -> dict[st
     """
     model.zero_grad(set_to_none=True)
     with absolute_gradients(model) as absolute:
+        of_output = partial(_add_outer_products, absolute["transformer.wte.weight"])
+        on_logits = of_output if model.config.weight_tying else None
         for micro_batch in input_ids.split(micro_batch_size):
-            token_losses(model(micro_batch).logits, micro_batch).sum().backward()
+            losses_of(model, micro_batch, on_logits=on_logits).sum().backward()
     measured = {
         name: Opposition(parameter.grad, absolute[name])
         for name, parameter in model.named_parameters()

@@ -23,10 +23,11 @@ from zsl.errors import MeasurementError
 from zsl.measurements.checkpoints import Measure
 from zsl.memory import MicroBatch
 from zsl.training.checkpoint import load_checkpoint, load_weights
+from zsl.training.micro_batch import first_size
 from zsl.training.model import learning_rate, make_optimizer, make_scheduler
 from zsl.training.order import Order, batch_indices
 from zsl.training.parallel import Processes
-from zsl.training.step import StepResult, first_size, train_step, wrap
+from zsl.training.step import StepResult, train_step, wrap
 
 Weights = dict[str, Tensor]
 """Tensors by the names of the weights, of their shapes."""
@@ -73,7 +74,7 @@ class NextStep:
         self._group = Processes(rank=0, world_size=1, device=device)
         self._module = wrap(self.model, self.run, self._group)
         self._scheduler = make_scheduler(self.run)
-        self._micro_batch = MicroBatch(first_size(self.run, self.run.batch_size))
+        self._micro_batch = MicroBatch(first_size(self.run, self.model, self.run.batch_size))
 
     def load(self, folder: Path) -> int:
         """Load weights and optimizer of a checkpoint; returns its step t."""

@@ -21,10 +21,10 @@ from zsl.config.schema import Run
 from zsl.measurements.checkpoints import Measure
 from zsl.measurements.hdf5 import write_dataset
 from zsl.measurements.interference import Interference, interference
+from zsl.measurements.losses import losses_of
 from zsl.measurements.next_step import NextStep, Weights, copy_of, cosine, norm
 from zsl.measurements.token_losses import evaluate
 from zsl.training.checkpoint import load_checkpoint
-from zsl.training.step import token_losses
 
 
 def stepper(run: Run, model: OLMo, settings: SingleStep, device: torch.device) -> NextStep:
@@ -61,7 +61,7 @@ def mean_gradient(model: OLMo, input_ids: Tensor, micro_batch_size: int) -> Weig
     model.zero_grad(set_to_none=True)
     n = input_ids[:, 1:].numel()
     for micro_batch in input_ids.split(micro_batch_size):
-        (token_losses(model(micro_batch).logits, micro_batch).sum() / n).backward()
+        (losses_of(model, micro_batch).sum() / n).backward()
     named = model.named_parameters()
     gradient = {name: p.grad.detach() for name, p in named if p.grad is not None}
     model.zero_grad(set_to_none=True)

@@ -38,11 +38,11 @@ from zsl.measurements.gradient_opposition import (
 from zsl.measurements.gradient_sums import absolute_sums, every_token, token_sums
 from zsl.measurements.hdf5 import write_dataset
 from zsl.measurements.interference import interference
+from zsl.measurements.losses import losses_of
 from zsl.measurements.next_step import NextStep, along_update
 from zsl.measurements.prefix_backward import INPUT, OUTPUT
 from zsl.measurements.sampling import Estimate, sample, total_of
 from zsl.measurements.saved_forward import check_architecture
-from zsl.training.step import token_losses
 
 C_G = "lack of gradient opposition, weighted by the update (Eqs. 10, 28)"
 C_UG = "alignment of the update with the gradients of tokens (Eq. 29)"
@@ -108,8 +108,7 @@ def total_gradient(
     totals = {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
     for micro_batch in input_ids.split(micro_batch_size):
         embedded = F.embedding(micro_batch, leaves["input use"])
-        logits = model(micro_batch, input_embeddings=embedded).logits
-        loss = token_losses(logits, micro_batch).sum()
+        loss = losses_of(model, micro_batch, embedded=embedded).sum()
         gradients = torch.autograd.grad(loss, list(leaves.values()), materialize_grads=True)
         for total, gradient in zip(totals.values(), gradients, strict=True):
             total += gradient

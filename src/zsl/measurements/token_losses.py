@@ -14,7 +14,7 @@ from torch import Tensor
 
 from zsl.errors import MeasurementError
 from zsl.measurements.hdf5 import write_dataset
-from zsl.training.step import token_losses
+from zsl.measurements.losses import losses_of
 
 DESCRIPTION = (
     "cross-entropy of evaluation token p + 1 of each sequence given the tokens up to p, over "
@@ -29,10 +29,7 @@ def evaluate(model: OLMo, input_ids: Tensor, micro_batch_size: int) -> np.ndarra
     Returns (sequences, positions - 1) float32 in nats. Raises MeasurementError when a loss is
     not finite.
     """
-    parts = [
-        token_losses(model(batch).logits, batch).float().cpu()
-        for batch in input_ids.split(micro_batch_size)
-    ]
+    parts = [losses_of(model, batch).float().cpu() for batch in input_ids.split(micro_batch_size)]
     losses = torch.cat(parts).numpy()
     if not np.isfinite(losses).all():
         sequence, position = np.argwhere(~np.isfinite(losses))[0]

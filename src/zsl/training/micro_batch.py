@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from olmo.model import OLMo
 
-from zsl.memory import MicroBatch
+from zsl.config.schema import Run
+from zsl.memory import MicroBatch, activations, at_once, check_room
 from zsl.training.sharding import of_this_process, weights
 from zsl.training.step import alone, backward_alone
 
@@ -22,19 +24,47 @@ KEPT = "micro_batch_size.json"
 MOMENTS = 2
 """Numbers that an optimizer will keep for each weight."""
 
+LOGIT_COPIES = 3
+"""Arrays of the size of the logits that a training step holds at once."""
+
+
+def first_size(run: Run, model: OLMo, share: int) -> int:
+    """Sequences per pass to begin with, of a process' ``share`` of the batch."""
+    asked = run.precision.micro_batch_size or at_once(share, _each(run, model), model.device)
+    return min(asked, share)
+
+
+def _each(run: Run, model: OLMo) -> int:
+    """Bytes that a training step takes for a sequence."""
+    rows = model.config.embedding_size or model.config.vocab_size
+    logits = run.sequence_length * rows * torch.float32.itemsize
+    return activations(model.config, run.sequence_length, gradients=True) + LOGIT_COPIES * logits
+
 
 def settle_micro_batch(trainer: Trainer, state: Path) -> None:
     """Choose what an earlier attempt found to fit, and what fits in every process.
 
-    Raises OutOfMemory where one sequence does not fit.
+    Raises OutOfMemory where one sequence does not fit, or the memory of a CPU is too small.
     """
     trainer.micro_batch = MicroBatch.kept(state / KEPT, trainer.micro_batch.size)
+    if trainer.group.device.type == "cpu":
+        _check_room(trainer)
     if trainer.group.world_size == 1:
         return
     room = _room_for_state(trainer)
     trainer.micro_batch.fit(lambda size: _try(trainer, size))
     del room
     trainer.micro_batch.size = trainer.group.least(trainer.micro_batch.size)
+
+
+def _check_room(trainer: Trainer) -> None:
+    size, run = trainer.micro_batch.size, trainer.run
+    of_weights = sum(weight.nbytes for weight in trainer.model.parameters())
+    check_room(
+        size * _each(run, trainer.model) + (1 + MOMENTS) * of_weights,
+        f"training steps of {size} sequences of {run.sequence_length:,} tokens at once",
+        "lower precision.micro_batch_size" if size > 1 else "train a smaller model",
+    )
 
 
 def _try(trainer: Trainer, size: int) -> None:

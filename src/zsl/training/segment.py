@@ -39,7 +39,7 @@ from zsl.training.checkpoint import TrainingState, load_checkpoint, save_checkpo
 from zsl.training.guards import SaveClock, stop_signal
 from zsl.training.loader import Loader, Tokens
 from zsl.training.lock import Lock, locked
-from zsl.training.micro_batch import settle_micro_batch
+from zsl.training.micro_batch import first_size, settle_micro_batch
 from zsl.training.model import build_model, learning_rate, make_optimizer, make_scheduler
 from zsl.training.order import Order, batch_indices, run_order
 from zsl.training.parallel import Processes
@@ -47,7 +47,7 @@ from zsl.training.records import StepRecords
 from zsl.training.sharding import gather, is_needed, shared_out
 from zsl.training.speed import peak_tokens_per_second
 from zsl.training.states import newest_sound, newest_state, owned_steps, saved_states
-from zsl.training.step import StepResult, first_size, train_step, wrap
+from zsl.training.step import StepResult, train_step, wrap
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class Trainer:
         on_gpu = self.group.device.type == "cuda"
         self.loader = Loader(self.run, self.tokens, self.order, self.group, ahead=on_gpu)
         share = self.run.batch_size // self.group.world_size
-        self.micro_batch = MicroBatch(first_size(self.run, share))
+        self.micro_batch = MicroBatch(first_size(self.run, self.model, share))
         self._scheduler = make_scheduler(self.run)
 
     def step(self) -> tuple[torch.Tensor, torch.Tensor, float]:

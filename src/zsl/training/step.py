@@ -73,13 +73,22 @@ def token_losses(logits: torch.Tensor, input_ids: torch.Tensor) -> torch.Tensor:
     ``logits`` (sequences, positions, vocabulary) predict ``input_ids`` (sequences, positions)
     one position later; the result is (sequences, positions - 1).
     """
-    logits = _wide(logits)
     # The last position predicts nothing and is ignored: cutting it off would copy all logits.
-    targets = F.pad(input_ids[:, 1:], (0, 1), value=IGNORED)
-    losses = F.cross_entropy(
-        logits.flatten(0, 1), targets.flatten(), reduction="none", ignore_index=IGNORED
-    )
-    return losses.view(targets.shape)[:, :-1]
+    losses = losses_of_rows(logits.flatten(0, 1), next_tokens(input_ids).flatten())
+    return losses.view(input_ids.shape)[:, :-1]
+
+
+def next_tokens(input_ids: torch.Tensor) -> torch.Tensor:
+    """What each position of ``input_ids`` (sequences, positions) predicts; the last one nothing."""
+    return F.pad(input_ids[:, 1:], (0, 1), value=IGNORED)
+
+
+def losses_of_rows(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy of ``logits`` (rows, vocabulary) at ``targets`` (rows,), float32 or wider.
+
+    Returns (rows,) in nats, 0 where nothing is predicted.
+    """
+    return F.cross_entropy(_wide(logits), targets, reduction="none", ignore_index=IGNORED)
 
 
 def _wide(logits: torch.Tensor) -> torch.Tensor:
@@ -126,7 +135,7 @@ def train_step(
     process goes on with fewer when it must; several, whose passes wait for one another, raise
     torch.OutOfMemoryError.
     """
-    micro_batch = micro_batch or MicroBatch(first_size(run, len(input_ids)))
+    micro_batch = micro_batch or MicroBatch(run.precision.micro_batch_size or len(input_ids))
 
     def work(size: int) -> torch.Tensor:
         return backward(module, input_ids, run, group, size)
@@ -138,11 +147,6 @@ def train_step(
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return StepResult(group.sum(loss), grad_norm)
-
-
-def first_size(run: Run, share: int) -> int:
-    """Sequences per pass to begin with, of a process' ``share`` of the batch."""
-    return min(run.precision.micro_batch_size or share, share)
 
 
 def backward(
