@@ -14,8 +14,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -26,6 +24,7 @@ from zsl.config.load import Plan, load
 from zsl.config.parameters import n_parameters, tokens_per_step
 from zsl.crate import command as crate
 from zsl.errors import ZslError, printable
+from zsl.measure import command as measure
 from zsl.planning.estimate import estimate
 from zsl.planning.hardware import GPUS
 from zsl.planning.imported import check_imported
@@ -37,16 +36,8 @@ DEFAULT_CONFIG = "config/config.yaml"
 SHIPPED = (DEFAULT_CONFIG, *(f"config/{n}.yaml" for n in ("single_gpu", "paper", "published")))
 CLOSED_PIPE = 128 + 13
 """What a shell calls the end by SIGPIPE: a check that was not read to its end did not pass."""
-MOST_THREADS = 1024
 DEFAULT_GPU = "H100"
 DEFAULT_UTILISATION = 0.4
-MEASUREMENTS = (
-    "token_losses",
-    "gradient_opposition",
-    "token_gradients",
-    "single_step",
-    "cross_section",
-)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -111,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="print docs/gallery.md instead, on all targets and shipped experiments",
     )
-    _add_measure(commands)
+    measure.add_command(commands)
     audit.add_commands(commands)
     questions.add_commands(commands)
     crate.add_command(commands)
@@ -133,36 +124,6 @@ def _add_plan(command: argparse.ArgumentParser) -> None:
         help=f"share of its peak rate that is reached ({DEFAULT_UTILISATION})",
     )
     command.add_argument("--json", action="store_true", help="print JSON instead of tables")
-
-
-def _add_measure(commands: Any) -> None:
-    added = commands.add_parser(
-        "measure",
-        help="measure one checkpoint, ours or another's that OLMo wrote",
-        description="Write one measurement of one checkpoint to HDF5; see docs/measurements.md.",
-    )
-    added.set_defaults(command=_measure)
-    added.add_argument("measurement", choices=MEASUREMENTS)
-    for name, text in (
-        ("checkpoint", "folder with config.yaml and model.safetensors"),
-        ("tokens", "NumPy file of token ids (sequences, positions) to measure on"),
-        ("out", "HDF5 file to write"),
-    ):
-        added.add_argument(f"--{name}", type=Path, required=True, metavar="PATH", help=text)
-    for name, text in (
-        ("batches", "NumPy file of token ids (batches, sequences, positions) to train on"),
-        ("next", "checkpoint that follows: its difference is the update"),
-    ):
-        added.add_argument(f"--{name}", type=Path, metavar="PATH", help=text)
-    added.add_argument("--run", help="run of the configuration, whose optimizer makes the step")
-    added.add_argument("--configfile", nargs="+", metavar="FILE", help="settings and runs")
-    added.add_argument("--threads", type=_threads, default=1, help="threads on a CPU (1)")
-
-
-def _measure(options: argparse.Namespace) -> str:
-    from zsl.measure import measure  # imports torch
-
-    return measure(options)
 
 
 def _runs(options: argparse.Namespace) -> str:
@@ -189,12 +150,6 @@ def _plan(options: argparse.Namespace) -> str:
     return (
         json.dumps(asdict(found), indent=1, ensure_ascii=False) if options.json else as_text(found)
     )
-
-
-def _threads(written: str) -> int:
-    if not written.isdecimal() or not 0 < int(written) <= MOST_THREADS:
-        raise argparse.ArgumentTypeError(f"{written} is no number of threads; give 1 or a few")
-    return int(written)
 
 
 def _share(written: str) -> float:

@@ -22,6 +22,7 @@ from torch import Tensor
 from zsl.config.grids import checkpoint_name
 from zsl.errors import MeasurementError
 from zsl.measurements.hdf5 import writing
+from zsl.measurements.token_ids import check_ids
 from zsl.memory import MicroBatch
 from zsl.training.checkpoint import load_weights
 
@@ -34,28 +35,11 @@ It can be called again after it ran out of memory."""
 def evaluation_tokens(input_ids: np.ndarray, model: OLMo, device: torch.device) -> Tensor:
     """``input_ids`` (sequences, positions) on ``device``.
 
-    Raises MeasurementError when the sequences are longer than the model's context, have nothing
-    to predict, or hold a token that the model has no row for.
+    Raises as :func:`check_ids`.
     """
-    context, rows = model.config.max_sequence_length, model.config.embedding_size
-    rows = rows or model.config.vocab_size
-    if input_ids.ndim != 2 or input_ids.shape[0] < 1 or input_ids.shape[1] < 2:
-        raise MeasurementError(
-            f"evaluation tokens have the shape {input_ids.shape}; (sequences, positions) with at "
-            "least 1 sequence of 2 positions are needed"
-        )
-    if input_ids.shape[1] > context:
-        raise MeasurementError(
-            f"evaluation sequences have {input_ids.shape[1]} tokens, the model's context is "
-            f"{context}; evaluate shorter sequences"
-        )
-    low, high = int(input_ids.min()), int(input_ids.max())
-    if low < 0 or high >= rows:
-        raise MeasurementError(
-            f"evaluation tokens reach from {low} to {high}, the model's embedding has {rows} rows; "
-            "use the tokenizer that the model was trained with"
-        )
-    return torch.from_numpy(input_ids.astype(np.int64)).to(device)
+    config = model.config
+    check_ids(input_ids, config.max_sequence_length, config.embedding_size or config.vocab_size)
+    return torch.from_numpy(np.array(input_ids, dtype=np.int64, order="C")).to(device)
 
 
 def of_weights(measure: Callable[..., None], model: OLMo, *arguments: Any) -> Measure:

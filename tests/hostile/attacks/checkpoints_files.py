@@ -217,11 +217,11 @@ for name, (text, says) in ARCHITECTURES.items():
 
 def of_state(data: bytes, project: Path) -> Iterator[None]:
     """The step of a checkpoint, as ``zsl measure`` takes it from its state."""
-    from zsl.measure import _step
+    from zsl.measure.given import step_of
 
     (project / "state.json").write_bytes(data)
     yield
-    _step(project)
+    step_of(project)
 
 
 for name, data, says in (

@@ -95,7 +95,7 @@ def overwritten(project: Path) -> Iterator[None]:
     zsl("measure", "token_losses", *places)
 
 
-@row(KIND, "a checkpoint that is not there", "model.safetensors: no such file")
+@row(KIND, "a checkpoint that is not there", "x: no such folder")
 def nowhere(project: Path) -> Iterator[None]:
     yield
     zsl("measure", "token_losses", "--checkpoint", "x", "--tokens", "x", "--out", "results/x.h5")

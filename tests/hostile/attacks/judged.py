@@ -132,7 +132,7 @@ def serve() -> None:
     table()
     for name in (
         "zsl.cli",
-        "zsl.measure",
+        "zsl.measure.run",
         "zsl.data.corpus",
         "zsl.crate.write",
         "zsl.audit.command",

@@ -173,7 +173,7 @@ def expression(text: str) -> bytes:
 
 def of_tokens(data: bytes, project: Path) -> Iterator[None]:
     """The file that ``zsl measure --tokens`` names."""
-    from zsl.measure import _read
+    from zsl.measure.ids import _read
 
     (project / "a.npy").write_bytes(data)
     yield

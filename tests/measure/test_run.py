@@ -1,15 +1,21 @@
 """``zsl measure``: single measurements of single checkpoints, and what it refuses."""
 
+import shutil
+
 import h5py
 import numpy as np
 import pytest
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from zsl.cli import main
 from zsl.config.measurements import CrossSection, SingleStep
+from zsl.data.tasks import read_items, sample_items
 from zsl.measurements import gradient_opposition, single_step
+from zsl.measurements.delta_loss import measure_delta_loss
+from zsl.measurements.downstream import encode, log_likelihoods
 from zsl.measurements.token_losses import evaluate
 from zsl.training.checkpoint import load_model
 from zsl.training.segment import make_trainer
@@ -29,6 +35,7 @@ PLAN = {
         "micro_batch_size": 3,
         "token_gradients": {"sequences": 2},
         "cross_section": {"sequences": 4},
+        "downstream": {"items": 6},
     },
 }
 
@@ -49,11 +56,19 @@ def files(make_run, tokenizer, tokens, one_process, tmp_path):
     return tmp_path
 
 
-def zsl(files, measurement, *more, checkpoint="step00000001", tokens="eval.npy"):
+@pytest.fixture
+def letters():
+    """A tokenizer whose tokens are the letters a to t, one for each word."""
+    made = Tokenizer(models.WordLevel({chr(97 + i): i for i in range(20)}, unk_token="a"))
+    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return made
+
+
+def zsl(files, measurement, *more, checkpoint="step00000001", tokens="eval.npy", out="out.h5"):
     """Exit code of the command."""
-    given = ("--checkpoint", files / checkpoint, "--tokens", files / tokens)
-    out = ("--out", files / "out.h5")
-    return main(["measure", measurement, *map(str, (*given, *out, *more))])
+    given = ["--checkpoint", files / checkpoint, "--out", files / out]
+    given += ["--tokens", files / tokens] if tokens else []
+    return main(["measure", measurement, *map(str, (*given, *more))])
 
 
 def of_run(files):
@@ -138,6 +153,132 @@ def test_settings_of_the_configuration_are_used(files):
     assert len(read(files)["even_alpha"]) == CrossSection().points
 
 
+def contents(path):
+    """Attributes and values of everything in a file."""
+    found = {}
+    with h5py.File(path) as file:
+        found["/"] = dict(file.attrs), None
+        file.visititems(
+            lambda name, item: found.update(
+                {name: (dict(item.attrs), item[()] if isinstance(item, h5py.Dataset) else None)}
+            )
+        )
+    return found
+
+
+def test_changes_of_losses_are_written_as_the_workflow_does(files, capsys):
+    following = files / "step00000002"
+    for folder in ("step00000001", "step00000002"):
+        assert zsl(files, "token_losses", checkpoint=folder, out=f"{folder}.h5") == 0
+    sources = {step: files / f"step0000000{step}.h5" for step in (1, 2)}
+    measure_delta_loss([(1, 2)], sources, files / "workflow.h5", run="step00000001")
+    capsys.readouterr()
+    assert zsl(files, "delta_loss", "--next", following) == 0
+    np.testing.assert_equal(contents(files / "out.h5"), contents(files / "workflow.h5"))
+    delta = [evaluate(load_model(files / f"step0000000{i}").eval(), ids(files), 5) for i in (1, 2)]
+    change = np.subtract(delta[1], delta[0], dtype=np.float64)
+    D = 1 - abs(change.sum()) / np.abs(change).sum()
+    numbers = f"D {D:.6g}, M {np.abs(change).mean():.6g} nats, mean {change.mean():.6g} nats"
+    assert f"{numbers}, {change.size} tokens" in capsys.readouterr().out
+
+
+def test_two_checkpoints_with_the_same_weights_have_no_D(files, capsys):
+    shutil.copytree(files / "step00000001", files / "latest")
+    (files / "latest/state.json").unlink()
+    assert zsl(files, "delta_loss", "--next", files / "latest") == 0
+    got = capsys.readouterr()
+    assert "the checkpoints have the same weights" in got.out
+    assert "D nan, M 0 nats" in got.out
+
+
+def test_questions_to_a_checkpoint(files, letters, capsys):
+    letters.save(str(files / "tokenizer.json"))
+    asked = ("--tokenizer", files / "tokenizer.json", "--configfile", files / "config.yaml")
+    tasks = ("--tasks", "sciq", "piqa")
+    assert zsl(files, "downstream", *asked, *tasks, tokens=None) == 0
+    with h5py.File(files / "out.h5") as file:
+        group = file["step00000001"]
+        assert sorted(group) == ["piqa", "sciq"]
+        accuracy = float(group["sciq/accuracy"][()])
+        got = group["sciq/log_likelihood"][:]
+    questions = encode(sample_items(read_items("sciq"), 6, 0), letters, 12)
+    truth = log_likelihoods(load_model(files / "step00000001").eval(), questions.parts, 3)
+    np.testing.assert_allclose(got, questions.by_item(truth), rtol=1e-5)
+    (row,) = (line.split() for line in capsys.readouterr().out.splitlines() if "sciq" in line)
+    assert row[:2] == ["sciq", "acc"]
+    assert float(row[2]) == pytest.approx(accuracy, abs=1e-4)
+    assert row[-1] == "6"
+
+
+def test_the_numbers_are_printed(files, capsys):
+    assert zsl(files, "token_losses") == 0
+    mean = read(files)["token_losses"].mean(dtype=np.float64)
+    assert f"mean loss {mean:.6g} nats, 55 tokens" in capsys.readouterr().out
+    (files / "out.h5").unlink()
+    assert zsl(files, "token_gradients", "--next", files / "step00000002") == 0
+    got, said = read(files), capsys.readouterr().out
+    for name in ("C_g", "C_uG", "C_ug", "D_grad", "D_proxy"):
+        assert f"{name} {got[name]:.6g}" in said
+    (files / "out.h5").unlink()
+    assert zsl(files, "single_step", *of_run(files)) == 0
+    assert f"D_eval {read(files)['D_eval'].mean():.6g} (mean of 3 batches)" in (
+        capsys.readouterr().out
+    )
+
+
+def as_written(save):
+    """Loses nothing and changes no id: the same tokens in another form."""
+
+    def change(files):
+        array = np.load(files / "eval.npy").astype(np.int64)
+        save(files / "eval.npy", array)
+
+    return change
+
+
+SAME_TOKENS = {
+    "big-endian": as_written(lambda path, ids: np.save(path, ids.astype(">u2"))),
+    "Fortran order": as_written(lambda path, ids: np.save(path, np.asfortranarray(ids))),
+    "int8": as_written(lambda path, ids: np.save(path, ids.astype(np.int8))),
+    "uint64": as_written(lambda path, ids: np.save(path, ids.astype(np.uint64))),
+}
+
+
+@pytest.mark.parametrize("name", SAME_TOKENS)
+def test_ids_are_ids_in_whatever_form(files, name):
+    truth = evaluate(load_model(files / "step00000001").eval(), ids(files), 5)
+    SAME_TOKENS[name](files)
+    assert zsl(files, "token_losses") == 0
+    np.testing.assert_array_equal(read(files)["token_losses"], truth)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_weights_in_half_precision_are_measured_in_float32(files, dtype):
+    path = files / "step00000001/model.safetensors"
+    rounded = {name: weight.to(dtype) for name, weight in load_file(path).items()}
+    model = load_model(files / "step00000001").eval()
+    model.load_state_dict({name: weight.float() for name, weight in rounded.items()})
+    truth = evaluate(model, ids(files), 5)
+    save_file(rounded, path)
+    assert zsl(files, "token_losses") == 0
+    np.testing.assert_array_equal(read(files)["token_losses"], truth)
+
+
+@pytest.mark.parametrize("checkpoint", ["latest", "latest/", "../latest", "."])
+def test_places_are_found_by_links_and_made(files, monkeypatch, checkpoint):
+    """Step and run are those of the folder that is meant."""
+    (files / "latest").symlink_to("step00000002")
+    (files / "step00000002/state.json").unlink()
+    monkeypatch.chdir(files / ("latest" if checkpoint.startswith(".") else ""))
+    if checkpoint == "../latest":
+        monkeypatch.chdir(files / "step00000001")
+    out = files / "new/folder/out.h5"
+    given = ["--checkpoint", checkpoint, "--tokens", str(files / "eval.npy"), "--out", str(out)]
+    assert main(["measure", "token_losses", *given]) == 0
+    with h5py.File(out) as file:
+        assert [*file] == [file.attrs["run"]] == ["step00000002"]
+
+
 def spoil_architecture(files):
     path = files / "step00000001/config.yaml"
     values = yaml.safe_load(path.read_text())
@@ -172,7 +313,7 @@ SPOILT = {
     "floats": (lambda f: np.save(f / "eval.npy", np.zeros((2, 9))), "no array of integers"),
     "pickle": (pickled, "not a NumPy file of token ids"),
     "one axis": (lambda f: np.save(f / "eval.npy", np.zeros(9, int)), "shape (9,)"),
-    "no tokens": (lambda f: (f / "eval.npy").unlink(), "not a NumPy file of token ids"),
+    "no tokens": (lambda f: (f / "eval.npy").unlink(), "eval.npy: no such file"),
     "exists": (lambda f: (f / "out.h5").write_text("mine"), "exists already"),
 }
 

@@ -1,0 +1,64 @@
+"""Token ids in NumPy files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zsl.errors import MeasurementError
+from zsl.measurements.token_ids import check_ids
+
+AXES = {"tokens": ("sequences", "positions"), "batches": ("batches", "sequences", "positions")}
+
+
+def read_ids(path: Path, kind: str, architecture: Mapping[str, Any]) -> np.ndarray:
+    """Ids of a file, along the axes of its ``kind``, that fit a model's ``architecture``.
+
+    Raises MeasurementError where the file holds anything else.
+    """
+    array = _read(path)
+    if array.ndim != len(AXES[kind]):
+        hint = "reshape(-1, positions) cuts a row of tokens into sequences; " * (array.ndim == 1)
+        raise MeasurementError(
+            f"{path}: has the shape {array.shape}; {hint}({', '.join(AXES[kind])}) is needed"
+        )
+    context, rows = architecture.get("max_sequence_length"), rows_of(architecture)
+    try:
+        check_ids(
+            array.reshape(-1, array.shape[-1]), context if isinstance(context, int) else None, rows
+        )
+    except MeasurementError as error:
+        raise MeasurementError(f"{path}: {error}") from None
+    return array
+
+
+def rows_of(architecture: Mapping[str, Any]) -> int | None:
+    """Rows of the embedding, where they are written."""
+    rows = architecture.get("embedding_size") or architecture.get("vocab_size")
+    return rows if isinstance(rows, int) else None
+
+
+def _read(path: Path) -> np.ndarray:
+    """Token ids of a NumPy file; raises MeasurementError where it holds anything else."""
+    if not path.is_file():
+        raise MeasurementError(f"{path}: no such file; give a NumPy file of token ids")
+    try:
+        # Mapped, lest as much memory is taken as a header declares.
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # NumPy's reader of headers parses Python, and raises what that does
+        raise MeasurementError(
+            f"{path}: not a NumPy file of token ids, as numpy.save writes them; what has no header "
+            f"is read with numpy.memmap first ({error})"
+        ) from None
+    if not isinstance(array, np.ndarray):
+        raise MeasurementError(
+            f"{path}: holds no array of integers but an archive; save one array with numpy.save"
+        )
+    if array.dtype.kind not in "iu":
+        raise MeasurementError(
+            f"{path}: holds no array of integers but of {array.dtype}; token ids are needed"
+        )
+    return np.asarray(array)
