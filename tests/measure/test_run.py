@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from olmo.model import OLMo
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -189,6 +190,15 @@ def test_two_checkpoints_with_the_same_weights_have_no_D(files, capsys):
     got = capsys.readouterr()
     assert "the checkpoints have the same weights" in got.out
     assert "D nan, M 0 nats" in got.out
+
+
+def test_what_is_wrong_with_the_second_checkpoint_is_said_before_work(files, capsys, monkeypatch):
+    path = files / "step00000002/model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    monkeypatch.setattr(OLMo, "forward", None)
+    assert zsl(files, "delta_loss", "--next", path.parent) == 1
+    assert f"{path}: damaged" in capsys.readouterr().err
+    assert not (files / "out.h5").exists()
 
 
 def test_questions_to_a_checkpoint(files, letters, capsys):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -88,36 +89,46 @@ def test_the_proxy_is_that_of_all_logits(model, input_ids, in_parts, in_float64,
         torch.testing.assert_close(sums.absolute, truth[name].absolute, rtol=0, atol=1e-12)
 
 
-class Largest(TorchDispatchMode):
-    """Bytes of the largest tensor that anything returned."""
+class Held(TorchDispatchMode):
+    """Bytes of the largest tensor that was made, and of all that were held at once."""
 
-    bytes = 0
+    def __init__(self):
+        super().__init__()
+        self.largest = self.most = 0
+        self.alive = {}
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))
-        sizes = [x.numel() * x.itemsize for x in tree_leaves(out) if isinstance(x, torch.Tensor)]
-        self.bytes = max(self.bytes, *sizes, 0)
+        for tensor in tree_leaves(out):
+            if isinstance(tensor, torch.Tensor):
+                self.largest = max(self.largest, tensor.nbytes)
+                storage = tensor.untyped_storage()
+                self.alive[StorageWeakRef(storage)] = storage.nbytes()
+        self.alive = {ref: size for ref, size in self.alive.items() if not ref.expired()}
+        self.most = max(self.most, sum(self.alive.values()))
         return out
 
 
 PARTS = [downstream.Part(choice, (*range(9, 9 + 12),), 1 + choice) for choice in range(10)]
 MEASURED = {
-    "losses": lambda model, ids, update: evaluate(model, ids, 10),
-    "proxy": lambda model, ids, update: opposition(model, ids, 10),
-    "gradient": lambda model, ids, update: mean_gradient(model, ids, 10),
-    "total": lambda model, ids, update: total_gradient(model, ids, 10, untied=False),
-    "first order": lambda model, ids, update: first_order(model, ids, update, 10),
+    "losses": lambda model, ids, update: evaluate(model, ids, 40),
+    "proxy": lambda model, ids, update: opposition(model, ids, 40),
+    "gradient": lambda model, ids, update: mean_gradient(model, ids, 40),
+    "total": lambda model, ids, update: total_gradient(model, ids, 40, untied=False),
+    "first order": lambda model, ids, update: first_order(model, ids, update, 40),
     "choices": lambda model, ids, update: downstream.log_likelihoods(model, PARTS, 10),
 }
 
 
 @pytest.mark.parametrize("name", MEASURED)
-def test_logits_of_all_positions_are_never_held(model, input_ids, in_parts, random_update, name):
-    in_parts(8)
+def test_logits_of_all_positions_are_never_held(model, in_parts, random_update, name):
+    in_parts(16)
+    input_ids = torch.randint(ROWS, (40, 12), generator=torch.Generator().manual_seed(0))
     update = random_update(model)
-    with Largest() as largest:
+    with Held() as held:
         MEASURED[name](model, input_ids, update)
-    assert 0 < largest.bytes <= 8 * ROWS * 4
+    assert 0 < held.largest <= 16 * ROWS * 4
+    assert held.most < input_ids.numel() * ROWS * 4 / 3
 
 
 def test_choices_are_judged_as_with_all_logits(model, in_parts):

@@ -81,16 +81,18 @@ def _tokens(given: Given, model: OLMo, target: torch.device) -> str:
 
 def _delta_loss(given: Given, model: OLMo, input_ids: Tensor, micro_batch: MicroBatch) -> None:
     assert given.next is not None
-    losses = []
-    for folder in (given.checkpoint, given.next):
+
+    def losses(folder: Path) -> np.ndarray:
         load_weights(folder, model)
         try:
-            evaluated = micro_batch.fit(lambda size: token_losses.evaluate(model, input_ids, size))
+            return micro_batch.fit(lambda size: token_losses.evaluate(model, input_ids, size))
         except MeasurementError as error:
             raise MeasurementError(f"{folder}: {error}") from None
-        losses.append(evaluated)
+
+    # The first one was read: what is wrong with the second shows before anything is computed.
+    later, earlier = losses(given.next), losses(given.checkpoint)
     with writing(given.out, run=given.name, measurement=given.measurement) as file:
-        delta = np.subtract(losses[1], losses[0], dtype=np.float64)
+        delta = np.subtract(later, earlier, dtype=np.float64)
         write_delta_loss(file, given.step, given.step_next, delta)
 
 
