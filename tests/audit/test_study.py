@@ -127,6 +127,8 @@ WARM = {"name": "constant_with_warmup", "warmup_steps": 32, "warmup_start": 0.1}
 LIKE = {"optimizer": ADAMW, "schedule": WARM, "batch_size": 16, "steps": 4096}
 CLIPPED = {"optimizer": {**ADAMW, "clip": 2.0}}
 COSINE = {"schedule": {**WARM, "name": "cosine_with_warmup", "final_fraction": 0.1}, "steps": 2048}
+INVERSE = {"schedule": {**WARM, "name": "inverse_sqrt_with_warmup"}, "steps": 2048}
+LARGER = {"schedule": {**COSINE["schedule"], "name": "max_scheduler"}, "steps": 2048}
 OTHER_NAME = {"optimizer": {**ADAMW, "name": "c_adamw"}}
 
 
@@ -140,6 +142,9 @@ OTHER_NAME = {"optimizer": {**ADAMW, "name": "c_adamw"}}
         (32, COSINE, True),
         (52, COSINE, True),
         (64, COSINE, False),
+        (32, INVERSE, True),
+        (33, INVERSE, False),
+        (64, LARGER, False),
         (64, {"optimizer": {**ADAMW, "betas": [0.9, 0.999]}, "batch_size": 32}, False),
         (64, {"optimizer": {**ADAMW, "betas": [0.9, 0.999]}}, False),
         (1, OTHER_NAME, True),
@@ -160,6 +165,18 @@ def test_runs_may_share_weights_as_long_as_they_are_alike(tmp_path, step, other,
     found = checked(tmp_path, records, "different")
     assert found.said == (() if holds else (f"main-b {name} has the weights of main-a {name}",))
     assert found.holds is holds
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(INVERSE, {**INVERSE, "steps": 4096}), (COSINE, LARGER)],
+    ids=["a root, longer", "the larger of cosine and root, which is a cosine first"],
+)
+def test_schedules_that_are_alike_at_first(tmp_path, one, other):
+    records = [segment(run, FIRST, [64], weights="x") for run in ("main-a", "main-b")]
+    for record, settings in zip(records, (one, other), strict=True):
+        record.content["params"]["run"] |= {**LIKE, **settings}
+    assert checked(tmp_path, records, "different").holds is True
 
 
 def test_runs_on_other_tokens_share_no_weights(tmp_path):

@@ -66,6 +66,46 @@ def test_segments_and_blocks_cover_every_checkpoint_once(block, layout, decades,
     assert chain == [None, *run.segments[:-1]]
 
 
+def test_segments_of_a_run_that_was_shorter_by_hand():
+    ends = [3000, 4096, 6000, 8000]
+    assert segments(3000, 4096) == [Segment(0, 3000)]
+    assert [s.end for s in segments(6000, 4096, [3000])] == ends[:3]
+    assert [s.end for s in segments(8000, 4096, [6000, 3000])] == ends
+    assert segments(8192, 4096, [4096]) == segments(8192, 4096)
+
+
+@given(
+    layout=LAYOUTS,
+    longer=st.lists(st.integers(1, 5000), min_size=1, max_size=3),
+    decades=st.booleans(),
+    every=st.none() | st.integers(1, 500),
+)
+def test_a_run_made_longer_shares_all_that_it_had(layout, longer, decades, every):
+    """Again and again: segments, their checkpoints, and the files of measurements."""
+    steps, also, first = layout
+    also = [step for step in also if step <= steps]
+
+    def run(ends):
+        kept = Checkpoints(
+            also=also, first_segment=first, decades=decades, every=every, extended_from=ends[:-1]
+        )
+        return Layout.of(ends[-1], kept, "segment")
+
+    ends = [steps]
+    for more in longer:
+        before = run(ends)
+        ends.append(ends[-1] + more)
+        after = run(ends)
+        assert after.segments[: len(before.segments)] == before.segments
+        assert after.segments[-1].end == ends[-1]
+        for segment in before.segments:
+            assert after.owned(segment) == before.owned(segment)
+            assert after.blocks[segment.name] == before.blocks[segment.name]
+            assert after.measured_blocks.get(segment.name) == before.measured_blocks.get(
+                segment.name
+            )
+
+
 @given(steps=st.integers(1, 3000), first=st.integers(1, 600))
 def test_a_longer_run_shares_all_full_segments(steps, first):
     shorter, longer = segments(steps, first), segments(2 * steps, first)

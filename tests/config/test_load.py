@@ -1,5 +1,7 @@
 import json
+import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
@@ -8,6 +10,7 @@ from zsl.cli import main
 from zsl.config.json_schema import SCHEMA_FILE, json_schema
 from zsl.config.load import load, merge, read_yaml, resolve
 from zsl.config.parameters import n_parameters
+from zsl.config.schema import EXTENSIBLE, Schedule
 from zsl.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +53,22 @@ MISTAKES = [
     (f"{RUN}.steps", 0, f"{RUN}.steps = 0"),
     (f"{RUN}.steps", 30, "the fit leaves out steps <= fits.cut"),
     (f"{RUN}.checkpoints.also", [9000], "also = [9000]: not within the run's steps 0 to 4096"),
+    (f"{RUN}.checkpoints.extended_from", [4096], "extended_from = [4096]: not before the run's"),
+    (f"{RUN}.checkpoints.extended_from", [0], "extended_from.0 = 0"),
+    *[
+        (f"{RUN}.schedule", {"name": name, "warmup_steps": 4096}, f"that {name} never decays")
+        for name in (
+            "cosine_with_warmup",
+            "linear_with_warmup",
+            "inverse_sqrt_with_warmup",
+            "cosine_linear_envelope",
+            "max_scheduler",
+        )
+    ],
+    (f"{RUN}.schedule.name", "constant", "warmup_steps = 32; set it to 0, or choose"),
+    (f"{RUN}.schedule", {"name": "max_scheduler", "warmup_steps": 0}, "give at least 1"),
+    (f"{RUN}.schedule", {"name": "inverse_sqrt_with_warmup", "warmup_steps": 0}, "at least 1"),
+    (f"{RUN}.schedule.name", "cosine", "schedule.name = 'cosine': Input should be 'constant_with"),
     (f"{RUN}.precision.micro_batch_size", 3, "does not divide batch_size = 16; choose"),
     (f"{RUN}.precision.weights", "bfloat16", "set compute: bfloat16"),
     (f"{RUN}.optimizer.betas", [0.9, 1.0], "betas.1 = 1.0: choose a value in [0, 1)"),
@@ -161,6 +180,37 @@ def test_a_segment_does_not_know_how_long_its_run_is(values):
     assert resolve(cosine, environ={}).segment_settings("main-44k", first) != resolve(
         longer, environ={}
     ).segment_settings("main-44k", first)
+
+
+@pytest.mark.parametrize("name", get_args(Schedule.model_fields["name"].annotation))
+def test_a_run_made_longer_has_the_segments_that_it_had(values, name):
+    """Equal settings: only of a schedule that decays towards the last step they cannot be."""
+    values["suites"] = {"main": values["suites"]["main"]}
+    main = values["suites"]["main"]["defaults"]
+    main["schedule"] = {"name": name, "warmup_steps": 0 if name == "constant" else 32}
+    main["steps"] = 3000
+    plan = resolve(values, environ={})
+    ends = "suites.main.defaults.checkpoints.extended_from"
+    again = spoil(spoil(values, "suites.main.defaults.steps", 6000), ends, [3000])
+    if name not in EXTENSIBLE:
+        said = f"extended_from = [3000]: the rate of {name} depends on steps"
+        with pytest.raises(ConfigError, match=re.escape(said)):
+            resolve(again, environ={})
+        return
+    longer = resolve(again, environ={})
+    for id in ("main-19k", "main-44k"):
+        assert [s.end for s in longer.layout(id).segments] == [3000, 4096, 6000]
+        (segment,) = plan.layout(id).segments
+        settings = [p.segment_settings(id, segment).model_dump() for p in (plan, longer)]
+        assert settings[0] == settings[1]
+
+
+def test_a_run_that_was_never_shorter_says_nothing_of_it(values):
+    """So that what is recorded of the runs that there are stays as it is."""
+    run = resolve(values, environ={}).runs["main-44k"]
+    assert "extended_from" not in run.model_dump()["checkpoints"]
+    longer = resolve(spoil(values, f"{RUN}.checkpoints.extended_from", [100]), environ={})
+    assert longer.runs["main-44k"].model_dump()["checkpoints"]["extended_from"] == [100]
 
 
 def test_published_dir_replaces_the_imported_file(tmp_path):

@@ -1,12 +1,14 @@
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
+from olmo.config import SchedulerType
 from olmo.model import OLMo
 
 from zsl.config.parameters import n_parameters
-from zsl.config.schema import Model
+from zsl.config.schema import EXTENSIBLE, Model, Schedule
 from zsl.config.sources import TrainedTokenizer
 from zsl.training.model import (
     build_model,
@@ -139,6 +141,40 @@ def test_linear_rate_from_zero(make_run):
     expected = {1: 1e-5, 50: 5e-4, 100: 1e-3, 101: 1e-3 * 899 / 900, 550: 5e-4, 1000: 0.0}
     for step, rate in expected.items():
         assert learning_rate(run, scheduler, step) == pytest.approx(rate, rel=1e-12, abs=1e-18)
+
+
+def test_every_schedule_of_olmo_has_its_name_here():
+    known = get_args(Schedule.model_fields["name"].annotation)
+    assert sorted(known) == sorted(SchedulerType)
+
+
+BY_HAND = {
+    "inverse_sqrt_with_warmup": {400: 5e-4, 900: 1e-3 / 3},
+    "cosine_linear_envelope": {550: 1e-4 + 9e-4 / 4, 1000: 1e-4},
+    "max_scheduler": {101: 1e-4 + 9e-4 * (1 + math.cos(math.pi / 900)) / 2, 900: 1e-3 / 3},
+}
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_rates_by_hand(make_run, name):
+    """With 1,000 steps, a warm-up of 100, a peak of 1e-3 and a tenth of it at the end."""
+    run = make_run(
+        steps=1000,
+        schedule={"name": name, "warmup_steps": 100},
+        optimizer={"learning_rate": 1e-3},
+    )
+    scheduler = make_scheduler(run)
+    for step, rate in {50: 5.5e-4, 100: 1e-3, **BY_HAND[name]}.items():
+        assert learning_rate(run, scheduler, step) == pytest.approx(rate, rel=1e-12), step
+
+
+@pytest.mark.parametrize("name", EXTENSIBLE)
+def test_the_rate_of_a_run_that_can_be_made_longer_does_not_know_its_end(make_run, name):
+    schedule = {"name": name, "warmup_steps": 0 if name == "constant" else 100}
+    runs = [make_run(steps=steps, schedule=schedule) for steps in (500, 1000)]
+    for step in (1, 99, 100, 300, 500):
+        short, long = (learning_rate(run, make_scheduler(run), step) for run in runs)
+        assert short == long > 0
 
 
 def test_no_warm_up(make_run):

@@ -51,6 +51,18 @@ def test_a_chain_of_segments_ends_like_one_segment(make_run, train):
     assert kept == [checkpoint_name(s) for s in (0, 1, 2, 4, 8)]
 
 
+def test_a_run_made_longer_ends_like_one_that_was_as_long_at_once(make_run, train):
+    """It goes on from where the shorter one ended, in the middle of a segment."""
+    whole = train(make_run(), Segment(0, 8), name="whole")
+    before = train(make_run(steps=6), *segments(6, 8), name="longer")
+    *kept, last = segments(8, 8, [6])
+    assert [segment.name for segment in kept] == [before.name]
+    after = train(make_run(), last, before / checkpoint_name(6), name="longer")
+    assert digests(after) == {
+        name: digest for name, digest in digests(whole).items() if name.startswith("step00000008/")
+    }
+
+
 @pytest.mark.parametrize("dies_at", [1, 3, 4, 7])
 def test_an_interrupted_segment_ends_with_the_same_bytes(make_run, train, monkeypatch, dies_at):
     undisturbed = train(make_run(), Segment(0, 8), name="undisturbed")

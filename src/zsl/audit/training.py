@@ -16,6 +16,7 @@ import numpy as np
 from zsl.audit.records import Record
 from zsl.config.grids import Segment, checkpoint_name
 from zsl.config.load import Plan
+from zsl.config.schema import CONSTANT, EXTENSIBLE
 from zsl.files import read_json
 
 NEIGHBOURHOOD = 8
@@ -121,12 +122,15 @@ def _matters(record: Record, step: int) -> list[Any]:
 def _rate(run: Mapping[str, Any], step: int) -> list[Any]:
     """What the learning rate up to ``step`` is made from; see ``_matters``."""
     schedule, steps = run.get("schedule", {}), run.get("steps", 0)
-    warm_up = schedule.get("warmup_steps", 0)
+    name, warm_up = schedule.get("name", CONSTANT[0]), schedule.get("warmup_steps", 0)
     warming = [warm_up, schedule.get("warmup_start")] if warm_up > 1 else []
-    decays = schedule.get("name", "constant_with_warmup") != "constant_with_warmup"
-    if not decays or step <= warm_up + (steps - warm_up) / 100:
+    towards_end = name not in EXTENSIBLE
+    decaying_from = warm_up + (steps - warm_up) / 100 if towards_end else warm_up
+    if name in CONSTANT or step <= decaying_from:
         return warming
-    return [*warming, schedule["name"], steps, schedule.get("final_fraction")]
+    if name == "max_scheduler":
+        name = "cosine_with_warmup"  # which it is at first
+    return [*warming, name, *([steps, schedule.get("final_fraction")] if towards_end else [])]
 
 
 def named(results: Path, records: Records) -> Iterator[str] | None:

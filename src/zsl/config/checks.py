@@ -7,7 +7,7 @@ from math import isqrt
 
 from zsl.config.base import nearest
 from zsl.config.grids import measured_steps
-from zsl.config.schema import Experiment, Run
+from zsl.config.schema import CONSTANT, EXTENSIBLE, Experiment, Run
 
 KEPT = 10_000
 """Most checkpoints of a run: each is a folder, a part of a job, and a row of every curve."""
@@ -46,6 +46,7 @@ def _run_problems(id: str, run: Run, experiment: Experiment) -> Iterator[str]:
             f"{key}.checkpoints.also = {past}: not within the run's steps 0 to {run.steps}; "
             "leave them out or raise steps"
         )
+    yield from _schedule_problems(key, run)
     every = run.checkpoints.every
     if every is not None and every > run.steps:
         yield (
@@ -63,6 +64,26 @@ def _run_problems(id: str, run: Run, experiment: Experiment) -> Iterator[str]:
         yield (
             f"{key}.steps = {run.steps}: the fit leaves out steps <= {where} = "
             f"{cut}; train longer or lower the cut"
+        )
+
+
+def _schedule_problems(key: str, run: Run) -> Iterator[str]:
+    name, warmup = run.schedule.name, run.schedule.warmup_steps
+    if name not in CONSTANT and run.steps <= warmup:
+        yield (
+            f"{key}.schedule.warmup_steps = {warmup}: the run ends with it, at step {run.steps}, so "
+            f"that {name} never decays; train longer or shorten the warm-up"
+        )
+    earlier = run.checkpoints.extended_from
+    if earlier and name not in EXTENSIBLE:
+        yield (
+            f"{key}.checkpoints.extended_from = {earlier}: the rate of {name} depends on steps, so "
+            "that a longer run has nothing in common with a shorter one; leave it out"
+        )
+    elif late := [step for step in earlier if step >= run.steps]:
+        yield (
+            f"{key}.checkpoints.extended_from = {late}: not before the run's end, {run.steps}; "
+            "raise steps, or name the steps at which the run ended before"
         )
 
 
@@ -110,7 +131,8 @@ def _table_problems(experiment: Experiment, runs: dict[str, Run]) -> Iterator[st
     for id, run in runs.items():
         if not id.startswith("main-"):
             continue
-        kept = measured_steps(run.steps, run.checkpoints.also)
+        asked = [*run.checkpoints.also, *run.checkpoints.extended_from]
+        kept = measured_steps(run.steps, asked)
         wrong = [step for step in experiment.tables.table2_steps if step not in kept]
         if wrong:
             yield (

@@ -3,7 +3,7 @@
 A segment is named by its steps: ``00001024-00002048`` starts from checkpoint 1024 and owns
 the steps 1024 < s <= 2048; the first one, ``00000000-...``, owns step 0, too. Nothing here
 depends on the total number of steps except where a run ends, so that a longer run shares all
-full segments of a shorter one.
+full segments of a shorter one, and the last one, too, where it is told where that one ended.
 """
 
 from __future__ import annotations
@@ -68,10 +68,14 @@ class Segment:
         return self.start < step <= self.end or step == self.start == 0
 
 
-def segments(steps: int, first: int) -> list[Segment]:
-    """The chain of segments of a run: 0, ``first``, 2·``first``, ... and the last step."""
-    ends = [first << i for i in range(steps.bit_length()) if (first << i) < steps] + [steps]
-    return [Segment(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+def segments(steps: int, first: int, extended_from: Sequence[int] = ()) -> list[Segment]:
+    """The chain of segments of a run, which end at ``first``, 2·``first``, ..., and the last step.
+
+    Also at ``extended_from``, where the run ended when it was shorter.
+    """
+    regular = [first << i for i in range(steps.bit_length()) if (first << i) < steps]
+    ends = sorted({*regular, *extended_from, steps})
+    return [Segment(start, end) for start, end in pairwise([0, *ends])]
 
 
 def checkpoint_name(step: int) -> str:
@@ -103,10 +107,10 @@ class Layout:
     @staticmethod
     def of(steps: int, kept: Checkpoints, block: str) -> Layout:
         """The layout of a run; ``block`` is ``checkpoint`` or ``segment``."""
-        measured = measured_steps(steps, kept.also)
+        measured = measured_steps(steps, [*kept.also, *kept.extended_from])
         grids = step_grids(steps, kept.decades, kept.every)
         every = tuple(sorted({*measured, *(step for grid in grids.values() for step in grid)}))
-        chain = tuple(segments(steps, kept.first_segment))
+        chain = tuple(segments(steps, kept.first_segment, kept.extended_from))
         if block == "checkpoint":
             blocks: dict[str, tuple[int, ...]] = {checkpoint_name(s): (s,) for s in every}
         else:

@@ -19,7 +19,7 @@ from zsl.config.base import nearest
 from zsl.config.checks import problems
 from zsl.config.grids import Layout, Segment
 from zsl.config.imported import Imported, ImportedCurve
-from zsl.config.schema import Corpus, Experiment, Run
+from zsl.config.schema import EXTENSIBLE, Corpus, Experiment, Run
 from zsl.config.yaml_files import read_values
 from zsl.errors import BrokenFileError, ConfigError, printable
 from zsl.files import read_json
@@ -65,8 +65,10 @@ class Plan:
         """
         run = self.runs[id]
         owned = self.layout(id).owned(segment)
-        steps = segment.end if run.schedule.name == "constant_with_warmup" else run.steps
-        kept = run.checkpoints.model_copy(update={"also": owned, "decades": False, "every": None})
+        steps = segment.end if run.schedule.name in EXTENSIBLE else run.steps
+        kept = run.checkpoints.model_copy(
+            update={"also": owned, "decades": False, "every": None, "extended_from": []}
+        )
         return run.model_copy(update={"steps": steps, "checkpoints": kept})
 
     def cut(self, id: str) -> int:

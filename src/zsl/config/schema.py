@@ -131,19 +131,47 @@ Optimizer = Annotated[
 """The optimizer of a run, by its ``name``; ``adamw`` where there is none."""
 
 
-class Schedule(Settings):
-    """Learning rate by step (A.1): linear warm-up, then constant, cosine or linear."""
+CONSTANT = ("constant", "constant_with_warmup")
+"""Schedules that do not decay."""
+EXTENSIBLE = (*CONSTANT, "inverse_sqrt_with_warmup")
+"""Schedules whose rate does not depend on the last step: a longer run goes on from a shorter."""
 
-    name: Literal["constant_with_warmup", "cosine_with_warmup", "linear_with_warmup"] = (
-        "constant_with_warmup"
-    )
-    """``constant_with_warmup`` is the trapezoid without cooldown of the paper."""
+
+class Schedule(Settings):
+    """Learning rate by step (A.1): a linear warm-up, then one of OLMo's schedules."""
+
+    name: Literal[
+        "constant_with_warmup",
+        "cosine_with_warmup",
+        "linear_with_warmup",
+        "inverse_sqrt_with_warmup",
+        "cosine_linear_envelope",
+        "max_scheduler",
+        "constant",
+    ] = "constant_with_warmup"
+    """As OLMo names them. ``constant_with_warmup`` is the trapezoid without cooldown of the paper;
+    ``inverse_sqrt_with_warmup`` is peak * sqrt(warmup / s), ``cosine_linear_envelope`` a cosine
+    times a line, ``max_scheduler`` the larger of cosine and inverse root."""
     warmup_steps: int = Field(ge=0, le=STEPS)
     """The update that makes step s uses peak * (w + (1 - w) * min(s, warmup) / warmup)."""
     warmup_start: float = Field(default=0.1, ge=0, lt=1)
     """w, the fraction of the peak rate at which the warm-up starts."""
     final_fraction: float = Field(default=0.1, ge=0, le=1)
-    """Fraction of the peak rate at which cosine and line end; unused when constant."""
+    """Fraction of the peak rate at which cosines and lines end, those within others, too."""
+
+    @model_validator(mode="after")
+    def _warmup_of_its_name(self) -> Schedule:
+        if self.name == "constant" and self.warmup_steps:
+            raise ValueError(
+                f"name: constant has no warm-up, but warmup_steps = {self.warmup_steps}; set it "
+                "to 0, or choose name: constant_with_warmup"
+            )
+        if self.name in ("inverse_sqrt_with_warmup", "max_scheduler") and not self.warmup_steps:
+            raise ValueError(
+                f"warmup_steps = 0: {self.name} is in units of its warm-up, peak * sqrt(warmup / "
+                "s), and would be 0; give at least 1"
+            )
+        return self
 
 
 class Checkpoints(Settings):
@@ -158,6 +186,11 @@ class Checkpoints(Settings):
     first_segment: int = Field(default=4096, ge=1, le=STEPS)
     """Last step of the first segment; the next ones end at its doublings and the last step.
     Not more than a job's time limit allows: a segment resumes, but is published whole."""
+    extended_from: list[Annotated[int, Field(ge=1, le=STEPS)]] = Field(
+        default=[], exclude_if=lambda ends: not ends
+    )
+    """Where the run ended when it was shorter: a segment ends there, too, so that what is trained
+    is kept. Only where the schedule does not depend on ``steps``."""
 
 
 class Precision(Settings):
