@@ -54,3 +54,6 @@ rule all:
 rule main:
     input:
         [shown_file(id) for id, made in TARGETS.items() if made.suites == ("main",)],
+
+
+check_typed()

@@ -1,4 +1,4 @@
-"""The ``zsl`` command: looks at an experiment, audits its results, or measures one checkpoint.
+"""The ``zsl`` command: looks at an experiment, runs or audits it, or measures one checkpoint.
 
 Exit code 0: done; 1: an error that the message tells how to mend; 2: wrong use; 130: interrupted;
 141: nobody reads on what is printed.
@@ -31,6 +31,7 @@ from zsl.planning.imported import check_imported
 from zsl.planning.text import as_text
 from zsl.registry import available
 from zsl.registry.gallery import gallery
+from zsl.run import add_command as add_run
 
 DEFAULT_CONFIG = "config/config.yaml"
 SHIPPED = (DEFAULT_CONFIG, *(f"config/{n}.yaml" for n in ("single_gpu", "paper", "published")))
@@ -102,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="print docs/gallery.md instead, on all targets and shipped experiments",
     )
+    add_run(commands)
     measure.add_command(commands)
     audit.add_commands(commands)
     questions.add_commands(commands)
@@ -163,7 +165,8 @@ def _targets(options: argparse.Namespace) -> str:
     if options.gallery:
         return gallery([load([path]) for path in SHIPPED])
     made = available(load(options.configfile))
-    return "\n".join(f"{t.id:14} {t.heading:9} {t.title}" for t in made)
+    of_paper = {target.id: "" if target.number is None else target.heading for target in made}
+    return "\n".join(f"{t.id:14} {of_paper[t.id]:9} {t.title}" for t in made)
 
 
 def _config(options: argparse.Namespace) -> str:

@@ -165,6 +165,8 @@ def test_a_target_alone(changed):
 def test_a_target_that_there_is_not(made):
     with pytest.raises(AuditError, match="fig99"):
         made.audit("fig99")
+    with pytest.raises(AuditError, match=r"did you mean fig02\? Targets are figures"):
+        made.audit("fig2")
 
 
 def test_a_snakefile_that_cannot_be_read(changed):

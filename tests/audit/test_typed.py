@@ -39,6 +39,23 @@ def test_a_configuration_that_is_not_there(tree, command, capsys, monkeypatch):
     assert "whether code or settings have changed since was not checked" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("name", "close"),
+    [("main-smal", "main-small"), ("fig2", "fig02"), ("figure 3", "fig03"), ("Fig. 02", "fig02")],
+)
+@pytest.mark.parametrize("command", ["lineage", "reproduce"])
+def test_a_name_that_is_nearly_one(typed, command, name, close):
+    code, _, said = typed(command, name)
+    assert code == 1
+    assert f"target {name}: no record is of it; did you mean {close}? name a figure" in said
+
+
+def test_a_figure_that_is_not_made_yet(typed):
+    """No other one is meant by it."""
+    _, _, said = typed("lineage", "fig05")
+    assert "no record is of it; name a figure" in said
+
+
 @pytest.mark.parametrize("command", [["audit", "--json"], ["audit"], ["root"]])
 def test_a_pipe_that_is_closed(tree, command):
     """Nobody has read whether it passed."""

@@ -56,7 +56,11 @@ MISTAKES = [
     (f"{RUN}.checkpoints.extended_from", [4096], "extended_from = [4096]: not before the run's"),
     (f"{RUN}.checkpoints.extended_from", [0], "extended_from.0 = 0"),
     *[
-        (f"{RUN}.schedule", {"name": name, "warmup_steps": 4096}, f"that {name} never decays")
+        (
+            f"{RUN}.schedule",
+            {"name": name, "warmup_steps": 4096},
+            f"the rate of {name} never decays",
+        )
         for name in (
             "cosine_with_warmup",
             "linear_with_warmup",

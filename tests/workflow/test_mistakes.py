@@ -116,11 +116,33 @@ def test_a_mistake_in_the_configuration(pristine, tmp_path, change, message):
 
 
 @pytest.mark.parametrize(
-    "target", ["results/tiny/fits/main-nope.json", "results/tiny/figures/fig99.svg", "fig99"]
+    "target", ["results/tiny/fits/main-nope.json", "results/tiny/figures/fig99.svg"]
 )
-def test_a_target_that_does_not_exist(pristine, target):
+def test_a_file_that_no_rule_makes(pristine, target):
     said = refused(pristine, target)
     assert said.count(target) <= 2 and said.count("Exception") == 1
+
+
+@pytest.mark.parametrize(
+    ("target", "answer"),
+    [
+        ("fig5", "did you mean fig05?"),
+        ("figure 5", "did you mean fig05?"),
+        ("tab1", "did you mean table1?"),
+        ("fig99", "there is none; `zsl targets` lists"),
+    ],
+)
+def test_a_target_that_does_not_exist(pristine, target, answer):
+    """Among others, and whatever is to be done with it."""
+    for words in ([target], ["fig02", target, "--dry-run"], ["--summary", target]):
+        said = refused(pristine, *words)
+        (line,) = said.partition("Error in the command:\n")[2].splitlines()
+        assert line.startswith(f"target {target}: ") and answer in line
+
+
+def test_a_second_configfile_of_which_the_first_would_be_lost(pristine):
+    said = refused(pristine, "--configfile", "config/paper.yaml")
+    assert "--configfile: Snakemake takes the last of several" in said
 
 
 def test_too_few_tokens_in_a_corpus_that_is_made(project):

@@ -20,6 +20,7 @@ from zsl.lineage.pins import pins
 from zsl.optimizers import module_of
 from zsl.planning.imported import check_imported
 from zsl.registry.inputs import MEASUREMENT_OF, blocks_of
+from zsl.registry.names import unknown_targets
 
 
 def checked(function, *arguments):
@@ -28,6 +29,33 @@ def checked(function, *arguments):
         return function(*arguments)
     except ZslError as error:
         sys.exit(f"Error in the configuration:\n{printable(str(error))}")
+
+
+def typed():
+    """Snakemake's command line as it was typed; None where another program calls it."""
+    program = Path(sys.argv[0])
+    if program.name == "__main__.py":
+        program = program.parent
+    if not workflow.is_main_process or program.stem != "snakemake":
+        return None
+    from snakemake.cli import get_argument_parser
+
+    return get_argument_parser().parse_known_args(sys.argv[1:])[0]
+
+
+def check_typed():
+    """Stop where a target that was typed is none, or where a configuration would be lost."""
+    asked = typed()
+    if asked is None:
+        return
+    files = [word for word in sys.argv if re.match("--configfiles?(=|$)", word)]
+    wrong = unknown_targets(asked.targets, [rule.name for rule in workflow.rules], PLAN)
+    if len(files) > 1:
+        wrong.append(
+            "--configfile: Snakemake takes the last of several; write the files behind one"
+        )
+    if wrong:
+        sys.exit(printable("Error in the command:\n" + "\n".join(wrong)))
 
 
 # Snakemake has read these files, but says nothing of keys that stand there twice.

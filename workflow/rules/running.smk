@@ -1,13 +1,19 @@
-"""Who is at work here: what a Snakemake that was killed has left is removed.
+"""Who is at work here: what a Snakemake that was killed has left is removed, and what a longer run
+would train a second time is said.
 
 Jobs of this machine end with their Snakemake; those that a scheduler runs on another one do not.
 """
 
+from snakemake.logging import logger
+
 from zsl.running import leave_turn, take_turn
+from zsl.training.longer import begun_again
 from zsl.training.published import forget_finished
 
 if workflow.is_main_process:
     take_turn(Path(".snakemake"))
+    for line in begun_again(PLAN, Path(RESULTS)):
+        logger.warning(line)
 elif workflow.remote_exec:
     leave_turn()
 

@@ -19,6 +19,8 @@ from typing import Any
 
 from zsl.audit.errors import AuditError
 from zsl.config.load import load
+from zsl.registry import BY_ID
+from zsl.registry.names import did_you_mean
 
 SNAKEFILE = "Snakefile"
 
@@ -61,7 +63,7 @@ class Asking:
         """``others`` are artifacts of which the jobs are wanted, too, where there are any;
         ``results`` stands for the folder ``results/<experiment>`` of the project."""
         self._scratch = tempfile.TemporaryDirectory(prefix="zsl-audit-")
-        self._project = project.resolve()
+        self._project, self._targets = project.resolve(), targets
         here = mirror(self._project, Path(self._scratch.name))
         _link_results(self._project, here, results, configfiles)
         files = [str(path.resolve()) for path in configfiles]
@@ -92,8 +94,9 @@ class Asking:
                 self._process.wait()
                 raise
         if self._process.returncode:
+            close = [did_you_mean(name, BY_ID) for name in self._targets if name not in BY_ID]
             raise AuditError(
-                f"Snakemake cannot plan the targets: {said.strip()}\n"
+                f"Snakemake cannot plan the targets: {said.strip()}\n{''.join(close)}"
                 "Targets are figures, tables (`zsl targets` lists them), rules or files of results."
             )
         found = json.loads(out)

@@ -15,6 +15,7 @@ from zsl.files import read_json, sha256_of_json
 from zsl.lineage.form import sources_of
 from zsl.lineage.history import LINEAGE, possible_records
 from zsl.registry import BY_ID
+from zsl.registry.names import did_you_mean
 
 SHOWN = ("figures", "tables")
 """Folders of what is shown, whose records ``all`` and ``main`` stand for."""
@@ -235,10 +236,18 @@ def records_of(name: str, records: Records, project: Path) -> list[str]:
             return [made.path]
     if run := _run(inside, records):
         return [run]
+    close = did_you_mean(inside, _names(records))
     raise AuditError(
-        f"target {name}: no record is of it; name a figure or table (fig05), a run, main, all, or "
-        f"a file of {records.results}"
+        f"target {name}: no record is of it; {close}name a figure or table (fig05), a run, main, "
+        f"all, or a file of {records.results}"
     )
+
+
+def _names(records: Records) -> set[str]:
+    """Names of targets that there are records of."""
+    shown = {path.stem for path in map(PurePosixPath, records.current) if path.parts[1] in SHOWN}
+    runs = {r.content.get("wildcards", {}).get("run", "all") for r in records.current.values()}
+    return {"all", "main", *shown, *runs}
 
 
 def _suite(name: str, records: Records) -> list[str]:

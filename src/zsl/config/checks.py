@@ -71,8 +71,8 @@ def _schedule_problems(key: str, run: Run) -> Iterator[str]:
     name, warmup = run.schedule.name, run.schedule.warmup_steps
     if name not in CONSTANT and run.steps <= warmup:
         yield (
-            f"{key}.schedule.warmup_steps = {warmup}: the run ends with it, at step {run.steps}, so "
-            f"that {name} never decays; train longer or shorten the warm-up"
+            f"{key}.schedule.warmup_steps = {warmup}: with steps = {run.steps} the rate of {name} "
+            "never decays; train longer or shorten the warm-up"
         )
     earlier = run.checkpoints.extended_from
     if earlier and name not in EXTENSIBLE:
