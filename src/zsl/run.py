@@ -13,9 +13,9 @@ import shlex
 import sys
 from collections.abc import Sequence
 from itertools import takewhile
-from pathlib import Path
 from typing import Any, NoReturn
 
+from zsl.config.load import read_yaml
 from zsl.errors import ConfigError
 
 CONFIG = re.compile(r"--configfiles?(=(?P<file>.*))?")
@@ -59,7 +59,7 @@ def _run(words: Sequence[str], parser: argparse.ArgumentParser) -> NoReturn:
 def arranged(words: Sequence[str]) -> list[str]:
     """Arguments of Snakemake that mean what was typed.
 
-    Raises ConfigError where a configuration file is not there.
+    Raises ConfigError where a configuration file is not there, or is none.
     """
     end = words.index("--") if "--" in words else len(words)
     options: list[list[str]] = [[]]
@@ -72,10 +72,14 @@ def arranged(words: Sequence[str]) -> list[str]:
         if config := CONFIG.fullmatch(option):
             given = [config["file"], *values] if config["file"] else values
             named = [*given[:1], *takewhile(lambda word: word.endswith(CONFIG_ENDS), given[1:])]
-            files += [_there(name) for name in named or [""]]
+            if not named:
+                raise ConfigError(f"{option}: no file follows; name one, as config/paper.yaml")
+            files += named
             targets += given[len(named) :]
         else:
             rest += [option, *values]
+    for file in files:
+        read_yaml(file)
     said = any(SAYS_HOW.match(word) for word in rest) or "SNAKEMAKE_PROFILE" in os.environ
     return [
         *([] if said else ["--cores", "all"]),
@@ -83,9 +87,3 @@ def arranged(words: Sequence[str]) -> list[str]:
         *(["--configfile", *files] if files else []),
         *rest,
     ]
-
-
-def _there(file: str) -> str:
-    if not Path(file).is_file():
-        raise ConfigError(f"--configfile {file}: no such file; name one, as config/paper.yaml")
-    return file

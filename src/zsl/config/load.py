@@ -19,6 +19,7 @@ from zsl.config.base import nearest
 from zsl.config.checks import problems
 from zsl.config.grids import Layout, Segment
 from zsl.config.imported import Imported, ImportedCurve
+from zsl.config.misread import answers_for_numbers, misread, unreadable, way_out
 from zsl.config.schema import EXTENSIBLE, Corpus, Experiment, Run
 from zsl.config.yaml_files import read_values
 from zsl.errors import BrokenFileError, ConfigError, printable
@@ -90,14 +91,17 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """One configuration file; an unreadable one is an error with file and line."""
     try:
         values = read_values(path)
+        wrong = misread(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such configuration file") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except BrokenFileError as error:
-        raise ConfigError(str(error)) from None
+        raise ConfigError(f"{error}{unreadable(path)}") from None
     except ValueError as error:  # of a path that no file can have
         raise ConfigError(f"{path}: cannot be read: {error}") from None
+    if wrong:
+        raise ConfigError("\n".join(f"{path}: {line}" for line in wrong[:MISTAKES]))
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected keys and values, found {type(values).__name__}")
     return values
@@ -231,12 +235,15 @@ def _names_in(path: Path) -> set[str]:
 
 def _validated(kind: type[Any], values: Mapping[str, Any], where: tuple[str, ...]) -> Any:
     try:
-        return kind.model_validate(values)
+        found = kind.model_validate(values)
     except ValidationError as error:
         items = error.errors(include_url=False)
         lines = [_line(item, values, where) for item in items[:MISTAKES]]
         left = [f"and {len(items) - MISTAKES} more mistakes"] if items[MISTAKES:] else []
         raise ConfigError("\n".join([*lines, *left])) from None
+    if words := [*answers_for_numbers(values, found.model_dump(), where)]:
+        raise ConfigError("\n".join(words))
+    return found
 
 
 def _line(item: Any, values: Mapping[str, Any], where: tuple[str, ...]) -> str:
@@ -245,7 +252,7 @@ def _line(item: Any, values: Mapping[str, Any], where: tuple[str, ...]) -> str:
     message = printable(item["msg"].removeprefix("Value error, "))[:LONGEST]
     value = item.get("input")
     shown = "" if isinstance(value, dict) or item["type"] == "missing" else f" = {_shown(value)}"
-    return f"{key}{shown}: {message}"
+    return f"{key}{shown}: {message}{way_out(item['type'], value)}"
 
 
 def _key(part: Any) -> str:

@@ -123,7 +123,7 @@ FILES: dict[str, tuple[str | bytes, str]] = {
     "a word tagged as a number": ("threads: !!int x", "which is no int"),
     "a set, which has no order": ("tables: {table2_steps: !!set {1, 2}}", NO_YAML),
     "a key that is a list": ("[a, b]: 1", "unhashable key"),
-    "a key that is a number": ("1: 1", "unknown key '1'"),
+    "a key that is a number": ("1: 1", "config.yaml: line 1: the name 1 is a number to YAML"),
     "two documents": ("experiment: a\n---\nexperiment: b", "expected a single document"),
     "bytes that are not UTF-8": (b"experiment: \xff\xfe", NO_YAML),
     "UTF-16": ("experiment: a".encode("utf-16"), NO_YAML),
