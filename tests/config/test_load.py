@@ -69,7 +69,7 @@ MISTAKES = [
             "max_scheduler",
         )
     ],
-    (f"{RUN}.schedule.name", "constant", "warmup_steps = 32; set it to 0, or choose"),
+    (f"{RUN}.schedule.name", "constant", "warmup_steps = 32: constant has no warm-up; set it to 0"),
     (f"{RUN}.schedule", {"name": "max_scheduler", "warmup_steps": 0}, "give at least 1"),
     (f"{RUN}.schedule", {"name": "inverse_sqrt_with_warmup", "warmup_steps": 0}, "at least 1"),
     (f"{RUN}.schedule.name", "cosine", "schedule.name = 'cosine': Input should be 'constant_with"),

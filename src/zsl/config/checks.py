@@ -74,6 +74,16 @@ def _schedule_problems(key: str, run: Run) -> Iterator[str]:
             f"{key}.schedule.warmup_steps = {warmup}: with steps = {run.steps} the rate of {name} "
             "never decays; train longer or shorten the warm-up"
         )
+    if name == "constant" and warmup:
+        yield (
+            f"{key}.schedule.warmup_steps = {warmup}: {name} has no warm-up; set it to 0, or "
+            "choose name: constant_with_warmup"
+        )
+    if name in ("inverse_sqrt_with_warmup", "max_scheduler") and not warmup:
+        yield (
+            f"{key}.schedule.warmup_steps = 0: the rate of {name} is in units of its warm-up, peak "
+            "* sqrt(warmup / step), and would be 0; give at least 1"
+        )
     earlier = run.checkpoints.extended_from
     if earlier and name not in EXTENSIBLE:
         yield (

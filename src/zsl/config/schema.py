@@ -159,20 +159,6 @@ class Schedule(Settings):
     final_fraction: float = Field(default=0.1, ge=0, le=1)
     """Fraction of the peak rate at which cosines and lines end, those within others, too."""
 
-    @model_validator(mode="after")
-    def _warmup_of_its_name(self) -> Schedule:
-        if self.name == "constant" and self.warmup_steps:
-            raise ValueError(
-                f"name: constant has no warm-up, but warmup_steps = {self.warmup_steps}; set it "
-                "to 0, or choose name: constant_with_warmup"
-            )
-        if self.name in ("inverse_sqrt_with_warmup", "max_scheduler") and not self.warmup_steps:
-            raise ValueError(
-                f"warmup_steps = 0: {self.name} is in units of its warm-up, peak * sqrt(warmup / "
-                "s), and would be 0; give at least 1"
-            )
-        return self
-
 
 class Checkpoints(Settings):
     """Steps at which model, optimizer and data position are kept: 0, every 2^i, the last."""
