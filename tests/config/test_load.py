@@ -12,6 +12,7 @@ from zsl.config.load import load, merge, read_yaml, resolve
 from zsl.config.parameters import n_parameters
 from zsl.config.schema import EXTENSIBLE, Schedule
 from zsl.errors import ConfigError
+from zsl.registry import TARGETS
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ["config", "paper", "single_gpu", "published"]
@@ -209,6 +210,11 @@ def test_a_run_made_longer_has_the_segments_that_it_had(values, name):
         assert settings[0] == settings[1]
 
 
+def test_a_constant_rate_may_never_get_past_its_warm_up(values):
+    """As in a trial of a few steps of a long run."""
+    resolve(spoil(values, f"{RUN}.schedule.warmup_steps", 9000), environ={})
+
+
 def test_a_run_that_was_never_shorter_says_nothing_of_it(values):
     """So that what is recorded of the runs that there are stays as it is."""
     run = resolve(values, environ={}).runs["main-44k"]
@@ -297,6 +303,14 @@ def test_zsl_prints_a_configuration_that_is_the_same_experiment(
     assert main(["runs", "--configfile", path]) == 0
     listed = capsys.readouterr().out
     assert all(id in listed for id in load([path]).runs)
+
+
+def test_zsl_lists_every_target_once_and_its_title_once(capsys):
+    assert main(["targets", "--configfile", str(ROOT / "config/config.yaml")]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert lines["fig05"].split(maxsplit=2)[:2] == ["Fig.", "5"]
+    beyond = [target for target in TARGETS if target.number is None]
+    assert beyond and all(lines[target.id] == target.title for target in beyond)
 
 
 def test_zsl_says_what_is_wrong_in_one_line(tmp_path, capsys):
