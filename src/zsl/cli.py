@@ -145,10 +145,12 @@ def _runs(options: argparse.Namespace) -> str:
 
 def _plan(options: argparse.Namespace) -> str:
     from zsl.data.budget import check_files
+    from zsl.data.declared import check_texts  # imports the readers of all formats
 
     plan = load(options.configfile)
     check_files(plan.experiment, Path.cwd())
     check_imported(plan)
+    check_texts(plan.experiment, Path.cwd())
     found = estimate(plan, gpu=options.gpu, utilisation=options.utilisation)
     return (
         json.dumps(asdict(found), indent=1, ensure_ascii=False) if options.json else as_text(found)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from zsl.data.budget import Requirement
 from zsl.data.manifest import read_manifest
@@ -188,7 +188,7 @@ def test_a_broken_record_stops_or_is_counted(tmp_path: Path, texts: list[str], b
         build({"train": [files("*.jsonl")]})
     built = build({"train": [files("*.jsonl")], "broken_records": "skip"})
     (report,) = built.manifest.sources
-    assert (report.broken, report.empty, report.documents) == (4, 1, 121)
+    assert (report.broken, report.empty, report.documents) == (3, 2, 121)
 
 
 def test_evaluation_sources_fill_the_evaluation_set_in_order(
@@ -281,7 +281,39 @@ def test_missing_fields_and_files_say_what_to_do(tmp_path: Path, texts: list[str
     for source, said in [
         (files("none*.jsonl"), "matches no file"),
         ({"kind": "files", "paths": ["a.jsonl"]}, "names no fields"),
-        (files(str(tmp_path / "a.jsonl")), "absolute"),
+        (files(str(tmp_path / "none.jsonl")), "matches no file; correct"),
     ]:
         with pytest.raises(DataError, match=said):
             build({"train": [source]})
+
+
+def test_text_that_the_tokenizer_does_not_know_is_no_overlap(
+    tmp_path: Path, build, passages
+) -> None:
+    """Words of another script are all one token, in the evaluation text as in any other."""
+    texts = passages(200)
+    vocabulary = {"<|endoftext|>": 0, "[UNK]": 1}
+    for word in " ".join(texts).split():
+        vocabulary.setdefault(word, len(vocabulary))
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.save(str(tmp_path / "words.json"))
+    foreign = [
+        f"{text} {' '.join(f'слово{n}.{m}' for m in range(20))}" for n, text in enumerate(texts)
+    ]
+    jsonl(tmp_path / "a.jsonl", foreign)
+    declared = {"kind": "file", "path": "words.json", "eos_token_id": 0}
+    built = build(
+        {"train": [files("a.jsonl")], "tokenizer": declared | {"vocab_size": len(vocabulary)}}
+    )
+    (report,) = built.manifest.sources
+    assert report.overlapping == 0 and report.held_out > 0
+    jsonl(tmp_path / "a.jsonl", [*foreign, f"again {foreign[0]}"])
+    again = build(
+        {
+            "train": [files("a.jsonl")],
+            "eval_sources": [files("a.jsonl")],
+            "tokenizer": declared | {"vocab_size": len(vocabulary)},
+        }
+    )
+    assert again.manifest.sources[0].overlapping == 2  # what is evaluated on, and its copy

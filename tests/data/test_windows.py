@@ -76,3 +76,31 @@ def test_members_are_found_at_their_positions() -> None:
     tokens[99_987:] = evaluation[-13:]
     assert WindowSet(evaluation, 13).starts_in(tokens).tolist() == [500, 32_760, 99_987]
     assert WindowSet(evaluation[:12], 13).starts_in(tokens).tolist() == []
+
+
+@pytest.mark.parametrize("size", [2, 3, 5, 13])
+@pytest.mark.parametrize("seed", range(3))
+def test_windows_that_are_mostly_unknown_are_no_overlap(size: int, seed: int) -> None:
+    vocabulary, unknown = {2: 12, 3: 5, 5: 3, 13: 2}[size], 1
+    documents = drawn(seed, vocabulary, 300, 8)
+    evaluation = [token for document in drawn(seed + 100, vocabulary, 12, 8) for token in document]
+
+    def told(tokens: list[int]) -> set[tuple[int, ...]]:
+        return {window for window in windows(tokens, size) if window.count(unknown) <= size / 2}
+
+    forbidden, stream, expected = told(evaluation), [], []
+    for document in documents:
+        candidate = stream[len(stream) - min(size - 1, len(stream)) :] + document
+        expected.append(not (windows(candidate, size) & forbidden))
+        stream += document if expected[-1] else []
+    overlaps = OverlapFilter(np.array(evaluation, np.uint32), size, unknown)
+    flat = np.array([token for document in documents for token in document], np.uint32)
+    admitted = overlaps.admit(flat, np.array([len(document) for document in documents]))
+    assert admitted.tolist() == expected
+
+
+def test_runs_of_one_known_token_are_overlap() -> None:
+    rule = np.full(20, 7, np.uint32)
+    for unknown, found in ((None, [0, 1]), (5, [0, 1]), (7, [])):
+        assert WindowSet(rule, 13, unknown).starts_in(rule[:14]).tolist() == found
+    assert WindowSet(rule[:5], 13, 7).starts_in(rule).tolist() == []

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import json
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import zstandard
 from attacks.tokenizers_files import made
@@ -19,6 +21,7 @@ from zsl.config.sources import FileSource
 from zsl.data.packing import pack, pack_until, packed_batches
 from zsl.data.passages import PassageWriter
 from zsl.data.sources import Place, Reading, documents
+from zsl.data.text_files import normal
 from zsl.data.tokenizer import load_tokenizer
 from zsl.data.tokens import TokenFiles
 from zsl.data.windows import OverlapFilter, window_hashes
@@ -56,7 +59,8 @@ def read(
 @given(
     st.binary(max_size=300),
     st.sampled_from(
-        [kind + suffix for kind in (".txt", ".jsonl") for suffix in PACKED] + [".arrow"]
+        [kind + suffix for kind in (".txt", ".jsonl", ".json", ".csv", ".tsv") for suffix in PACKED]
+        + [".arrow", ".parquet"]
     ),
     st.sampled_from(["file", "paragraph", "line"]),
     st.sampled_from(["stop", "skip"]),
@@ -85,7 +89,27 @@ def test_any_records_are_documents_or_counted_as_broken(folder, records, grouped
 def test_json_lines_give_the_texts_that_were_written(folder, texts, suffix):
     data = "\n".join(json.dumps({"a": {"b": text}}) for text in texts).encode()
     found, reading = read(folder, f"b.jsonl{suffix}", PACKED[suffix](data), fields=["a.b"])
-    assert found == [text.strip() for text in texts] and reading.broken == 0
+    assert found == [made for text in texts if (made := normal(text).strip())]
+    assert reading.broken == 0 and reading.empty == len(texts) - len(found)
+
+
+@given(st.lists(TEXT, min_size=1, max_size=8), st.sampled_from(["array", "columns", "csv", "pq"]))
+@settings(max_examples=150)
+def test_tables_give_the_texts_that_were_written(folder, texts, kind):
+    made_of = io.BytesIO()
+    name = {"csv": "d.csv", "pq": "d.parquet"}.get(kind, "d.json")
+    if kind == "csv":
+        text = io.TextIOWrapper(made_of, "utf-8", newline="", write_through=True)
+        rows = csv.writer(text, quoting=csv.QUOTE_ALL)
+        rows.writerows([["n", "text"], *enumerate(texts)])
+    elif kind == "pq":
+        pq.write_table(pa.table({"text": pa.array(texts, pa.string())}), made_of)
+    else:
+        rows = [{"text": text} for text in texts] if kind == "array" else {"text": texts}
+        made_of.write(json.dumps(rows, indent=1).encode())
+    found, reading = read(folder, name, made_of.getvalue(), fields=["text"])
+    assert found == [made for text in texts if (made := normal(text).strip())]
+    assert reading.broken == 0 and reading.empty == len(texts) - len(found)
 
 
 @given(st.lists(TEXT, max_size=8), st.booleans())
@@ -96,7 +120,7 @@ def test_arrow_gives_the_texts_that_were_written(folder, texts, stream):
     with (pa.ipc.new_stream if stream else pa.ipc.new_file)(made_of, table.schema) as writer:
         writer.write_table(table)
     found, _ = read(folder, "b.arrow", made_of.getvalue(), fields=["text"])
-    assert found == [text.strip() for text in texts if text.strip()]
+    assert found == [made for text in texts if (made := normal(text).strip())]
 
 
 @given(st.data())

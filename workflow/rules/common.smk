@@ -13,7 +13,10 @@ from pathlib import Path
 from zsl import registry
 from zsl.config.grids import Segment
 from zsl.config.load import read_yaml, resolve
+from zsl.config.sources import FileSource
 from zsl.data.budget import check_budget, known_tokens, requirement
+from zsl.data.declared import check_texts
+from zsl.data.sources import files_here
 from zsl.errors import ZslError, printable
 from zsl.lineage.fingerprint import fingerprint
 from zsl.lineage.pins import pins
@@ -153,18 +156,25 @@ def block_checkpoints(wildcards):
     }
 
 
+def files_of(source):
+    """Local files of a source; those that are missing stand as they are written."""
+    try:
+        if isinstance(source, FileSource):
+            return [*files_here(source, Path.cwd()).files]
+    except ZslError:
+        pass
+    patterns = getattr(source, "paths", [])
+    return [path for p in patterns for path in sorted(glob(p, recursive=True)) or [p]]
+
+
 def local_files(corpus):
-    """Local files that a corpus is made of; those that are missing stand as they are written."""
+    """Local files that a corpus is made of, each once."""
     made = EXPERIMENT.corpora[corpus]
-    patterns = [
-        p
-        for source in [*made.train, *made.eval_sources]
-        for p in getattr(source, "paths", [])
-    ]
+    files = [path for s in [*made.train, *made.eval_sources] for path in files_of(s)]
     if getattr(made.tokenizer, "path", None):
         folder = Path(made.tokenizer.path)
-        patterns.append(str(folder / "tokenizer.json" if folder.is_dir() else folder))
-    return [path for p in patterns for path in sorted(glob(p, recursive=True)) or [p]]
+        files.append(str(folder / "tokenizer.json" if folder.is_dir() else folder))
+    return [*dict.fromkeys(files)]
 
 
 def check_tokens():
@@ -241,6 +251,7 @@ def curve_options(curve):
     return {}
 
 
+checked(check_texts, EXPERIMENT, Path.cwd())
 checked(check_tokens)
 if workflow.is_main_process:
     checked(check_imported, PLAN)

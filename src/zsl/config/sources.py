@@ -33,9 +33,9 @@ class _Text(Settings):
     """Fields shared by all sources of text."""
 
     fields: list[Line] = []
-    """Fields of a record that make one document, joined by newlines; a list-valued field
-    gives one line per element, and ``a.b`` reaches into nested records. Not used for plain
-    text."""
+    """Fields of a record, or columns of a table, that make one document, joined by newlines; a
+    list-valued field gives one line per element, ``a.b`` reaches into nested records, and what is
+    null, NaN or an empty cell gives none. Not used for plain text."""
     group_by: Line | None = None
     """Records with the same value of this field make one document: the value first, then the
     ``fields`` of each record. For files that repeat one passage with several questions."""
@@ -49,15 +49,20 @@ class DistributionSource(_Text):
     """Name of the distribution, pinned in requirements.lock."""
     files: list[Below] = Field(min_length=1)
     """Glob patterns below the folder the distribution is installed in, read in sorted order.
-    Formats by suffix: .txt .jsonl .arrow, also .gz and .zst."""
+    Formats by suffix, as for ``files``."""
 
 
 class FileSource(_Text):
-    """Plain text (one document per file, or per blank-line paragraph) or JSONL."""
+    """Text files, by their suffixes in any case: plain (.txt .text .md); JSON, one record a line
+    (.jsonl .ndjson) or of any other shape (.json: the elements of an array, the rows of an object
+    of columns); tables with a header (.csv .tsv); .parquet; .arrow. All but the last two may be
+    .gz or .zst, too. In all of them CR and CRLF are line ends, and byte order marks no text."""
 
     kind: Literal["files"]
     paths: list[Pattern] = []
-    """Glob patterns relative to the project's root, read in sorted order."""
+    """Files, glob patterns and folders, relative to the project's root or absolute, each read in
+    sorted order. A folder stands for the text files in it and in its folders. Hidden files are
+    read only where a pattern has their dot."""
     remote: list[Remote] = []
     """Files to download; the name's suffix gives the format."""
     documents: Literal["file", "paragraph", "line"] = "paragraph"

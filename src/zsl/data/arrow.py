@@ -33,8 +33,8 @@ def arrow_records(path: Path, name: str, columns: list[str]) -> Iterator[tuple[i
             source.seek(start)
             for batch in pa.ipc.open_stream(source):
                 present = [column for column in columns if column in batch.schema.names]
+                refuse_types(batch.schema, present, name)
                 wanted = batch.select(present)
-                _refuse_types(wanted.schema, name)
                 wanted.validate(full=True)
                 for row in range(0, wanted.num_rows, ROWS):
                     for record in wanted.slice(row, ROWS).to_pylist():
@@ -46,26 +46,36 @@ def arrow_records(path: Path, name: str, columns: list[str]) -> Iterator[tuple[i
         ) from error
 
 
-def _refuse_types(schema: pa.Schema, name: str) -> None:
-    for field in schema:
-        if not (_takes_bytes(field.type) or pa.types.is_null(field.type)):
+def refuse_types(
+    schema: pa.Schema, columns: list[str], name: str, *, dictionaries: bool = False
+) -> None:
+    """Raise DataError where ``columns`` hold what is no text, number, list or record of them, or
+    nothing but nulls, which take no bytes. ``dictionaries`` of text are text, where the reader
+    takes care of them."""
+    types = [schema.field(column).type for column in columns]
+    for column, type in zip(columns, types, strict=True):
+        if pa.types.is_null(type) and all(map(pa.types.is_null, types)):
+            raise DataError(f"{name}: column {column!r} holds nothing but nulls; correct fields")
+        if not (_takes_bytes(type, dictionaries) or pa.types.is_null(type)):
             raise DataError(
-                f"{name}: column {field.name!r} holds {str(field.type)[:80]}; expected text, "
+                f"{name}: column {column!r} holds {str(type)[:80]}; expected text, "
                 "numbers, or lists or records of them: convert the file"
             )
 
 
-def _takes_bytes(type: pa.DataType) -> bool:
+def _takes_bytes(type: pa.DataType, dictionaries: bool) -> bool:
     """Whether every value of a type takes bytes of its own, so that a small file is a small one.
 
     Dictionaries, runs and views may name one text any number of times, and nulls take nothing.
     """
     kinds = pa.types
     if kinds.is_list(type) or kinds.is_large_list(type):
-        return _takes_bytes(type.value_type)
+        return _takes_bytes(type.value_type, dictionaries)
     if kinds.is_struct(type):
         fields = [field.type for field in type if not kinds.is_null(field.type)]
-        return bool(fields) and all(map(_takes_bytes, fields))
+        return bool(fields) and all(_takes_bytes(field, dictionaries) for field in fields)
+    if kinds.is_dictionary(type) or kinds.is_string_view(type):
+        return dictionaries
     text = kinds.is_string(type) or kinds.is_large_string(type)
     return text or kinds.is_integer(type) or kinds.is_floating(type) or kinds.is_boolean(type)
 

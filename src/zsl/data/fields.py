@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import isfinite
 from typing import Any
 
 SHOWN = 10
@@ -21,18 +22,23 @@ def named(keys: Iterable[object]) -> str:
 
 
 def field_lines(record: Any, field: str) -> list[str]:
-    """Lines that a field of a record holds; ``a.b`` reaches into nested records.
+    """Lines that a field of a record holds; ``a.b`` reaches into nested records, where the record
+    has no key of that name.
 
     A list gives one line per element, reached into element by element. Numbers are written
-    out. Raises MissingFieldError, saying what is there instead.
+    out. Null gives no line; so does NaN, by which pandas says the same. Raises MissingFieldError,
+    saying what is there instead.
     """
     value = record
-    for part in field.split("."):
+    parts = [field] if isinstance(record, dict) and field in record else field.split(".")
+    for part in parts:
         value = _reach(value, part, field)
     return _texts(value, field)
 
 
 def _reach(value: Any, part: str, field: str) -> Any:
+    if value is None:
+        return None
     if isinstance(value, list):
         return [_reach(element, part, field) for element in value]
     if isinstance(value, dict) and part in value:
@@ -46,6 +52,8 @@ def _texts(value: Any, field: str) -> list[str]:
         return [value]
     if isinstance(value, list):
         return [line for element in value for line in _texts(element, field)]
+    if value is None or (isinstance(value, float) and not isfinite(value)):
+        return []
     if isinstance(value, int | float) and not isinstance(value, bool):
         return [str(value)]
     raise MissingFieldError(

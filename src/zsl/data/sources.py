@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, distribution
@@ -10,15 +12,21 @@ from pathlib import Path
 from typing import Any
 
 from zsl.config.sources import DistributionSource, FileSource, HuggingFaceSource
-from zsl.data import records
 from zsl.data.arrow import arrow_records
+from zsl.data.csv_files import csv_records
 from zsl.data.download import fetch_all
 from zsl.data.fields import MissingFieldError, field_lines, record_text
 from zsl.data.grouping import grouped
+from zsl.data.json_files import json_records, jsonl_records
 from zsl.data.manifest import SourceFile
-from zsl.data.patterns import matching
+from zsl.data.parquet import parquet_records
+from zsl.data.patterns import Named, text_files
+from zsl.data.records import Broken, format_of, plain_documents
+from zsl.data.text_files import normal
 from zsl.errors import DataError
 from zsl.files import is_bomb, sha256
+
+log = logging.getLogger(__name__)
 
 UNUSABLE = (MissingFieldError, UnicodeEncodeError, RecursionError)
 """Why a record has no text: other fields, half a character, or nested too deeply."""
@@ -73,12 +81,6 @@ class Reading:
             )
 
 
-@dataclass(frozen=True)
-class _File:
-    path: Path
-    origin: str
-
-
 def origin_of(source: TextSource) -> str:
     """What a source is, for people: one line without paths of this machine."""
     if isinstance(source, DistributionSource):
@@ -106,8 +108,7 @@ def documents(source: TextSource, place: Place, reading: Reading) -> Iterator[st
 def _single(source: TextSource, place: Place, reading: Reading) -> Iterator[str]:
     for where, record in _records(source, place, reading):
         try:
-            text = record if isinstance(record, str) else record_text(record, source.fields)
-            text.encode()
+            text = text_of(record, source)
         except UNUSABLE as error:
             reading.tell_broken(f"{where}: {error}")
             continue
@@ -119,9 +120,8 @@ def _grouped(source: TextSource, place: Place, reading: Reading) -> Iterator[str
     def pairs() -> Iterator[tuple[str, str]]:
         for where, record in _records(source, place, reading):
             try:
-                value = "\n".join(field_lines(record, source.group_by or ""))
-                text = record_text(record, source.fields)
-                (value + text).encode()
+                value = group_of(record, source)
+                text = text_of(record, source)
             except UNUSABLE as error:
                 reading.tell_broken(f"{where}: {error}")
                 continue
@@ -129,6 +129,23 @@ def _grouped(source: TextSource, place: Place, reading: Reading) -> Iterator[str
             yield value.strip(), text.strip()
 
     yield from grouped(pairs(), place.scratch / "groups")
+
+
+def text_of(record: Any, source: TextSource) -> str:
+    """Text of a record, with normal line ends. Raises one of ``UNUSABLE`` where it has none."""
+    text = normal(record if isinstance(record, str) else record_text(record, source.fields))
+    text.encode()
+    return text
+
+
+def group_of(record: Any, source: TextSource) -> str:
+    """The value that a record is grouped by. Raises one of ``UNUSABLE`` where it has none."""
+    lines = field_lines(record, source.group_by or "")
+    if not lines:
+        raise MissingFieldError(f"field {source.group_by!r} is null, which is no group")
+    value = normal("\n".join(lines))
+    value.encode()
+    return value
 
 
 class _Where:
@@ -148,25 +165,47 @@ def _records(source: TextSource, place: Place, reading: Reading) -> Iterator[tup
         for number, record in enumerate(_hugging_face(source), 1):
             yield _Where(source.dataset, f"{source.split} record", number), record
         return
-    unit = source.documents if isinstance(source, FileSource) else "paragraph"
-    for file in _files(source, place):
-        kind, compression = records.format_of(file.origin)
-        size = file.path.stat().st_size
-        reading.files.append(SourceFile(file.origin, size, sha256(file.path)))
+    for origin, path in _files(source, place).items():
+        size = path.stat().st_size
+        reading.files.append(SourceFile(origin, size, sha256(path)))
         reading.stored += size
-        broken = reading.tell_broken
-        if kind == ".txt":
-            found: Any = records.plain_documents(file.path, file.origin, compression, unit, broken)
-        elif kind == ".jsonl":
-            _check_fields(source, file.origin)
-            found = records.jsonl_records(file.path, file.origin, compression, broken)
-        else:
-            _check_fields(source, file.origin)
-            named = [*source.fields, *([source.group_by] if source.group_by else [])]
-            columns = list(dict.fromkeys(name.split(".")[0] for name in named))
-            found = arrow_records(file.path, file.origin, columns)
-        for number, record in found:
-            yield _Where(file.origin, "row" if kind == ".arrow" else "line", number), record
+        yield from file_records(path, origin, source, reading.tell_broken)
+
+
+def file_records(
+    path: Path, origin: str, source: DistributionSource | FileSource, broken: Broken
+) -> Iterator[tuple[_Where, Any]]:
+    """Records of one file of a source with their places; a ``str`` is a document.
+
+    Raises DataError for a file that cannot be read.
+    """
+    kind, compression = format_of(origin)
+    named = [*source.fields, *([source.group_by] if source.group_by else [])]
+    # A dotted name is that of a column, or leads into one.
+    columns = list(dict.fromkeys([*named, *(name.split(".")[0] for name in named)]))
+    found: Iterator[tuple[int, Any]]
+    match kind:
+        case ".txt":
+            made = source.documents if isinstance(source, FileSource) else "paragraph"
+            found = plain_documents(path, origin, compression, made, broken)
+        case ".jsonl":
+            found = jsonl_records(path, origin, compression, broken)
+        case ".json":
+            found = json_records(path, origin, compression, broken)
+        case ".csv" | ".tsv":
+            _check_fields(source, origin)
+            found = csv_records(path, origin, compression, kind, named, broken)
+        case ".parquet":
+            _check_fields(source, origin)
+            found = parquet_records(path, origin, columns)
+        case _:
+            _check_fields(source, origin)
+            found = arrow_records(path, origin, columns)
+    unit = "row" if kind in (".arrow", ".parquet") else "line"
+    for number, record in found:
+        if not isinstance(record, str):
+            _check_fields(source, origin)
+        yield _Where(origin, unit, number), record
 
 
 def _check_fields(source: TextSource, name: str) -> None:
@@ -177,21 +216,32 @@ def _check_fields(source: TextSource, name: str) -> None:
         )
 
 
-def _files(source: DistributionSource | FileSource, place: Place) -> list[_File]:
-    if isinstance(source, DistributionSource):
-        installed = _distribution(source)
-        base = Path(str(installed.locate_file("")))
-        where = f"{source.distribution} {installed.version}"
-        return [
-            _File(base / name, f"{where}: {name}") for name in _globs(base, source.files, where)
-        ]
-    here = [
-        _File(place.root / name, name)
-        for name in _globs(place.root, source.paths, "the project's folder")
-    ]
-    what = f"{len(source.remote)} text files"
-    fetched = fetch_all(source.remote, place.downloads, what=what) if source.remote else []
-    return here + [_File(file.path, file.url) for file in fetched]
+def files_here(source: DistributionSource | FileSource, root: Path) -> Named:
+    """Files of a source that need no download, by their origins. Raises DataError where a
+    pattern names none."""
+    if isinstance(source, FileSource):
+        return text_files(root, source.paths, "the project's folder")
+    installed = _distribution(source)
+    where = f"{source.distribution} {installed.version}"
+    found = text_files(Path(str(installed.locate_file(""))), source.files, where)
+    files = {f"{where}: {name}": path for name, path in found.files.items()}
+    return Named(files, found.left_out)
+
+
+def _files(source: DistributionSource | FileSource, place: Place) -> dict[str, Path]:
+    here = files_here(source, place.root)
+    if here.left_out:
+        kinds = Counter(Path(name).suffix or "no suffix" for name in here.left_out)
+        log.warning(
+            "%s: %d files in folders are of no format that is read, left out: %s",
+            " ".join(source.paths if isinstance(source, FileSource) else source.files),
+            len(here.left_out),
+            ", ".join(f"{kind} ({count})" for kind, count in kinds.most_common(10)),
+        )
+    if isinstance(source, DistributionSource) or not source.remote:
+        return here.files
+    fetched = fetch_all(source.remote, place.downloads, what=f"{len(source.remote)} text files")
+    return here.files | {file.url: file.path for file in fetched}
 
 
 def _distribution(source: DistributionSource) -> Any:
@@ -202,22 +252,6 @@ def _distribution(source: DistributionSource) -> Any:
             f"distribution {source.distribution!r} is not installed in {sys.prefix}; install the "
             "pinned requirements, or correct the name"
         ) from error
-
-
-def _globs(base: Path, patterns: list[str], where: str) -> list[str]:
-    """Files below ``base`` that match, relative to it: each pattern sorted, each file once."""
-    names: dict[str, None] = {}
-    for pattern in patterns:
-        if Path(pattern).is_absolute():
-            raise DataError(f"pattern {pattern!r} is absolute; write it relative to {where}")
-        found = [path.relative_to(base).as_posix() for path in matching(base, pattern)]
-        if not found:
-            raise DataError(
-                f"pattern {pattern!r} matches no file in {where}; correct the pattern or put the "
-                "files there"
-            )
-        names.update(dict.fromkeys(found))
-    return list(names)
 
 
 def _hugging_face(source: HuggingFaceSource) -> Iterator[Any]:

@@ -17,6 +17,7 @@ from zsl.data.manifest import SourceReport, TokenFile
 from zsl.data.memmaps import Counts, Vocabulary
 from zsl.data.packing import BATCH, packed_batches
 from zsl.data.text import Gathered
+from zsl.data.tokenizer import unknown_id
 from zsl.data.windows import OverlapFilter
 
 
@@ -45,11 +46,13 @@ def write_training(
     """Pack the passages that are not held out into a headerless file of token ids.
 
     A document is left out if the tokens would otherwise hold a window of ``window`` tokens of
-    the evaluation set or of ``excluded`` (tokens,). Memory is that of a few batches.
+    the evaluation set or of ``excluded`` (tokens,), most of which the tokenizer knows. Memory is
+    that of a few batches.
     """
     numbers = np.setdiff1d(gathered.in_order, evaluation.held_out, assume_unique=True)
     characters = gathered.passages.characters
-    overlaps = OverlapFilter(np.concatenate([evaluation.tokens, excluded]), window)
+    held = np.concatenate([evaluation.tokens, excluded])
+    overlaps = OverlapFilter(held, window, unknown_id(tokenizer))
     format_ = np.dtype(vocabulary.dtype).newbyteorder("<")
     digest, tokens, position = hashlib.sha256(), 0, 0
     counts = np.zeros(vocabulary.size, dtype=np.int64)

@@ -28,16 +28,28 @@ def window_hashes(tokens: npt.NDArray[Any], window: int) -> npt.NDArray[np.uint6
     return hashes
 
 
+def _telling(tokens: npt.NDArray[Any], window: int, unknown: int) -> npt.NDArray[np.bool_]:
+    """Which windows are known tokens for the most part, (tokens - window + 1,)."""
+    before = np.concatenate([[0], np.cumsum(tokens == unknown)])
+    return 2 * (before[window:] - before[:-window]) <= window
+
+
 class WindowSet:
     """The windows of a token sequence, by their hashes.
 
     A foreign window is taken for a member with a chance of about windows / 2^64; a member is
-    always found.
+    always found. Windows that are the token ``unknown`` for the most part are not members: it
+    stands for any text that a tokenizer does not know, so equal ones need not be equal text, and
+    a passage in a foreign script would be in every other one. Runs of a known token are members,
+    since their text is the same.
     """
 
-    def __init__(self, tokens: npt.NDArray[Any], window: int) -> None:
+    def __init__(self, tokens: npt.NDArray[Any], window: int, unknown: int | None = None) -> None:
         self.window = window
-        self._hashes = np.unique(window_hashes(tokens, window))
+        hashes = window_hashes(tokens, window)
+        if unknown is not None and len(hashes):
+            hashes = hashes[_telling(tokens, window, unknown)]
+        self._hashes = np.unique(hashes)
         bits = max(16, len(self._hashes).bit_length() + 5)
         self._shift = np.uint64(64 - bits)
         self._table = np.zeros(1 << bits, dtype=bool)
@@ -58,10 +70,13 @@ class WindowSet:
 class OverlapFilter:
     """Admit documents to a stream one after the other unless the stream would then hold a
     window of the evaluation tokens, within the document or across its junction with what was
-    admitted before. The outcome does not depend on how the documents are batched."""
+    admitted before; ``unknown`` as for :class:`WindowSet`. The outcome does not depend on how the
+    documents are batched."""
 
-    def __init__(self, evaluation: npt.NDArray[Any], window: int) -> None:
-        self._windows = WindowSet(evaluation, window)
+    def __init__(
+        self, evaluation: npt.NDArray[Any], window: int, unknown: int | None = None
+    ) -> None:
+        self._windows = WindowSet(evaluation, window, unknown)
         self._keep = window - 1
         self._tail: Tokens = np.zeros(0, dtype=np.uint32)
 

@@ -1,4 +1,4 @@
-"""Arrow files: damaged, compressed, and with columns in which few bytes are many values."""
+"""Arrow and Parquet files: damaged, compressed, and where few bytes are many values."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from attacks import add
 from attacks.texts import build, words_of
@@ -28,13 +29,13 @@ def written(column: Any, *, stream: bool = True, compression: str | None = None)
     return made.getvalue()
 
 
-def of_file(make: Callable[[], bytes], project: Path) -> Iterator[None]:
+def of_file(make: Callable[[], bytes], name: str, project: Path) -> Iterator[None]:
     """A corpus of good text and of this file."""
     (project / "good.txt").write_text(words_of(300))
-    (project / "a.arrow").write_bytes(make())
+    (project / name).write_bytes(make())
     sources = [
         {"kind": "files", "paths": ["good.txt"]},
-        {"kind": "files", "paths": ["a.arrow"], "fields": ["text"]},
+        {"kind": "files", "paths": [name], "fields": ["text"]},
     ]
     yield
     build(project, sources)
@@ -101,8 +102,62 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: written(pa.array(["x" * 100] * 10, pa.string_view())),
         "column 'text' holds string_view",
     ),
-    "a billion nulls for text": (lambda: written(pa.nulls(10**9)), "field 'text' holds NoneType"),
+    "a billion nulls for text": (lambda: written(pa.nulls(10**9)), "holds nothing but nulls"),
     "binary for text": (lambda: written(pa.array([b"x"])), "column 'text' holds binary"),
 }
 for name, (make, says) in FILES.items():
-    add(KIND, name, partial(of_file, make), says)
+    add(KIND, name, partial(of_file, make, "a.arrow"), says)
+
+
+def parquet(column: Any, **options: Any) -> bytes:
+    """A Parquet file with a column ``text``."""
+    made = io.BytesIO()
+    pq.write_table(pa.table({"text": column}), made, **options)
+    return made.getvalue()
+
+
+def flipped(data: bytes, place: int) -> bytes:
+    """With one byte changed."""
+    changed = bytearray(data)
+    changed[place] ^= 0xFF
+    return bytes(changed)
+
+
+SOME = pa.array([f"text {n}" for n in range(1000)])
+NO_PARQUET = "a.parquet: not a whole Parquet file"
+PARQUET: dict[str, tuple[Callable[[], bytes], str]] = {
+    "no Parquet": (lambda: b"no Parquet file at all", NO_PARQUET),
+    "nothing": (lambda: b"", NO_PARQUET),
+    "a file that is cut off": (lambda: parquet(SOME)[:-100], NO_PARQUET),
+    "a footer longer than the file": (
+        lambda: b"PAR1" + struct.pack("<I", 0x7FFFFFFF) + b"PAR1",
+        NO_PARQUET,
+    ),
+    "pages that are damaged": (
+        lambda: flipped(parquet(SOME, compression="zstd"), 60),
+        NO_PARQUET,
+    ),
+    "a quarter of a gigabyte compressed": (
+        lambda: parquet(pa.array(["x" * (1 << 26)] * 4), compression="zstd"),
+        "(a decompression bomb?)",
+    ),
+    "a text of a megabyte in each of a million rows": (
+        lambda: parquet(repeated()),
+        "(a decompression bomb?)",
+    ),
+    "a text of 50 MB in each of a hundred rows": (
+        lambda: parquet(
+            pa.DictionaryArray.from_arrays(pa.array([0] * 100), ["x" * (50 << 20)]),
+            compression="zstd",
+        ),
+        "a.parquet, row 1: longer than",
+    ),
+    "twenty million nulls": (
+        lambda: parquet(pa.nulls(20_000_000, pa.string())),
+        "(a decompression bomb?)",
+    ),
+    "binary for text": (lambda: parquet(pa.array([b"x"])), "column 'text' holds binary"),
+    "a column of nothing": (lambda: parquet(pa.nulls(9)), "holds nothing but nulls"),
+}
+for name, (make, says) in PARQUET.items():
+    add("Parquet files", name, partial(of_file, make, "a.parquet"), says)

@@ -227,6 +227,7 @@ def words(project: Path) -> Iterator[None]:
     path = project / "config.yaml"
     path.write_text(yaml.safe_dump(values))
     (project / "curves.json").write_text(curves_file())
+    (project / "text.txt").write_text("text")
     yield
     for command in ("plan", "runs", "config"):
         said = " ".join(zsl(command, "--configfile", path).split())

@@ -136,7 +136,7 @@ FILES: dict[str, tuple[str, Any, dict[str, Any], str | None]] = {
         "a.txt.gz",
         lambda: gzip.compress(gzip.compress(TEXT)),
         {},
-        "a.txt.gz, line 1: not UTF-8 text",
+        "a.txt.gz: not text but compressed by gzip",
     ),
     "one endless line": ("a.txt", lambda: b"word " * (5 << 20), {}, TOO_LONG),
     "a paragraph without an end": (
@@ -157,14 +157,22 @@ FILES: dict[str, tuple[str, Any, dict[str, Any], str | None]] = {
         {},
         "a.txt, line 3: not UTF-8",
     ),
-    "UTF-16": ("a.txt", lambda: TEXT.decode().encode("utf-16"), {}, "a.txt, line 1: not UTF-8"),
+    "UTF-16": ("a.txt", lambda: TEXT.decode().encode("utf-16"), {}, "not UTF-8 text but UTF-16"),
+    "UTF-16 without a mark": ("a.txt", lambda: TEXT.decode().encode("utf-16-le"), {}, "UTF-16LE"),
+    "a file of NUL bytes": ("a.txt", lambda: bytes(1 << 16), {}, "NUL bytes in place of text"),
+    "carriage returns alone": (
+        "a.txt",
+        lambda: b"\r" * (1 << 20) + b"text",
+        {},
+        None,
+    ),
     "a suffix that is not read": (
         "a.zip",
         lambda: b"PK\x03\x04",
         {},
         "a.zip: cannot tell how to read",
     ),
-    "a Parquet file": ("a.parquet", lambda: b"PAR1", {}, "cannot tell how to read"),
+    "a Parquet file called text": ("a.txt", lambda: b"PAR1", {}, "a Parquet file: end its name"),
     "a pickle called text": ("a.txt", lambda: b"\x80\x04\x95cos\nsystem\n", {}, "not UTF-8 text"),
     "JSON nested 100,000 deep": (
         "a.jsonl",
@@ -196,7 +204,61 @@ FILES: dict[str, tuple[str, Any, dict[str, Any], str | None]] = {
         {"fields": ["text"]},
         "a.jsonl, line 1: 'utf-8' codec",
     ),
-    "JSON that is a list": ("a.jsonl", lambda: b"[1]", {"fields": ["text"]}, "no field 'text'"),
+    "JSON that is a list": ("a.jsonl", lambda: b"[1]", {"fields": ["text"]}, "a JSON array"),
+    "an array of 5 million records": (
+        "a.json",
+        lambda: b"[" + b"{}," * 5_000_000 + b"{}]",
+        {"fields": ["text"]},
+        "a.json, line 1: no field 'text'",
+    ),
+    "an array that ends in the middle": (
+        "a.json",
+        lambda: b'[{"text": "a"}, {"text": "b" ',
+        {"fields": ["text"]},
+        "a.json, line 1: not a JSON record",
+    ),
+    "an array with an element of 20 MB": (
+        "a.json",
+        lambda: b'["' + b"word " * (4 << 20) + b'"]',
+        {"fields": ["text"]},
+        "or one longer than 16,777,216 bytes",
+    ),
+    "an array nested 100,000 deep": (
+        "a.json",
+        lambda: b"[" * 100_000,
+        {"fields": ["text"]},
+        "a.json, line 1: not a JSON record",
+    ),
+    "an object of a million columns": (
+        "a.json",
+        lambda: b"{" + b",".join(b'"%x":[1]' % n for n in range(1_000_000)) + b"}",
+        {"fields": ["text"]},
+        "and 999990 more",
+    ),
+    "a cell without an end": (
+        "a.csv",
+        lambda: b'text\n"' + b"word\n" * (4 << 20),
+        {"fields": ["text"]},
+        "a.csv, row that begins in line 2: longer than 16,777,216 bytes",
+    ),
+    "a row of 16 million cells": (
+        "a.csv",
+        lambda: b"text\n" + b"," * (16 << 20) + b"\n",
+        {"fields": ["text"]},
+        "a.csv, ",
+    ),
+    "a bomb of CSV": (
+        "a.csv.gz",
+        lambda: gzipped(b"text\n" + (b"word " * 2000 + b"\n") * 200, 100),
+        {"fields": ["text"]},
+        "(a decompression bomb?)",
+    ),
+    "a table without its column": (
+        "a.csv",
+        lambda: b"a\x1b,b\n1,2\n",
+        {"fields": ["text"]},
+        "a.csv, line 1: no columns text",
+    ),
     "JSON whose field is a record": (
         "a.jsonl",
         lambda: b'{"text": {"a": 1}}',
@@ -261,13 +323,32 @@ def of_odd(make: Any, says: str, project: Path) -> Iterator[None]:
 
 
 for name, maker in {
-    "a folder called a.txt": Path.mkdir,
     "a pipe called a.txt": os.mkfifo,
     "a link to a device": lambda path: path.symlink_to("/dev/zero"),
     "a link to itself": lambda path: path.symlink_to(path.name),
     "nothing": lambda path: None,
 }.items():
     add(KIND, name, partial(of_odd, maker, name), "pattern 'a.txt' matches no file")
+
+
+add(
+    KIND,
+    "a folder called a.txt",
+    partial(of_odd, Path.mkdir, ""),
+    "pattern 'a.txt' is a folder without a file of text",
+)
+
+
+def linked(path: Path) -> None:
+    """A folder with links that lead round, out and to nothing."""
+    path.mkdir()
+    (path / "text.txt").write_text("text")
+    for name, target in (("round", "."), ("out", "/etc"), ("none.txt", "nowhere")):
+        (path / name).symlink_to(target)
+    os.mkfifo(path / "pipe.txt")
+
+
+add(KIND, "a folder with links and pipes", partial(of_odd, linked, ""), None)
 
 
 @row(KIND, "broken records of every kind, which are skipped and counted", None)
