@@ -108,7 +108,7 @@ def test_a_record_may_be_as_long_as_a_document(tmp_path: Path, monkeypatch) -> N
 
 def test_json_lines_say_what_else_a_line_is(tmp_path: Path) -> None:
     for text, said in [
-        ('[{"text": "a"}, {"text": "b"}]', r"line 1: a JSON array, .*named \.json"),
+        ('[{"text": "a"}, {"text": "b"}]', r"line 1: a JSON array, no record; .*named \.json"),
         ('{"text": "a"}{"text": "b"}', r"line 1: .*Extra data.*one a line"),
         ('{"text": "a"},\n{"text": "b"}', r"line 1: .*Extra data"),
         ('{"text": "a"}\n\0\0\0\0', r"line 2: not a JSON record"),

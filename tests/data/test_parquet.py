@@ -46,6 +46,7 @@ def test_missing_text_of_pandas(tmp_path: Path) -> None:
         (pa.table({"text": pa.array([b"x"])}), "column 'text' holds binary"),
         (pa.table({"text": pa.nulls(3)}), "column 'text' holds nothing but nulls"),
         (pa.table({"text": pa.array([1], pa.timestamp("s"))}), "column 'text' holds timestamp"),
+        (pa.table({"id": [1], "body": ["x"]}), "none of the fields is a column; it has id, body"),
     ],
 )
 def test_what_is_no_text_is_refused(tmp_path: Path, table: pa.Table, said: str) -> None:

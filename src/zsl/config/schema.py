@@ -58,7 +58,8 @@ class EvalSplit(Settings):
     """Tokens per evaluation sequence; the first of each is never predicted."""
     window: int = Field(default=13, ge=1, le=10_000)
     """No window of this many evaluation tokens occurs in the training tokens: training
-    documents that hold one are left out and counted. Not applied to memmaps."""
+    documents that hold one are left out and counted. Windows that are unknown tokens for the
+    most part are no evidence of equal text. Not applied to memmaps."""
 
 
 class Corpus(Settings):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from zsl.data.fields import named
 from zsl.errors import DataError
 
 ROWS = 1024
@@ -49,9 +50,11 @@ def arrow_records(path: Path, name: str, columns: list[str]) -> Iterator[tuple[i
 def refuse_types(
     schema: pa.Schema, columns: list[str], name: str, *, dictionaries: bool = False
 ) -> None:
-    """Raise DataError where ``columns`` hold what is no text, number, list or record of them, or
-    nothing but nulls, which take no bytes. ``dictionaries`` of text are text, where the reader
-    takes care of them."""
+    """Raise DataError where there are no ``columns``, or they hold what is no text, number, list or
+    record of them, or nothing but nulls, which take no bytes. ``dictionaries`` of text are text,
+    where the reader takes care of them."""
+    if not columns:
+        raise DataError(f"{name}: none of the fields is a column; it has {named(schema.names)}")
     types = [schema.field(column).type for column in columns]
     for column, type in zip(columns, types, strict=True):
         if pa.types.is_null(type) and all(map(pa.types.is_null, types)):

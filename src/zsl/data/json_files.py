@@ -18,6 +18,7 @@ _DECODER = json.JSONDecoder(parse_constant=lambda name: None)
 """NaN and the infinities, which JSON does not know, are how pandas writes what is missing."""
 _BLANK = re.compile(r"[ \t\n]*")
 _PIECE = 1 << 16
+_SHAPES = "expected one a line; arrays and records over several lines are read in files named .json"
 NOT_JSON = (ValueError, RecursionError)
 """What the decoder raises: wrong text, numbers with too many digits, values nested too deeply."""
 
@@ -34,13 +35,10 @@ def jsonl_records(
         except UnicodeDecodeError as error:
             broken(f"{name}, line {number}: not a JSON record but {not_utf8(line, error)}")
         except NOT_JSON as error:
-            broken(f"{name}, line {number}: not a JSON record ({error}); expected one a line")
+            broken(f"{name}, line {number}: not a JSON record ({error}); {_SHAPES}")
         else:
             if isinstance(record, list):
-                broken(
-                    f"{name}, line {number}: a JSON array, expected one record a line; in a file "
-                    "named .json each element is a document"
-                )
+                broken(f"{name}, line {number}: a JSON array, no record; {_SHAPES}")
             else:
                 yield number, record
 
