@@ -64,6 +64,16 @@ def test_damage_is_named(tmp_path: Path) -> None:
             [*parquet_records(tmp_path / "a.parquet", "a", ["text"])]
 
 
+def test_a_text_that_each_row_repeats_is_not_held_many_times(tmp_path: Path) -> None:
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 300, pa.int32()), ["x" * (4 << 20)])
+    pq.write_table(pa.table({"text": texts.cast(pa.string())}), tmp_path / "a.parquet")
+    del texts
+    before, most, count = pa.total_allocated_bytes(), 0, 0
+    for _ in parquet_records(tmp_path / "a.parquet", "a", ["text"]):
+        most, count = max(most, pa.total_allocated_bytes() - before), count + 1
+    assert count == 300 and most < 100 << 20
+
+
 def test_a_large_file_is_read_a_few_rows_at_a_time(tmp_path: Path) -> None:
     """One row group of 75 MB is held in no more than a few rows."""
     texts = [f"{n} " + "word " * 600 for n in range(25_000)]

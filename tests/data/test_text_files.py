@@ -1,5 +1,6 @@
 """One text in the shapes that systems give it: line ends, marks, encodings, containers."""
 
+import codecs
 import csv
 import gzip
 import io
@@ -85,10 +86,24 @@ def test_texts_in_records_have_normal_line_ends_and_no_marks(tmp_path: Path, kin
     assert read(tmp_path, f"b{kind}", written(kind, PARAGRAPHS)) == PARAGRAPHS
 
 
+@pytest.mark.parametrize("kind", [".jsonl", ".json", ".csv"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_files_of_records_have_line_ends_and_marks_of_their_own(tmp_path, kind, end) -> None:
+    data = codecs.BOM_UTF8 + written(kind, PARAGRAPHS).replace(b"\n", end.encode())
+    assert read(tmp_path, f"a{kind}", data) == PARAGRAPHS
+
+
 def test_a_group_is_the_same_with_every_line_end(tmp_path: Path) -> None:
     rows = [{"of": f"a{end}b", "text": f"x{end}y"} for end in ("\n", "\r\n", "\r")]
     data = "\n".join(map(json.dumps, rows)).encode()
     assert read(tmp_path, "a.jsonl", data, group_by="of") == ["a\nb\nx\ny"]
+    with pytest.raises(DataError, match="line 2: field 'of' is null, which is no group"):
+        read(
+            tmp_path,
+            "a.jsonl",
+            data.splitlines()[0] + b'\n{"of": null, "text": "x"}',
+            group_by="of",
+        )
 
 
 def test_other_line_separators_are_text(tmp_path: Path) -> None:

@@ -26,8 +26,8 @@ def field_lines(record: Any, field: str) -> list[str]:
     has no key of that name.
 
     A list gives one line per element, reached into element by element. Numbers are written
-    out. Null gives no line; so does NaN, by which pandas says the same. Raises MissingFieldError,
-    saying what is there instead.
+    out. Null gives no line; so does NaN, which pandas and Python write for it. Raises
+    MissingFieldError, saying what is there instead.
     """
     value = record
     parts = [field] if isinstance(record, dict) and field in record else field.split(".")

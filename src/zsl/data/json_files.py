@@ -14,8 +14,7 @@ from zsl.data.records import Broken
 from zsl.data.text_files import LONGEST, lines, not_utf8, open_text
 from zsl.errors import DataError
 
-_DECODER = json.JSONDecoder(parse_constant=lambda name: None)
-"""NaN and the infinities, which JSON does not know, are how pandas writes what is missing."""
+_DECODER = json.JSONDecoder()
 _BLANK = re.compile(r"[ \t\n]*")
 _PIECE = 1 << 16
 _SHAPES = "expected one a line; arrays and records over several lines are read in files named .json"

@@ -10,9 +10,6 @@ from pathlib import Path
 from zsl.data.records import format_of
 from zsl.errors import DataError
 
-ARCHIVED = "__MACOSX"
-"""Folder of what archives made by macOS hold beside their files."""
-
 
 @dataclass(frozen=True)
 class Named:
@@ -85,7 +82,7 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _hidden(path: Path) -> bool:
-    return any(part == ARCHIVED or (part.startswith(".") and part != "..") for part in path.parts)
+    return any(part.startswith(".") and part != ".." for part in path.parts)
 
 
 def _is_read(path: Path) -> bool:
