@@ -1,5 +1,6 @@
 """What ``zsl measure`` refuses: in one line, before torch is imported, with nothing written."""
 
+import gzip
 import subprocess
 import sys
 
@@ -28,6 +29,13 @@ def files(tmp_path, monkeypatch):
     checkpoint(tmp_path / "run/step1")
     checkpoint(tmp_path / "run/step2", init_device="meta", attention_dropout=0.1)
     checkpoint(tmp_path / "other/step2", rope_theta=500_000, n_layers=3)
+    (tmp_path / "hf").mkdir()
+    (tmp_path / "hf/config.json").write_text('{"model_type": "gpt_neox"}')
+    checkpoint(tmp_path / "torn/step1")
+    torn = tmp_path / "torn/step1/model.safetensors"
+    torn.write_bytes(torn.read_bytes()[:-2])
+    checkpoint(tmp_path / "pickled")
+    torch.save({}, tmp_path / "pickled/model.safetensors")
     np.save("ids.npy", np.ones((3, 12), np.uint16))
     np.save("flat.npy", np.ones(36, np.uint16))
     np.save("int16.npy", np.array([[50_000] * 12]).astype(np.uint16).view(np.int16))
@@ -36,6 +44,7 @@ def files(tmp_path, monkeypatch):
     np.save("long.npy", np.ones((3, 13), int))
     np.save("large.npy", np.full((3, 12), 24))
     np.save("batches.npy", np.ones((2, 3, 12), int))
+    (tmp_path / "ids.npy.gz").write_bytes(gzip.compress((tmp_path / "ids.npy").read_bytes()))
     np.savez("many.npz", a=np.ones((3, 12), int))
     np.ones(36, np.uint16).tofile("train.bin")
     (tmp_path / "there.h5").write_text("mine")
@@ -60,6 +69,9 @@ REFUSED = {
     f"token_losses --checkpoint run {IDS}": "there is one in run/step2",
     f"token_losses --checkpoint run/step1/model.safetensors {IDS}": "is a file; name the folder",
     f"token_losses --checkpoint run/none {IDS}": "run/none: no such folder",
+    f"token_losses --checkpoint hf {IDS}": "hf: a checkpoint of transformers (model_",
+    f"token_losses --checkpoint torn/step1 {IDS}": "torn/step1/model.safetensors: damaged",
+    f"token_losses --checkpoint pickled {IDS}": "no safetensors, but a zip, such as torch.save",
     f"token_losses {A} --tokens none.npy": "none.npy: no such file",
     f"token_losses {A} --tokens flat.npy": "reshape(-1, positions) cuts",
     f"token_losses {A} --tokens batches.npy": "(sequences, positions) is needed",
@@ -69,6 +81,8 @@ REFUSED = {
     f"token_losses {A} --tokens long.npy": "long.npy: evaluation sequences have 13 tokens, the mod",
     f"token_losses {A} --tokens large.npy": "the model's embedding has 24 rows",
     f"token_losses {A} --tokens many.npz": "an archive; save one array",
+    f"downstream {A} --tokenizer hf": "tokenizer 'hf' is a folder without tokenizer.json",
+    f"token_losses {A} --tokens ids.npy.gz": "but a compressed file: decompress it",
     f"token_losses {A} --tokens train.bin": "is read with numpy.memmap first",
     f"token_losses {A} {IDS} --out there.h5": "there.h5: exists already",
     f"token_losses {A} {IDS} --out there.h5/x.h5": "is no folder to write to",

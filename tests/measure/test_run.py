@@ -201,9 +201,10 @@ def test_what_is_wrong_with_the_second_checkpoint_is_said_before_work(files, cap
     assert not (files / "out.h5").exists()
 
 
-def test_questions_to_a_checkpoint(files, letters, capsys):
+@pytest.mark.parametrize("named", ["tokenizer.json", "."])
+def test_questions_to_a_checkpoint(files, letters, capsys, named):
     letters.save(str(files / "tokenizer.json"))
-    asked = ("--tokenizer", files / "tokenizer.json", "--configfile", files / "config.yaml")
+    asked = ("--tokenizer", files / named, "--configfile", files / "config.yaml")
     tasks = ("--tasks", "sciq", "piqa")
     assert zsl(files, "downstream", *asked, *tasks, tokens=None) == 0
     with h5py.File(files / "out.h5") as file:

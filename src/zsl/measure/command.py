@@ -33,7 +33,7 @@ def add_command(commands: Any) -> None:
         ("tokens", "NumPy file of token ids (sequences, positions) to measure on"),
         ("next", "checkpoint that follows: its difference is the update"),
         ("batches", "NumPy file of token ids (batches, sequences, positions) to train on"),
-        ("tokenizer", "tokenizers file of the model (tokenizer.json), for downstream"),
+        ("tokenizer", "the model's tokenizer.json, or its folder, for downstream"),
     ):
         added.add_argument(f"--{name}", type=Path, metavar="PATH", help=text)
     tasks = get_args(TaskName)

@@ -11,16 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from safetensors import SafetensorError, safe_open
 
 from zsl.config.base import STEPS
 from zsl.config.load import load
 from zsl.config.measurements import Measurements
 from zsl.config.schema import Run
 from zsl.config.yaml_files import read_values
+from zsl.data.tokenizer_files import tokenizer_file
 from zsl.errors import MeasurementError
 from zsl.files import read_json
+from zsl.foreign import what_it_is
 from zsl.measure.ids import AXES, read_ids, rows_of
 from zsl.measure.needs import check_options
+from zsl.training.foreign import foreign_folder
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -125,15 +129,26 @@ def _check_out(out: Path) -> None:
 
 def _checkpoint(path: Path) -> Path:
     """The folder that a path leads to, by whatever links."""
-    if not path.is_dir():
-        what = "is a file; name the folder" if path.exists() else "no such folder; name one"
-        raise MeasurementError(f"{path}: {what} that holds {' and '.join(FILES)}")
     for name in FILES:
         if not (path / name).is_file():
+            if what := foreign_folder(path):
+                raise MeasurementError(f"{path}: {what}")
             found = sorted(file.parent for file in path.glob(f"*/{name}"))
             hint = f"; there is one in {found[-1]}" if found else "; the checkpoint is incomplete"
             raise MeasurementError(f"{path / name}: no such file{hint}")
+    _check_weights(path / FILES[1])
     return path.resolve()
+
+
+def _check_weights(path: Path) -> None:
+    """Raises MeasurementError where a file is no safetensors, or not whole."""
+    try:
+        with safe_open(path, "np"):
+            pass
+    except SafetensorError as error:
+        what = what_it_is(path)
+        said = f"no safetensors, but {what}" if what else f"damaged ({error}); write it again"
+        raise MeasurementError(f"{path}: {said}") from None
 
 
 def _architecture(folder: Path) -> dict[str, Any]:
@@ -167,6 +182,8 @@ def _check_next(checkpoint: Path, following: Path, architecture: dict[str, Any])
 def _tokenizer(path: Path, architecture: dict[str, Any]) -> Tokenizer:
     from zsl.data.tokenizer import load_tokenizer  # imports what downloads need
 
+    if path.is_dir():
+        path = tokenizer_file(Path(), str(path))
     tokenizer = load_tokenizer(path)
     largest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
     rows = rows_of(architecture)

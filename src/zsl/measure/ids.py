@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from zsl.errors import MeasurementError
+from zsl.foreign import what_it_is
 from zsl.measurements.token_ids import check_ids
 
 AXES = {"tokens": ("sequences", "positions"), "batches": ("batches", "sequences", "positions")}
@@ -49,9 +50,10 @@ def _read(path: Path) -> np.ndarray:
         # Mapped, lest as much memory is taken as a header declares.
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # NumPy's reader of headers parses Python, and raises what that does
+        found = f", but {what}" if (what := what_it_is(path)) else ""
         raise MeasurementError(
-            f"{path}: not a NumPy file of token ids, as numpy.save writes them; what has no header "
-            f"is read with numpy.memmap first ({error})"
+            f"{path}: not a NumPy file of token ids, as numpy.save writes them{found}; what has no "
+            f"header is read with numpy.memmap first ({error})"
         ) from None
     if not isinstance(array, np.ndarray):
         raise MeasurementError(
