@@ -303,17 +303,13 @@ def test_text_that_the_tokenizer_does_not_know_is_no_overlap(
     ]
     jsonl(tmp_path / "a.jsonl", foreign)
     declared = {"kind": "file", "path": "words.json", "eos_token_id": 0}
-    built = build(
-        {"train": [files("a.jsonl")], "tokenizer": declared | {"vocab_size": len(vocabulary)}}
-    )
-    (report,) = built.manifest.sources
+    corpus = {
+        "train": [files("a.jsonl")],
+        "tokenizer": declared | {"vocab_size": len(vocabulary)},
+        "accept": ["unknown_share", "token_share", "lost_share"],
+    }
+    (report,) = build(corpus).manifest.sources
     assert report.overlapping == 0 and report.held_out > 0
     jsonl(tmp_path / "a.jsonl", [*foreign, f"again {foreign[0]}"])
-    again = build(
-        {
-            "train": [files("a.jsonl")],
-            "eval_sources": [files("a.jsonl")],
-            "tokenizer": declared | {"vocab_size": len(vocabulary)},
-        }
-    )
+    again = build(corpus | {"eval_sources": [files("a.jsonl")]})
     assert again.manifest.sources[0].overlapping == 2  # what is evaluated on, and its copy
