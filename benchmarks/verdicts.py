@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from coverage import CUT, LAST, SETTINGS, draw, grid, per_point, rows
+from coverage import CUT, LAST, draw, grid, per_point, rows
 
 from zsl.curves.smoothing import lsma, subsample
 from zsl.files import write_text
@@ -29,6 +29,10 @@ from zsl.job import fix_threads
 T = 60_000
 RAW, SMOOTHED = 0.03, 0.005
 """Standard deviation of log L: of a step's loss, and of the smoothed curve."""
+
+
+SETTINGS = {"replicates": 40, "block": 0.3, "seed": 0}
+"""Enough for the share of replicates without a break."""
 
 
 def law(t: np.ndarray, b: float, c_0: float, *breaks: tuple[float, float, float]) -> np.ndarray:
