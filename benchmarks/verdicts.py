@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -68,10 +69,14 @@ def noisy(losses: np.ndarray, kind: str, generator: np.random.Generator) -> np.n
     kept = subsample(t, 10)
     if kind == "raw":
         return lsma(t, losses * np.exp(RAW * generator.standard_normal(T)), 1.2)[kept]
-    root = np.linalg.cholesky(per_point(np.log(t[kept])) + 1e-9 * np.eye(len(kept)))
-    return lsma(t, losses, 1.2)[kept] * np.exp(
-        SMOOTHED * root @ generator.standard_normal(len(kept))
-    )
+    noise = SMOOTHED * correlated(len(kept)) @ generator.standard_normal(len(kept))
+    return lsma(t, losses, 1.2)[kept] * np.exp(noise)
+
+
+@cache
+def correlated(points: int) -> np.ndarray:
+    """What makes independent numbers AR(1) per point, (points, points)."""
+    return np.linalg.cholesky(per_point(np.arange(points)) + 1e-9 * np.eye(points))
 
 
 def reasons(steps: np.ndarray, losses: np.ndarray) -> dict[str, str]:

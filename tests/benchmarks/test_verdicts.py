@@ -19,6 +19,8 @@ USED = STEPS > CUT
 
 def marked(steps: np.ndarray, losses: np.ndarray) -> bool:
     fit = fit_bnsl(steps, losses)
+    if doubts(fit, steps, losses):  # to which the bootstrap only adds
+        return True
     again = bootstrap(steps, losses, fit, T=int(steps[-1]), replicates=40, block=0.3, seed=0)
     return bool(doubts(fit, steps, losses, again))
 
