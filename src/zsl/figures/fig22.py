@@ -95,6 +95,7 @@ def _parameters(law: Law) -> pd.DataFrame:
 @style.styled
 def draw(data: pd.DataFrame, study: Study) -> Figure:
     """Draw a panel for each measure by N, and the law's losses by the measured ones."""
+    data = data.fillna({"doubts": ""})  # as a CSV has it that is read again
     figure = style.figure(style.DOUBLE, 1.95)
     panels = figure.subplots(1, 4)
     colour = style.colours(study)
@@ -118,7 +119,7 @@ def _measure(axes: Axes, data: pd.DataFrame, name: str, colour: dict[str, str]) 
         axes.plot(row["N"], row[name], color=colour[row["run"]], **look)
     shown = data[data["part"].isin(["common", "own", "law"])]
     axes.set_xlim(shown["N"].min() / 1.6, shown["N"].max() * 1.6)
-    sound = shown[shown["doubts"].isna() | (shown["doubts"] == "")]
+    sound = shown[shown["doubts"] == ""]
     values = (sound if len(sound) else shown)[name]
     values = values[values > 0]
     if name == "t_d" and len(values):
