@@ -169,7 +169,7 @@ def test_plan():
 
 
 def test_a_plan_that_fails_stops_the_script():
-    with pytest.raises(Disagreement, match="MissingRuleException"):
+    with pytest.raises(Disagreement, match="fig00: there is none"):
         plan.measure(["snakemake", "-n", "fig00", "--quiet", "rules"], rounds=1)
 
 

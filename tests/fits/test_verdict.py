@@ -10,7 +10,8 @@ import pytest
 
 from zsl.fits.bnsl import Bnsl, fit_bnsl
 from zsl.fits.bootstrap import QUANTITIES, Bootstrap
-from zsl.fits.verdict import doubts, one_power_law, sentences
+from zsl.fits.verdict import doubts, one_power_law
+from zsl.fits.words import sentences
 
 STEPS = np.unique(np.geomspace(101, 60_000, 400).round())
 CLEAN = Bnsl(20, 0.2, -0.16, math.log(5000), 0.25, np.zeros((5, 5)), 0.002, 400, True)

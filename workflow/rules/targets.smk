@@ -3,7 +3,7 @@
 import os
 
 from zsl.files import read_json
-from zsl.fits.verdict import sentences
+from zsl.fits.words import sentences
 from zsl.registry.inputs import runs_of, shown_runs
 from zsl.registry.target import BEYOND
 

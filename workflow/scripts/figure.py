@@ -6,7 +6,7 @@ with job(snakemake, modules=[f"zsl.figures.{snakemake.wildcards.figure}"]):
     from zsl.claims import sentences, verdicts
     from zsl.figures import render
     from zsl.files import write_text
-    from zsl.fits.verdict import sentences as doubtful
+    from zsl.fits.words import sentences as doubtful
     from zsl.study import make_study
 
     figure, out = snakemake.wildcards.figure, snakemake.output

@@ -15,7 +15,8 @@ from zsl.errors import ZslError
 from zsl.figures import style
 from zsl.fits.common import common_step, fitted_part, refit
 from zsl.fits.scaling import Law, fit_law, left_out
-from zsl.fits.verdict import doubts, in_words
+from zsl.fits.verdict import doubts
+from zsl.fits.words import in_words
 from zsl.study import Study
 
 MEASURES = {

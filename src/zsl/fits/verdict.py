@@ -8,9 +8,6 @@ were chosen with these counts in view.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
-
 import numpy as np
 
 from zsl.fits.bnsl import F_RANGE, Bnsl
@@ -32,16 +29,6 @@ WITHOUT = 0.55
 """Share of the bootstrap's replicates without a break inside the fitted steps. One power law with
 any noise has .7, curves of mini at most .45. Ends of intervals do not count: the bootstrap's noise
 never returns to zero, and that of a rough curve may reach all steps although seeds agree."""
-ORDER = (
-    "one_power_law",
-    "acceleration",
-    "plateau",
-    "rise",
-    "no_break",
-    "L_hat_T",
-    "replicates",
-)
-"""Reasons, the more telling first."""
 EDGE = 1.01
 """What is nearer to a bound than this factor is at it."""
 
@@ -80,23 +67,6 @@ def doubts(
     if again is not None and (share := again.failed / len(again.values["t_d"])) > WITHOUT:
         found["replicates"] = f"{100 * share:.0f} % of the bootstrap's replicates have no break"
     return found
-
-
-def in_words(doubts: Mapping[str, str]) -> str:
-    """The first reason in the order of ``ORDER``, and the names of the others; empty if none."""
-    first, *others = [name for name in ORDER if name in doubts] or [""]
-    also = f" (also: {', '.join(others)})" if others else ""
-    return f"{doubts[first]}{also}" if first else ""
-
-
-def sentences(fits: Iterable[Mapping[str, Any]]) -> list[str]:
-    """A sentence on those of ``fits`` (as in ``fits/<run>.json``) that are doubtful, if any."""
-    said = [
-        f"{fit['run'].split('-', 1)[1]}, {in_words(fit['doubts'])}" for fit in fits if fit["doubts"]
-    ]
-    if not said:
-        return []
-    return [f"Doubtful fits, whose deceleration is neither drawn nor judged: {'. '.join(said)}."]
 
 
 def one_power_law(steps: np.ndarray, losses: np.ndarray) -> float:

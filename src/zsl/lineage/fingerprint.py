@@ -29,6 +29,7 @@ LEFT_OUT = {
     "zsl.lineage": "describes results, does not make them",
     "zsl.config.load": "reads settings, which reach a job as parameters",
     "zsl.config.checks": "refuses settings, changes none",
+    "zsl.config.misread": "refuses settings, changes none",
     "zsl.errors": "kinds of errors; no result is made from one",
     "zsl.job": "logs and records a job; its number of threads is a parameter",
     "zsl.planning": "estimates costs",

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from zsl.errors import ZslError
-from zsl.fits.verdict import in_words
+from zsl.fits.words import in_words
 from zsl.study import Study
 from zsl.tables.layout import identity
 

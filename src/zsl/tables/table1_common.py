@@ -9,7 +9,8 @@ import pandas as pd
 from zsl.errors import ZslError
 from zsl.fits.bootstrap import QUANTITIES, bootstrap
 from zsl.fits.common import common_step, fitted_part, refit
-from zsl.fits.verdict import doubts, in_words
+from zsl.fits.verdict import doubts
+from zsl.fits.words import in_words
 from zsl.study import Study
 from zsl.tables.layout import Column, fixed, hundreds, identity, integer
 
