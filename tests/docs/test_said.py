@@ -20,12 +20,12 @@ CHANCE = 3.5
 
 SAID = [
     ("that interference is higher after deceleration", "fig03", 0, "yes"),
-    ("but the interval over seeds", "fig03", 1, "unclear"),
-    ("interference reaches a maximum with deceleration: not in mini.", "fig04", 0, "no"),
+    ("and so does the interval over seeds", "fig03", 1, "unclear"),
+    ("the interval over seeds of one size just includes the contrary.", "fig04", 0, "unclear"),
     ("C_g falls with deceleration, by", "fig07", 0, "unclear"),
     ("it is C_g that makes first-order changes interfere: not in mini.", "fig07", 1, "no"),
     ("Those of Figs 9 and 14 do: first-order changes that predict", "fig09", 0, "yes"),
-    ("sharpness falls with deceleration: for the largest model only.", "fig10", 0, "no"),
+    ("sharpness falls with deceleration: for the larger models only.", "fig10", 0, "unclear"),
     ("a proxy that behaves as true gradient interference does", "fig14", 0, "yes"),
     ("and underestimates it.", "fig14", 1, "yes"),
 ]
@@ -74,27 +74,27 @@ def test_something_is_said_of_every_claim():
     assert [(figure, claim) for _, figure, claim, _ in SAID] == sorted(expected)
 
 
-def test_the_rise_of_interference_is_within_the_factor_for_every_size(mini):
-    says("docs/mini.md", "is more than half true for every size")
-    says("docs/mini.md", "reaches just below a half")
+def test_the_shares_of_the_rise_of_interference_lie_around_a_half(mini):
+    says("docs/mini.md", "lie around a half, and so does the interval over seeds")
     claim = mini.claims("fig03")[1]
-    assert min(claim.values.values()) > 0.5
-    ((low, _),) = claim.intervals.values()
-    assert 0.4 < low < 0.5
+    assert min(claim.values.values()) < 0.5 < max(claim.values.values())
+    ((low, high),) = claim.intervals.values()
+    assert low < 0.5 < high
 
 
 def test_interference_rises_and_sizes_are_in_order(mini, runs):
     says("README.md", "Larger models decelerate at a lower loss and improve faster after it")
     says("README.md", "destructive interference rises with deceleration, as in the paper")
-    says("docs/mini.md", "L_d and t_d fall with size and r_d rises")
+    says("docs/mini.md", "L_d falls with size and r_d rises; t_d does not fall from each size")
+    says("README.md", "and t_d is not in the paper's order")
     fits = [mini.fit(run) for run in runs]
-    for key, sign in (("L_d", -1), ("t_d", -1), ("r_d", 1)):
-        assert (sign * np.diff([fit[key] for fit in fits]) > 0).all(), key
+    for key, sign, ordered in (("L_d", -1, True), ("t_d", -1, False), ("r_d", 1, True)):
+        assert (sign * np.diff([fit[key] for fit in fits]) > 0).all() == ordered, key
     assert mini.claims("fig03")[0].verdict == "yes"
 
 
 def test_gradient_interference_starts_at_its_highest_and_ends_lower(mini):
-    says("docs/mini.md", "It starts at its highest and ends lower")
+    says("docs/mini.md", "It starts at its highest and ends lower, for every size")
     for run, (steps, D) in curves(mini, "fig04", "D_proxy").items():
         assert steps.iloc[D.argmax()] <= 2, run
         assert D[-1] < D[0], run
@@ -114,26 +114,21 @@ def test_updates_are_mostly_noise(mini):
     assert after(mini, "fig16")["D_eval"].min() > 0.9
 
 
-def test_sharpness_falls_for_the_largest_model_only(mini, runs):
-    says("docs/mini.md", "It peaks in the warm-up and falls for the largest model")
-    says("docs/mini.md", "for the smaller ones it stays or rises")
+def test_sharpness_falls_for_the_larger_models_only(mini, runs):
+    says("docs/mini.md", "It falls for the two larger ones, from a peak in the warm-up for the largest")
+    says("docs/mini.md", "for the two smaller ones it stays or rises")
     values = mini.claims("fig10")[0].values
-    *smaller, largest = [values[run.removeprefix("main-")] for run in runs]
-    assert largest > FALLS
-    assert max(smaller) < FALLS
+    smaller, larger = np.split(np.array([values[run.removeprefix("main-")] for run in runs]), 2)
+    assert larger.min() > FALLS
+    assert smaller.max() < FALLS
     steps, sharpness = curves(mini, "fig10", "sharpness")[runs[-1]]
     assert steps.iloc[sharpness.argmax()] <= mini.plan.runs[runs[-1]].schedule.warmup_steps
 
 
-def test_the_order_of_t_d_hangs_on_the_first_step_that_of_L_d_does_not(mini, runs):
-    says("docs/mini.md", "t_d hangs on that step")
-    says("README.md", "that of t_d is lost at most other first steps")
-    tried = mini.csv(f"curves/sensitivity/{runs[-1]}.csv")
-    chosen = tried[tried["parameter"] == "cut"]["value"].tolist().index(mini.plan.cut(runs[-1]))
-    assert all(orders(mini, "L_d", -1))
-    t_d, r_d = orders(mini, "t_d", -1), orders(mini, "r_d", 1)
-    assert t_d[chosen] and sum(t_d) - 1 < (len(t_d) - 1) / 2
-    assert r_d[chosen] and sum(r_d) > len(r_d) / 2
+def test_the_first_step_does_not_decide_the_order_of_sizes(mini, runs):
+    says("docs/mini.md", "the fits were tried from other first steps, too")
+    for key, sign, share in (("L_d", -1, 0.9), ("r_d", 1, 0.9), ("t_d", -1, 0)):
+        assert np.isclose(np.mean(orders(mini, key, sign)), share, atol=0.1), key
 
 
 def test_fits_of_seeds_lie_far_closer_together_than_intervals(mini):

@@ -29,6 +29,8 @@ MACHINE = HERE / "one_machine.sh"
 COPIED = ("Snakefile", "workflow", "config", "profiles", "src", "requirements.lock")
 CONFIG = "config/disturbed.yaml"
 SEGMENT = "00000000-00004096"
+MADE = ("table6", "fig25")
+"""Targets; the other figures are drawn of the same."""
 ZSL = "import sys; from zsl.cli import main; sys.exit(main())"
 TIMED = ("lineage", "provenance", "logs", "state")
 """Folders of results whose bytes depend on when they were made."""
@@ -183,8 +185,8 @@ def test_disturbed_jobs_end_with_the_bytes_of_a_local_run(new_project):
     """One job is cancelled, one reaches its time limit, one is preempted; and an allocation that
     jobs share is cancelled, too. Snakemake is started once."""
     here, project = new_project("here"), new_project("cluster", SITE + BY_SIZE)
-    undisturbed = here.start("--cores", "1", "all")
-    running = project.start("--profile", "slurm", "all")
+    undisturbed = here.start("--cores", "1", *MADE)
+    running = project.start("--profile", "slurm", *MADE)
 
     def cancel() -> bool:
         if not project.kept("cancelled", 256):
@@ -240,7 +242,7 @@ def test_disturbed_jobs_end_with_the_bytes_of_a_local_run(new_project):
     assert [job.state for job in shared] == ["CANCELLED", "COMPLETED"]
 
     audit = subprocess.run(
-        [sys.executable, "-c", ZSL, "audit", "--configfile", CONFIG],
+        [sys.executable, "-c", ZSL, "audit", *MADE, "--configfile", CONFIG],
         cwd=project.root,
         env=project.environment(),
         capture_output=True,

@@ -28,6 +28,8 @@ WORDS = [a + b + c for a in "bdgklmnprst" for b in "aeiou" for c in "lnrs"]
 CONFIG = "config/tiny.yaml"
 TIMED = ("lineage", "provenance", "logs", "state")
 """Folders of results whose bytes depend on when they were made."""
+SLICE = ("fig07", "fig09", "table1")
+"""Targets that are also made with one core."""
 TEXTS = (1, 2, 3)
 """Names of the texts, and their seeds."""
 
@@ -193,9 +195,10 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def one_core(
     pristine: Project, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Project, subprocess.Popen[str]]]:
-    """The whole experiment with ``--cores 1``, running beside the other tests."""
+    """What computes with several threads or processes, with ``--cores 1``, running beside the
+    other tests: tokens, training, the costliest measurements, fits."""
     project = pristine.copy(tmp_path_factory.mktemp("one_core") / "project")
-    process = project.start("--cores", "1")
+    process = project.start("--cores", "1", *SLICE)
     yield project, process
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
