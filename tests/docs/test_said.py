@@ -115,7 +115,7 @@ def test_updates_are_mostly_noise(mini):
 
 
 def test_sharpness_falls_for_the_larger_models_only(mini, runs):
-    says("docs/mini.md", "It falls for the two larger ones, from a peak in the warm-up for the largest")
+    says("docs/mini.md", "It falls for the two larger ones, from a peak in the warm-up for")
     says("docs/mini.md", "for the two smaller ones it stays or rises")
     values = mini.claims("fig10")[0].values
     smaller, larger = np.split(np.array([values[run.removeprefix("main-")] for run in runs]), 2)
