@@ -20,13 +20,14 @@ def test_nor_does_one_with_all_bytes(written, project, broken_rules):
     assert broken_rules(made.path) == set()
 
 
-def without(crate, tmp_path, id: str, *properties: str) -> Path:
-    """The crate with some properties of an entity removed, or all of it."""
+def without(crate, tmp_path, gone: list[tuple[str, list[str]]]) -> Path:
+    """The crate without some properties of entities, or without entities as a whole."""
     metadata = crate.metadata
-    kept = [entity for entity in metadata["@graph"] if entity["@id"] != id or properties]
+    whole = {id for id, properties in gone if not properties}
+    kept = [entity for entity in metadata["@graph"] if entity["@id"] not in whole]
     for entity in kept:
-        if entity["@id"] == id:
-            for name in properties:
+        for id, properties in gone:
+            for name in properties if entity["@id"] == id else ():
                 del entity[name]
     return with_metadata(crate, tmp_path, {**metadata, "@graph": kept})
 
@@ -41,23 +42,28 @@ def with_metadata(crate, tmp_path, metadata: object) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("id", "properties", "rule"),
+    "wrong",
     [
-        ("./", ["license"], "MUST have a `license`"),
-        ("./", ["conformsTo"], "permalink of the Provenance Run Crate profile"),
-        ("Snakefile", ["hasPart"], "MUST refer to orchestrated tools"),
-        (TOOL, [], "instrument property that references the executed tool"),
-        ("#job/fits/main-1k", [], "must be referred to from an action via instrument"),
-        ("#step/fit", ["workExample"], "HowToStep must refer to its corresponding tool"),
-        ("#control/fit", ["object"], "ControlAction must reference the action"),
-        ("#engine", ["result"], "OrganizeAction must reference the action"),
-        ("#rule/fit/output/json", ["additionalType"], "MUST have an additionalType"),
+        [
+            ("./", ["license"], "MUST have a `license`"),
+            ("Snakefile", ["hasPart"], "MUST refer to orchestrated tools"),
+            ("#step/fit", ["workExample"], "HowToStep must refer to its corresponding tool"),
+            ("#control/fit", ["object"], "ControlAction must reference the action"),
+            ("#engine", ["result"], "OrganizeAction must reference the action"),
+            ("#rule/fit/output/json", ["additionalType"], "MUST have an additionalType"),
+        ],
+        [(TOOL, [], "instrument property that references the executed tool")],
+        [("#job/fits/main-1k", [], "must be referred to from an action via instrument")],
+        [("./", ["conformsTo"], "permalink of the Provenance Run Crate profile")],
     ],
 )
-def test_the_validator_sees_what_is_wrong(crate, tmp_path, broken_rules, id, properties, rule):
-    assert id in crate.entities
-    found = broken_rules(without(crate, tmp_path, id, *properties))
-    assert any(rule in message for message in found), found
+def test_the_validator_sees_what_is_wrong(crate, tmp_path, broken_rules, wrong):
+    """What is gone of a crate, by entity, and the rule that it breaks."""
+    gone = [(id, properties) for id, properties, _ in wrong]
+    assert {id for id, _ in gone} <= set(crate.entities)
+    found = broken_rules(without(crate, tmp_path, gone))
+    for *_, rule in wrong:
+        assert any(rule in message for message in found), (rule, found)
 
 
 def test_the_validator_sees_a_file_that_is_missing(crate, tmp_path, broken_rules):
