@@ -19,8 +19,16 @@ settings.load_profile("zsl")
 ROOT = Path(__file__).parents[1]
 
 
+WHOLE = ("workflow", "faults")
+"""Folders of tests that make whole experiments: ``make test-whole``."""
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests that take longest come first."""
+    """Tests that make whole experiments are marked; those that take longest come first."""
+    for item in items:
+        if item.path.parent.name in WHOLE:
+            item.add_marker("whole")
     items.sort(key=lambda item: item.path.parent.name != "workflow")
 
 

@@ -58,7 +58,7 @@ class Project:
             env={**_outside(), "PYTHONPATH": str(self.root / "src")},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

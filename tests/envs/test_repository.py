@@ -20,6 +20,7 @@ FOR_USERS = [
     "audit",
     "test",
     "test-kill",
+    "test-whole",
     "test-slurm",
     "check",
 ]

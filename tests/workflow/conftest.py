@@ -67,7 +67,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=900,
+            timeout=1800,
         )
 
     def snakemake(self, *arguments: str) -> str:

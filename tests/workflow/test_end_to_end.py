@@ -124,7 +124,7 @@ def test_the_audit_verifies_everything_and_changes_nothing(finished):
 def test_one_and_two_cores_make_the_same_bytes(finished, one_core):
     project, process = one_core
     said = project.root / "snakemake.log"
-    assert process.wait(timeout=900) == 0, said.read_text()
+    assert process.wait(timeout=1800) == 0, said.read_text()
     expected, made = finished.artifacts(), project.artifacts()
     assert "figures/fig07.csv" in made and made.keys() <= expected.keys()
     assert [path for path in made if made[path] != expected[path]] == []
