@@ -19,8 +19,8 @@ FOR_USERS = [
     "report",
     "audit",
     "test",
-    "test-kill",
     "test-whole",
+    "test-kill",
     "test-slurm",
     "check",
 ]
