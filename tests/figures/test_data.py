@@ -168,7 +168,7 @@ def test_the_published_changes_give_the_dotted_part_of_the_paper(published, tmp_
         files.append(tmp_path / f"{model}.csv")
         write_csv(files[-1], rows)
         paths.append(tmp_path / f"{model}.json")
-        paths[-1].write_text(json.dumps({"run": model, "t_d": 5877.0}))
+        paths[-1].write_text(json.dumps({"run": model, "t_d": 5877.0, "doubts": {}}))
         runs.append(RunInfo(model, model, False, 1))
     study = Study("p", False, tuple(runs), {"delta_loss": tuple(files), "fits": tuple(paths)})
     data = fig05.data(study)

@@ -47,6 +47,7 @@ def of_configuration(
     config: str | dict[str, Any], arguments: tuple[str, ...], project: Path
 ) -> Iterator[None]:
     laid(project, config)
+    (project / "text.txt").write_text(words_of(600))
     yield
     snakemake("--dry-run", *arguments)
 
