@@ -19,8 +19,8 @@ settings.load_profile("zsl")
 ROOT = Path(__file__).parents[1]
 
 
-WHOLE = ("workflow", "faults")
-"""Folders of tests that make whole experiments: ``make test-whole``."""
+WHOLE = ("workflow", "faults", "slurm")
+"""Folders of tests that make whole experiments, or ask Snakemake often: ``make test-whole``."""
 
 
 @pytest.hookimpl(tryfirst=True)
