@@ -2,8 +2,8 @@
 # make main    only its suite main; make compare: it against the paper's values
 # make report  everything in one zip to mail: results/report.zip, or REPORT=…
 # make audit   hash everything again and hold it against records, code, settings, raw text
-# make test    make it if it is missing, then run the tests, but for
-# make test-whole  those that make whole experiments in copies of the project
+# make test    make it if it is missing, then run the tests that make no whole experiment
+# make test-whole  the others: whole experiments, in copies of the project
 # make test-kill  kill a small experiment at N random moments (SEED=… repeats them)
 # make test-slurm  the profile on a real SLURM on this machine (Debian, root)
 # make check   formatting, lint, types

@@ -19,15 +19,22 @@ settings.load_profile("zsl")
 ROOT = Path(__file__).parents[1]
 
 
-WHOLE = ("workflow", "faults", "slurm")
-"""Folders of tests that make whole experiments, or ask Snakemake often: ``make test-whole``."""
+WHOLE = (
+    "workflow/",
+    "faults/",
+    "slurm/",
+    "audit/test_mended.py",
+    "audit/test_project.py",
+    "audit/test_reproduce.py",
+)
+"""Where tests make whole experiments, or ask Snakemake often: ``make test-whole``."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that make whole experiments are marked; those that take longest come first."""
     for item in items:
-        if item.path.parent.name in WHOLE:
+        if item.path.relative_to(ROOT / "tests").as_posix().startswith(WHOLE):
             item.add_marker("whole")
     items.sort(key=lambda item: item.path.parent.name != "workflow")
 

@@ -13,8 +13,6 @@ import pytest
 
 from zsl.lineage.root import record_digests, root_of
 
-pytestmark = pytest.mark.whole
-
 MAIN = "import sys; from zsl.cli import main; sys.exit(main())"
 FIT_RECORD, FIGURE_RECORD = "lineage/fits/main-small.json", "lineage/figures/fig02.json"
 

@@ -14,8 +14,6 @@ from zsl.audit.errors import AuditError
 from zsl.audit.planned import mirror
 from zsl.audit.say import as_text
 
-pytestmark = pytest.mark.whole
-
 CONFIG = "config/tiny.yaml"
 FIT, CURVE = "fits/main-small.json", "curves/train_loss/main-small.csv"
 TOKENS, SEGMENT = "data/invented/tokens", "training/main-small/00000000-00000016"

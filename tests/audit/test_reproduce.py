@@ -13,8 +13,6 @@ import pytest
 
 from zsl.cli import main
 
-pytestmark = pytest.mark.whole
-
 SEGMENTS = ("00000000-00000016", "00000016-00000032")
 
 

@@ -128,8 +128,8 @@ def test_sharpness_falls_for_the_larger_models_only(mini, runs):
 
 def test_the_first_step_does_not_decide_the_order_of_sizes(mini, runs):
     says("docs/mini.md", "the fits were tried from other first steps, too")
-    for key, sign, share in (("L_d", -1, 0.9), ("r_d", 1, 0.9), ("t_d", -1, 0)):
-        assert np.isclose(np.mean(orders(mini, key, sign)), share, atol=0.1), key
+    assert np.mean(orders(mini, "L_d", -1)) > 0.9
+    assert all(orders(mini, "r_d", 1)) and not any(orders(mini, "t_d", -1))
 
 
 def test_fits_of_seeds_lie_far_closer_together_than_intervals(mini):
