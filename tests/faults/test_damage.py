@@ -19,14 +19,24 @@ LOSSES = f"measurements/token_losses/main-small/{FIRST}.h5"
 
 
 ROWS = {
+    "a bit of a checkpoint's weights, measured": (f"{STEP}/model.safetensors", flip, LOSSES),
     "a cut checkpoint, measured": (f"{STEP}/model.safetensors", cut, LOSSES),
+    "a bit of an optimizer's state, measured": (
+        f"{STEP}/optim.safetensors",
+        flip,
+        f"measurements/single_step/main-small/{FIRST}.h5",
+    ),
     "a bit of a checkpoint, trained on": (
         "training/cosine-small/00000000-00000016/step00000016/optim.safetensors",
         flip,
         "training/cosine-small/00000016-00000032",
     ),
     "a bit of the training tokens": ("data/invented/tokens/train-00000.bin", flip, CHECKPOINTS),
+    "a bit of the evaluation tokens": ("data/invented/tokens/eval-00000.bin", flip, LOSSES),
+    "cut training tokens": ("data/invented/tokens/train-00000.bin", cut, CHECKPOINTS),
     "a bit of an HDF5 file": (LOSSES, flip, f"measurements/delta_loss/main-small/{FIRST}.h5"),
+    "a cut HDF5 file": (LOSSES, cut, f"measurements/delta_loss/main-small/{FIRST}.h5"),
+    "a bit of a curve": ("curves/train_loss/main-small.csv", flip, "fits/main-small.json"),
     "a bit of a fit": ("fits/main-small.json", flip, "tables/table1.csv"),
 }
 

@@ -13,8 +13,12 @@ import pytest
 FIT = "results/tiny/fits/main-small.json"
 FIRST = "00000000-00000032"
 ROWS = {
+    "tokens": "data/invented/manifest.json",
     "train": f"training/main-small/{FIRST}.manifest.json",
     "measurement": f"measurements/token_gradients/main-small/{FIRST}.h5",
+    "curve": "curves/delta_loss/main-small.csv",
+    "fit": "fits/main-small.json",
+    "figure": "figures/fig03.csv",
     "table": "tables/table1.csv",
 }
 

@@ -7,7 +7,7 @@ import shutil
 import signal
 
 import pytest
-from harm import flip
+from harm import cut, flip
 from moments import start_until_stopped, stop_in
 
 FIRST = "00000000-00000032"
@@ -16,7 +16,9 @@ SEGMENT = f"results/tiny/training/main-small/{FIRST}.manifest.json"
 
 ROWS = {
     "a bit of the newest": ("step00000032/model.safetensors", flip),
+    "the newest is cut": ("step00000032/optim.safetensors", cut),
     "the newest is empty": ("step00000032/state.json", lambda path: path.write_bytes(b"")),
+    "a bit of an older one": ("step00000008/optim.safetensors", flip),
 }
 
 
@@ -47,10 +49,11 @@ def test_a_damaged_state_is_not_resumed(interrupted, ends_as_undisturbed, damage
     ends_as_undisturbed(interrupted, SEGMENT)
 
 
-def test_damaged_losses_are_not_published(interrupted, fails, ends_as_undisturbed):
+@pytest.mark.parametrize(("name", "harm"), [("steps.csv", flip), ("steps.json", cut)])
+def test_damaged_losses_are_not_published(interrupted, fails, ends_as_undisturbed, name, harm):
     """Nothing else holds the losses of the steps that were made: they are made again."""
     state = state_of(interrupted)
-    flip(state / "steps.csv")
+    harm(state / name)
     said = fails(SEGMENT)
     assert "steps.csv: damaged since it was written; delete results/tiny/state" in said
     shutil.rmtree(state)
