@@ -32,8 +32,9 @@ Contracts of the files (all losses in nats, all steps in optimizer steps):
     ``run, step, low, high, count``: coordinates of all but embedding weights by their D.
 ``curves/token_gradients/<run>.csv``
     ``run, step, D_grad, D_grad_with_embeddings, D_proxy, C_g, C_uG, C_ug, D_first_order, C_g_se,
-    C_ug_se``: true per-token gradients (Eqs. 10, 16-30), and the proxy on the same tokens;
-    ``D_grad*`` are empty when sampled, ``*_se`` when exact.
+    C_ug_se, C_g_floor``: true per-token gradients (Eqs. 10, 16-30), the proxy on the tokens of
+    ``D_grad``, and C_g of gradients with random signs; ``D_grad*`` are empty of a sample alone,
+    ``*_se`` when exact.
 ``curves/single_step/<run>.csv``
     ``run, step, batch, D_train, M_train, mean_train, D_eval, M_eval, mean_eval, update_norm,
     grad_norm_train, cos_train, cos_eval, grad_norm_eval, M_noop``: one real optimizer step

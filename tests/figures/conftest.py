@@ -96,7 +96,7 @@ def token_gradients(run, position):
     D = exact * (0.99 - 0.01 / (1 + kept / 100) + 0.001 * position)
     proxy = 0.97 - 0.02 / (1 + kept / 100) + 0.001 * position
     of_gradients = {"D_grad": D, "D_grad_with_embeddings": D / 2, "D_proxy": proxy}
-    table = {**of_gradients, "C_g": C_g, "C_uG": C_uG, "C_ug": C_ug}
+    table = {**of_gradients, "C_g": C_g, "C_uG": C_uG, "C_ug": C_ug, "C_g_floor": 0.01}
     errors = {"C_g_se": sampled * 0.2 * C_g, "C_ug_se": sampled * 0.1 * C_ug}
     D_first_order = 1 - C_g * C_uG / C_ug
     return pd.DataFrame(

@@ -9,7 +9,7 @@ import pytest
 from zsl.study import Study, write_csv
 
 STEPS = np.array([0, 1, 8, 64, 128, 512])
-"""Before t_d: 1, 8 and 64, of which 1 and 8 are before t_d / 4; after it: 128 and 512."""
+"""Before t_d: 1, 8 and 64; after it: 128 and 512."""
 
 
 @pytest.fixture
@@ -44,12 +44,12 @@ def test_fig_4(value):
 
 
 def test_fig_7(value):
-    C_g = np.array([0.9, 0.4, 0.1, 0.2, 0.05, 0.05])
-    ratio = np.array([9, 2.0, 2.0, 1.0, 1.0, 1.0])
+    C_g = np.array([0.9, 0.2, 0.4, 0.2, 0.05, 0.0125])
+    ratio = np.array([9, 2.0, 2.0, 1.0, 1.0, 1.0])  # 1 - D is largest at step 8
     columns = {"step": STEPS, "C_g": C_g, "C_uG": 0.1 * ratio, "C_ug": 0.1}
     fall, share = value("fig07", token_gradients=columns)
-    assert fall == pytest.approx(1 - 0.05 / 0.4)
-    of_C_g, of_ratio = np.log(0.2 / 0.05), np.log(2)  # 0.2 is the geometric mean of .4 and .1
+    assert fall == pytest.approx(1 - 0.03125 / 0.4)
+    of_C_g, of_ratio = np.log(0.4 / 0.025), np.log(2)  # .025 is the geometric mean after t_d
     assert share == pytest.approx(of_C_g / (of_C_g + of_ratio))
 
 

@@ -44,6 +44,11 @@ def test_a_gradual_stop_is_a_deceleration():
     assert of(replace(CLEAN, c_1=-0.199)) == set()
 
 
+def test_an_r_d_below_zero_by_noise_is_no_rise():
+    assert of(replace(CLEAN, c_1=-1.015 * CLEAN.c_0)) == set()
+    assert of(replace(CLEAN, c_1=-1.025 * CLEAN.c_0)) == {"rise"}
+
+
 def test_c_1_of_exactly_zero_is_no_deceleration():
     assert "acceleration" in of(replace(CLEAN, c_1=0.0))
 

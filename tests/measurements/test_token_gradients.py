@@ -9,6 +9,7 @@ from zsl.config.measurements import TokenGradients
 from zsl.errors import MeasurementError
 from zsl.measurements import token_gradients
 from zsl.measurements.gradient_opposition import EMBEDDINGS
+from zsl.measurements.token_gradients import random_signs
 from zsl.training.model import build_model
 
 ARCHITECTURES = {
@@ -24,7 +25,7 @@ ARCHITECTURES = {
     },
 }
 EXACT = TokenGradients(sequences=3, chunk=4, tile_mib=1e-3)
-SCALARS = ("D_grad", "C_g", "C_uG", "C_ug", "D_first_order", "max_C")
+SCALARS = ("D_grad", "C_g", "C_g_floor", "C_uG", "C_ug", "D_first_order", "max_C")
 
 
 @pytest.fixture(params=ARCHITECTURES)
@@ -67,7 +68,7 @@ def measure(tmp_path):
     return measure
 
 
-def from_definitions(each, update):
+def from_definitions(each, update, signs):
     """Eqs. 18 and 22-30 written out for token gradients by weight, (tokens, *shape)."""
     g = torch.cat([gradient.flatten(1) for gradient in each.values()], dim=1)
     u = torch.cat([update[name].double().flatten() for name in each])
@@ -78,6 +79,7 @@ def from_definitions(each, update):
     inner = torch.cat([torch.full((each[n][0].numel(),), n not in EMBEDDINGS) for n in each])
     return {
         "C_g": p.sum(0).abs().sum() / p.abs().sum(),
+        "C_g_floor": (signs.flatten()[:, None] * p).sum(0).abs().sum() / p.abs().sum(),
         "C_uG": p.sum().abs() / p.sum(0).abs().sum(),
         "C_ug": change.abs().sum() / p.abs().sum(),
         "D_first_order": 1 - change.sum().abs() / change.abs().sum(),
@@ -92,7 +94,7 @@ def test_file_holds_what_the_definitions_say(
 ):
     update = random_update(wide)
     each = gradients_by_token(wide, input_ids[:3])
-    truth = from_definitions(each, update)
+    truth = from_definitions(each, update, random_signs(input_ids[:3], EXACT.seed))
     narrow = {name: u.float() for name, u in update.items()}
     for ours, u, bound in ((wide, update, 1e-10), (model, narrow, 1e-5)):
         found, attributes = measure(ours, input_ids, u)
@@ -149,7 +151,8 @@ def test_untied_uses_are_two_matrices(
     untied.load_state_dict({**state, "transformer.ff_out.weight": state["transformer.wte.weight"]})
     update = random_update(tied)
     both = {**update, "transformer.ff_out.weight": update["transformer.wte.weight"]}
-    truth = from_definitions(gradients_by_token(untied, input_ids[:3]), both)
+    signs = random_signs(input_ids[:3], EXACT.seed)
+    truth = from_definitions(gradients_by_token(untied, input_ids[:3]), both, signs)
     settings = EXACT.model_copy(update={"untied": True})
     found, attributes = measure(tied, input_ids, update, settings)
     for name, value in truth.items():
@@ -164,7 +167,7 @@ def test_untied_uses_are_two_matrices(
 def test_no_update_has_no_interference(tied, input_ids, measure):
     nothing = {name: torch.zeros_like(p) for name, p in tied.named_parameters()}
     found, _ = measure(tied, input_ids, nothing)
-    for name in ("C_g", "C_uG", "C_ug", "D_first_order"):
+    for name in ("C_g", "C_g_floor", "C_uG", "C_ug", "D_first_order"):
         assert np.isnan(found[name])
     assert 0 < found["D_grad"] < 1
 
@@ -179,10 +182,38 @@ def test_a_sample_of_all_tokens_is_exact(model, input_ids, random_update, measur
     for name in ("C_g", "C_ug"):
         assert found[name] == pytest.approx(truth[name], rel=1e-5)
         assert found[f"{name}_se"] == 0
+    signs = {"update": {"seed": 5}}
+    truth["C_g_floor"] = measure(model, input_ids, update, exact.model_copy(**signs))[0]["C_g_floor"]
+    assert found["C_g_floor"] == pytest.approx(truth["C_g_floor"], rel=1e-5)
     for name in ("C_uG", "D_first_order"):
         assert found[name] == truth[name]
     assert attributes["tokens"] == 33 and attributes["seed"] == 5
     assert not any(name.startswith("D_grad") or "hist" in name for name in found)
+
+
+def test_beside_a_sample_D_is_of_whole_sequences(model, input_ids, random_update, measure):
+    update = random_update(model)
+    sampled = {"estimator": "sampled", "tokens": 11, "sequences": 4}
+    plain, attributes = measure(model, input_ids, update, EXACT.model_copy(update=sampled))
+    assert attributes["D_sequences"] == 4  # of the proxy
+    settings = EXACT.model_copy(update={**sampled, "D_sequences": 2})
+    both, attributes = measure(model, input_ids, update, settings)
+    assert (attributes["sequences"], attributes["D_sequences"]) == (4, 2)
+    fewer = EXACT.model_copy(update={"sequences": 2})
+    truth, _ = measure(model, input_ids, update, fewer)
+    for name, value in truth.items():
+        if name.startswith(("D_", "max_C", "n_untouched")) and name != "D_first_order":
+            np.testing.assert_allclose(both[name], value, rtol=1e-6)
+    for name in set(plain) - {"D_proxy"}:
+        np.testing.assert_array_equal(both[name], plain[name])
+
+
+def test_random_signs_are_a_fair_coin_for_each_prediction():
+    signs = random_signs(torch.zeros(40, 51, dtype=torch.int64), 1).numpy()
+    assert signs.shape == (40, 50) and set(signs.flat) == {-1, 1}
+    assert abs(signs.mean()) < 4 / len(signs.flat) ** 0.5
+    other = random_signs(torch.zeros(40, 51, dtype=torch.int64), 2).numpy()
+    assert abs((signs * other).mean()) < 4 / len(signs.flat) ** 0.5
 
 
 def test_a_sample_says_how_far_off_it_is(tied, input_ids, random_update, measure):

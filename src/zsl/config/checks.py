@@ -115,6 +115,11 @@ def _measurement_problems(run: Run, experiment: Experiment) -> Iterator[str]:
             f"sequences of corpus {run.corpus} have {predictions} predictions; sample at most "
             "that many, or choose estimator: exact"
         )
+    if sampled.D_sequences > sampled.sequences:
+        yield (
+            f"measurements.token_gradients.D_sequences = {sampled.D_sequences}: more than its "
+            f"sequences, {sampled.sequences}; choose at most that many"
+        )
 
 
 def _model_problems(key: str, run: Run) -> Iterator[str]:

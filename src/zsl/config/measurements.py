@@ -24,11 +24,14 @@ class TokenGradients(Settings):
     """Measured on the first so many evaluation sequences."""
     estimator: Literal["exact", "sampled"] = "exact"
     """``sampled`` estimates C_g and C_ug from some tokens, with their error; D per coordinate is
-    biased in a sample and made in ``exact`` only."""
+    biased in a sample and made from whole sequences only."""
     tokens: int = Field(default=256, ge=8, le=MANY)
     """Tokens of a sample; unused when exact."""
+    D_sequences: int = Field(default=0, ge=0, le=MANY)
+    """Beside a sample: D per coordinate (Fig. 14) from all tokens of the first so many sequences;
+    0: not at all. Unused when exact, where it is of all sequences."""
     seed: Seed = 0
-    """Seed of the sample; unused when exact."""
+    """Seed of the sample, and of the random signs of the floor of C_g."""
     untied: bool = False
     """Take input and output use of a tied embedding for two matrices, as the authors' Fig. 7."""
     chunk: int = Field(default=16, ge=1, le=MANY)
@@ -64,8 +67,19 @@ class CrossSection(Settings):
     """Evenly spaced alphas between them for the mean loss, interpolated where that is accurate."""
     epsilon: float = Field(default=1e-2, gt=0)
     """Step of the forward difference, in update norms."""
-    sharpness_window: float = Field(default=10.0, gt=0)
-    """The quadratic is fitted for abs(alpha) up to this, at most the span."""
+    sharpness_updates: float = Field(default=2.0, gt=0, le=3)
+    """The quadratic of sharpness is fitted to so many update norms to either side of 0 (at most
+    the span): like with like, whatever the size of the weights and of their updates."""
+
+    @model_validator(mode="after")
+    def _enough_places_for_a_quadratic(self) -> CrossSection:
+        if self.sharpness_updates * (self.fine_points - 1) < 9:
+            raise ValueError(
+                f"sharpness_updates: {self.sharpness_updates:g} of the three update norms that "
+                f"fine_points = {self.fine_points} cover leaves too few places for a quadratic; "
+                "raise either"
+            )
+        return self
 
     @model_validator(mode="after")
     def _zero_is_a_point(self) -> CrossSection:

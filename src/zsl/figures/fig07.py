@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from zsl.claims import Claim
 from zsl.figures import style
@@ -13,9 +16,8 @@ from zsl.figures.by_step import around, by_step, draw_by_step
 from zsl.study import Study
 
 PANELS = {"C_g": r"$C_g$", "ratio": r"$C(u,G)\,/\,C(u,g)$"}
-COLUMNS = ["C_g", "C_uG", "C_ug", "ratio", "C_g_se", "ratio_se"]
-EARLY = 4
-"""Checkpoints before t_d over this are before the transition."""
+COLUMNS = ["C_g", "C_uG", "C_ug", "ratio", "C_g_se", "ratio_se", "C_g_floor"]
+DOTTED: dict[str, Any] = {"linewidth": 0.8, "linestyle": (0, (1, 1)), "marker": ""}
 
 
 def _fall_of_C_g(study: Study, run: str, t_d: float) -> float:
@@ -24,13 +26,10 @@ def _fall_of_C_g(study: Study, run: str, t_d: float) -> float:
 
 
 def _share_of_C_g(study: Study, run: str, t_d: float) -> float:
-    rows = study.of_run("token_gradients", run)
-    early, _ = around(rows, t_d / EARLY)
-    _, late = around(rows, t_d)
-    logs = [
-        np.log([part["C_g"], part["C_uG"] / part["C_ug"]]).mean(axis=1) for part in (early, late)
-    ]
-    falls = logs[0] - logs[1]
+    before, after = around(study.of_run("token_gradients", run), t_d)
+    logs = [np.log([part["C_g"], part["C_uG"] / part["C_ug"]]) for part in (before, after)]
+    lowest_D = logs[0].sum(axis=0).argmax()
+    falls = logs[0][:, lowest_D] - logs[1].mean(axis=1)
     return float(falls[0] / falls.sum()) if falls.sum() > 0 else float("nan")
 
 
@@ -44,8 +43,8 @@ CLAIMS = (
     Claim(
         statement="it is C_g, more than alignment, that makes first-order changes interfere",
         measure=(
-            "the share of C_g in the fall of log(1 - D) (Eq. 9), from the mean over "
-            f"t < t_d / {EARLY} to that over t >= t_d,"
+            "the share of C_g in the fall of log(1 - D) (Eq. 9), from where D is lowest before "
+            "t_d to the mean over t >= t_d,"
         ),
         bound=0.5,
         value=_share_of_C_g,
@@ -54,7 +53,8 @@ CLAIMS = (
 
 
 def data(study: Study) -> pd.DataFrame:
-    """Columns part, run, label, imported, step, C_g, C_uG, C_ug, ratio, C_g_se, ratio_se.
+    """Columns part, run, label, imported, step, C_g, C_uG, C_ug, ratio, C_g_se, ratio_se,
+    C_g_floor.
 
     ``ratio`` is C_uG / C_ug. Its standard error comes from that of C_ug, as C_uG is exact;
     standard errors are missing where all tokens were measured. Parts: see ``by_step``.
@@ -74,9 +74,12 @@ def draw(data: pd.DataFrame, study: Study) -> Figure:
         key = style.draw_deceleration(axes, data)
         drawn = draw_by_step(axes, data, study, column, markersize=2)
         _draw_errors(axes, data, study, column)
-        style.log_steps(axes, numbers=4)
         axes.set_title(label)
-    style.same_decades(panels, [data[column] for column in PANELS])
+    draw_by_step(panels[0], data, study, "C_g_floor", **DOTTED)
+    key.append(Line2D([], [], color="0.35", label="random signs", **DOTTED))
+    for axes in panels:
+        style.log_steps(axes, numbers=4)
+    style.same_decades(panels, [pd.concat([data["C_g"], data["C_g_floor"]]), data["ratio"]])
     entries = style.run_legend(study, drawn, marker="o", markersize=2)
     figure.legend(handles=[*entries, *key], loc="outside upper center", ncols=4)
     return figure

@@ -21,7 +21,8 @@ leaves is as smooth as the noise that smoothing leaves, so that only the size te
 STILL, AT_ONCE = 0.02, 0.1
 """r_d over c_0, and f_1, below which the loss stops at once: a plateau, no deceleration. The
 windows of smoothing let the sharpest bend look like an f_1 of .03 to .05. The paper's 14M has .055
-of c_0 and an f_1 of .2; its AdamW of Table 7 is nearly as sharp, and goes on falling."""
+of c_0 and an f_1 of .2; its AdamW of Table 7 is nearly as sharp, and goes on falling. An r_d as
+far below 0 is a rise: noise alone takes the 14M and Muon, whose r_d is .01, below 0."""
 MISSED = 0.05
 """Relative distance of L_hat_T from L_T, above which the second power law is not the curve's end.
 Above it the break is so smooth that the curve has not left it by T."""
@@ -59,7 +60,7 @@ def doubts(
         found["plateau"] = (
             f"r_d = {fit.r_d:.2g} and f_1 = {fit.f_1:.2g}: the loss stops at once and stands still"
         )
-    elif fit.r_d < 0:
+    elif fit.r_d < -STILL * fit.c_0:
         found["rise"] = f"r_d = {fit.r_d:.2g} is below 0: the loss rises after t_d"
     missed = fit.L_hat(last) / float(losses[-1]) - 1
     if abs(missed) > MISSED:

@@ -110,13 +110,11 @@ def fine_mean(
 def sharpness(alpha: np.ndarray, losses: np.ndarray, window: float) -> float:
     """Second-order coefficient a_2 of a quadratic a_0 + a_1 alpha + a_2 alpha^2 (Fig. 10).
 
-    Least squares fit of the mean loss ``losses`` (alphas,) over abs(alpha) <= ``window``, every
-    stretch of alpha counting the same, however densely it is sampled. Nats per squared norm.
+    Least squares fit of the mean loss ``losses`` (alphas,) at evenly spaced ``alpha`` over
+    abs(alpha) <= ``window``. Nats per squared norm.
     """
     inside = np.abs(alpha) <= window * (1 + 1e-12)
-    x, y = alpha[inside], losses[inside].astype(np.float64)
-    stretch = np.gradient(x)
-    return float(np.polyfit(x, y, 2, w=np.sqrt(stretch))[0])
+    return float(np.polyfit(alpha[inside], losses[inside], 2)[0])
 
 
 def of_run(
@@ -169,7 +167,7 @@ def measure(
     group.attrs["sequences"] = len(input_ids)
     group.attrs["step_on_grid"] = bool(line.norm <= settings.span)
     group.attrs["fine_method"] = fine.method
-    window = min(settings.sharpness_window, settings.span)
+    window = min(settings.sharpness_updates * line.norm, settings.span)
     mean = losses.mean(axis=(1, 2), dtype=np.float64)
     _write(
         group,
@@ -189,7 +187,7 @@ def measure(
             "r_fd": correlation(change, forward),
             "D": interference(change).D,
             "D_first_order": interference(tilde).D,
-            "sharpness": sharpness(alpha, mean, window),
+            "sharpness": sharpness(fine.alpha, fine.mean, window),
             "sharpness_window": window,
         },
     )

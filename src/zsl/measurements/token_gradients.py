@@ -45,6 +45,7 @@ from zsl.measurements.sampling import Estimate, sample, total_of
 from zsl.measurements.saved_forward import check_architecture
 
 C_G = "lack of gradient opposition, weighted by the update (Eqs. 10, 28)"
+C_G_FLOOR = "what C_g would be if the gradient of each token had a random sign"
 C_UG = "alignment of the update with the gradients of tokens (Eq. 29)"
 C_UG_SUM = "alignment of the update with the sum of the gradients (Eq. 30)"
 
@@ -57,6 +58,8 @@ class Sums:
     """sum_j abs(sum_i p_ij)."""
     of_coordinates: float
     """sum_i abs(sum_j p_ij)."""
+    of_signed: float
+    """sum_j abs(sum_i s_i p_ij), s_i a random sign of each token."""
     C_uG: float
     """Alignment of the update with the gradient (Eq. 30)."""
     D_first_order: float
@@ -66,20 +69,29 @@ class Sums:
         """Lack of gradient opposition (Eq. 28); ``absolute`` is sum_ij abs(p_ij)."""
         return ratio(self.of_tokens, absolute)
 
+    def C_g_floor(self, absolute: float) -> float:
+        """C_g if gradients had random signs: about one over the root of the tokens, not 0."""
+        return ratio(self.of_signed, absolute)
+
     def C_ug(self, absolute: float) -> float:
         """Alignment of the update with the gradients of tokens (Eq. 29)."""
         return ratio(self.of_coordinates, absolute)
 
 
-def sums(update: Mapping[str, Tensor], totals: Mapping[str, Tensor], changes: Tensor) -> Sums:
-    """From sum_i g_i by weight, and u . g_i (sequences, positions - 1)."""
-    q = [(update[name].double() * total.double()).flatten() for name, total in totals.items()]
-    total = float(sum(part.sum() for part in q))
-    of_tokens = float(sum(part.abs().sum() for part in q))
+def sums(
+    update: Mapping[str, Tensor],
+    totals: Mapping[str, Tensor],
+    signed: Mapping[str, Tensor],
+    changes: Tensor,
+) -> Sums:
+    """From sum_i g_i and sum_i s_i g_i by weight, and u . g_i (sequences, positions - 1)."""
+    total = float(sum((update[n].double() * g.double()).sum() for n, g in totals.items()))
+    of_tokens = weighted(update, totals)
     of_changes = interference(changes.cpu().numpy())
     return Sums(
         of_tokens=of_tokens,
         of_coordinates=of_changes.M * changes.numel(),
+        of_signed=weighted(update, signed),
         C_uG=ratio(abs(total), of_tokens),
         D_first_order=of_changes.D,
     )
@@ -90,25 +102,42 @@ def ratio(part: float, whole: float) -> float:
     return part / whole if whole else float("nan")
 
 
-def weighted(update: Mapping[str, Tensor], absolute: Mapping[str, Tensor]) -> float:
-    """sum_ij abs(p_ij) of sum_i abs(g_i) by weight, accumulated in float64."""
-    return float(sum((update[n].double().abs() * a.double()).sum() for n, a in absolute.items()))
+def weighted(update: Mapping[str, Tensor], gradients: Mapping[str, Tensor]) -> float:
+    """sum_j abs(u_j h_j) of ``gradients`` h by weight, accumulated in float64."""
+    return float(sum((update[n].double() * h.double()).abs().sum() for n, h in gradients.items()))
+
+
+def random_signs(input_ids: Tensor, seed: int) -> Tensor:
+    """-1 or 1 for each prediction of ``input_ids`` (sequences, positions): (sequences,
+    positions - 1), the same on every device."""
+    rows, columns = input_ids.shape
+    signs = np.random.default_rng(seed).choice(np.float32([-1, 1]), (rows, columns - 1))
+    return torch.from_numpy(signs).to(input_ids.device)
 
 
 def total_gradient(
-    model: OLMo, input_ids: Tensor, micro_batch_size: int, *, untied: bool
+    model: OLMo,
+    input_ids: Tensor,
+    micro_batch_size: int,
+    *,
+    untied: bool,
+    signs: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """sum_i g_i by weight over all predictions of ``input_ids`` (sequences, positions).
+    """sum_i g_i by weight over all predictions of ``input_ids`` (sequences, positions), or
+    sum_i s_i g_i with ``signs`` s (sequences, positions - 1).
 
     When ``untied``, the output use of a tied embedding is ``transformer.ff_out.weight``.
     """
+    if signs is None:
+        signs = torch.ones_like(input_ids[:, 1:], dtype=torch.float32)
     weights = dict(model.named_parameters())
     # A second leaf takes the gradient of the embedding's input use.
     leaves = {**weights, "input use": weights[INPUT].detach().requires_grad_()}
     totals = {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
-    for micro_batch in input_ids.split(micro_batch_size):
+    parts = input_ids.split(micro_batch_size), signs.split(micro_batch_size)
+    for micro_batch, s in zip(*parts, strict=True):
         embedded = F.embedding(micro_batch, leaves["input use"])
-        loss = losses_of(model, micro_batch, embedded=embedded).sum()
+        loss = (s * losses_of(model, micro_batch, embedded=embedded)).sum()
         gradients = torch.autograd.grad(loss, list(leaves.values()), materialize_grads=True)
         for total, gradient in zip(totals.values(), gradients, strict=True):
             total += gradient
@@ -152,18 +181,32 @@ def measure(
     check_architecture(model)
     input_ids = input_ids[: settings.sequences]
     changes = first_order(model, input_ids, update, micro_batch_size)
-    totals = total_gradient(model, input_ids, micro_batch_size, untied=settings.untied)
+    size, untied = micro_batch_size, settings.untied
+    totals = total_gradient(model, input_ids, size, untied=untied)
     _check_finite(totals)
+    signs = random_signs(input_ids, settings.seed)
+    signed = total_gradient(model, input_ids, size, untied=untied, signs=signs)
     update = {OUTPUT: update[INPUT], **update}  # used when untied
-    known = sums(update, totals, changes)
+    known = sums(update, totals, signed, changes)
     group.attrs["sequences"] = len(input_ids)
     group.attrs["estimator"] = settings.estimator
     group.attrs["untied"] = settings.untied
+    group.attrs["seed"] = settings.seed
+    of_D = input_ids
     if settings.estimator == "exact":
-        _measure_exact(model, input_ids, update, settings, totals, known, group)
+        absolute = _true_D(model, input_ids, settings, totals, group)
+        S = weighted(update, absolute)
+        _write(group, "C_g", known.C_g(S), C_G)
+        _write(group, "C_ug", known.C_ug(S), C_UG)
+        _write(group, "C_g_floor", known.C_g_floor(S), C_G_FLOOR)
     else:
-        _measure_sampled(model, input_ids, update, settings, known, group)
-    proxy = mean_D(opposition(model, input_ids, micro_batch_size))
+        _sampled(model, input_ids, update, settings, known, group)
+        of_D = input_ids[: settings.D_sequences or None]
+        if settings.D_sequences:
+            totals = total_gradient(model, of_D, size, untied=untied)
+            _true_D(model, of_D, settings, totals, group)
+    group.attrs["D_sequences"] = len(of_D)
+    proxy = mean_D(opposition(model, of_D, size))
     _write(group, "D_proxy", proxy, "proxy (Eq. 4, A.3) of all but embedding weights, same tokens")
     _write(group, "C_uG", known.C_uG, C_UG_SUM)
     description = "destructive interference of the first-order changes of the losses (Eq. 22)"
@@ -184,15 +227,14 @@ def _check_finite(gradients: Mapping[str, Tensor]) -> None:
             raise MeasurementError(f"the gradient of {name} is not finite")
 
 
-def _measure_exact(
+def _true_D(
     model: OLMo,
     input_ids: Tensor,
-    update: Mapping[str, Tensor],
     settings: TokenGradients,
     totals: Mapping[str, Tensor],
-    known: Sums,
     group: h5py.Group,
-) -> None:
+) -> dict[str, Tensor]:
+    """Write D per coordinate of all tokens of ``input_ids``; their sum_i abs(g_i) by weight."""
     absolute = absolute_sums(
         model,
         input_ids,
@@ -207,12 +249,10 @@ def _measure_exact(
     # Rounding of coordinates that hardly change can exceed 1.
     max_C = min(1.0, max(float(1 - D.min()) for o in measured.values() if (D := o.D()).size))
     _write(group, "max_C", max_C, "largest 1 - D of any coordinate, not less than C_g")
-    S = weighted(update, absolute)
-    _write(group, "C_g", known.C_g(S), C_G)
-    _write(group, "C_ug", known.C_ug(S), C_UG)
+    return absolute
 
 
-def _measure_sampled(
+def _sampled(
     model: OLMo,
     input_ids: Tensor,
     update: Mapping[str, Tensor],
@@ -222,7 +262,6 @@ def _measure_sampled(
 ) -> None:
     S = sampled_total(model, input_ids, update, settings)
     group.attrs["tokens"] = settings.tokens
-    group.attrs["seed"] = settings.seed
     for name, part, description in (
         ("C_g", known.of_tokens, C_G),
         ("C_ug", known.of_coordinates, C_UG),
@@ -230,6 +269,7 @@ def _measure_sampled(
         C = S.ratio_of(part)
         _write(group, name, C.value, f"{description}, estimated from a sample of tokens")
         _write(group, f"{name}_se", C.se, f"standard error of {name}")
+    _write(group, "C_g_floor", S.ratio_of(known.of_signed).value, C_G_FLOOR)
 
 
 def sampled_total(

@@ -93,6 +93,8 @@ FIGURES: tuple[Target, ...] = (
             "Interference of the first-order changes of evaluation tokens' losses, D = "
             "1 - C_g C(u,G) / C(u,g) (Eq. 9): the part of gradient opposition, C_g, and that of "
             "projecting gradients onto the update, on axes with powers of ten of one length. "
+            "Dotted: what C_g would be if each token's gradient had a random sign, which no "
+            "number of tokens but an infinite one brings to 0. "
             "Per-token gradients: {experiment.measurements.token_gradients.estimator}; bars, "
             "where tokens are sampled: one standard error. Grey: range of t_d over the runs."
         ),
@@ -141,10 +143,10 @@ FIGURES: tuple[Target, ...] = (
         claims=True,
         caption=(
             "Sharpness of the mean evaluation loss along the next update: second-order "
-            "coefficient of a quadratic fit over |α| ≤ "
-            "{experiment.measurements.cross_section.sharpness_window:g}, α in Euclidean norm of "
-            "the parameters. Logarithmic, and linear around zero if some values are negative. "
-            "Grey: range of t_d over the runs."
+            "coefficient of a quadratic fit up to "
+            "{experiment.measurements.cross_section.sharpness_updates:g} updates to either side, "
+            "in nats per squared Euclidean norm of the parameters. Logarithmic, and linear around "
+            "zero if some values are negative. Grey: range of t_d over the runs."
         ),
     ),
     Target(
