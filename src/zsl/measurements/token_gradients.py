@@ -111,7 +111,7 @@ def random_signs(input_ids: Tensor, seed: int) -> Tensor:
     """-1 or 1 for each prediction of ``input_ids`` (sequences, positions): (sequences,
     positions - 1), the same on every device."""
     rows, columns = input_ids.shape
-    signs = np.random.default_rng(seed).choice(np.float32([-1, 1]), (rows, columns - 1))
+    signs = np.random.default_rng(seed).choice(np.array([-1, 1], np.float32), (rows, columns - 1))
     return torch.from_numpy(signs).to(input_ids.device)
 
 
