@@ -33,8 +33,8 @@ Contracts of the files (all losses in nats, all steps in optimizer steps):
 ``curves/token_gradients/<run>.csv``
     ``run, step, D_grad, D_grad_with_embeddings, D_proxy, C_g, C_uG, C_ug, D_first_order, C_g_se,
     C_ug_se, C_g_floor``: true per-token gradients (Eqs. 10, 16-30), the proxy on the tokens of
-    ``D_grad``, and C_g of gradients with random signs; ``D_grad*`` are empty of a sample alone,
-    ``*_se`` when exact.
+    ``D_grad``, and C_g of gradients with random signs; ``D_grad*`` are empty of sampled
+    tokens, ``*_se`` when exact.
 ``curves/single_step/<run>.csv``
     ``run, step, batch, D_train, M_train, mean_train, D_eval, M_eval, mean_eval, update_norm,
     grad_norm_train, cos_train, cos_eval, grad_norm_eval, M_noop``: one real optimizer step

@@ -190,21 +190,38 @@ def test_a_sample_of_all_tokens_is_exact(model, input_ids, random_update, measur
     assert not any(name.startswith("D_grad") or "hist" in name for name in found)
 
 
-def test_beside_a_sample_D_is_of_whole_sequences(model, input_ids, random_update, measure):
-    update = random_update(model)
-    sampled = {"estimator": "sampled", "tokens": 11, "sequences": 4}
-    plain, attributes = measure(model, input_ids, update, EXACT.model_copy(update=sampled))
-    assert attributes["D_sequences"] == 4  # of the proxy
-    settings = EXACT.model_copy(update={**sampled, "D_sequences": 2})
-    both, attributes = measure(model, input_ids, update, settings)
-    assert (attributes["sequences"], attributes["D_sequences"]) == (4, 2)
-    fewer = EXACT.model_copy(update={"sequences": 2})
-    truth, _ = measure(model, input_ids, update, fewer)
+OF_WHOLE = ("D_proxy", "D_grad", "D_hist", "max_C", "n_untouched")
+
+
+def test_sampled_sequences_give_D_of_their_own_and_C_of_all(tied, random_update, measure):
+    """C lies within its error of the exact one; what forward mode knows is exact."""
+    ids = torch.randint(20, (40, 12), generator=torch.Generator().manual_seed(1))
+    update = random_update(tied)
+    of = {"sequences": 40, "estimator": "sampled_sequences", "sampled_sequences": 16}
+    found, attributes = measure(tied, ids, update, EXACT.model_copy(update=of))
+    assert (attributes["sequences"], attributes["D_sequences"]) == (40, 16)
+    truth, _ = measure(tied, ids, update, EXACT.model_copy(update={"sequences": 40}))
+    fewer, _ = measure(tied, ids, update, EXACT.model_copy(update={"sequences": 16}))
+    for name, value in fewer.items():
+        if name.startswith(OF_WHOLE):
+            np.testing.assert_allclose(found[name], value, rtol=1e-6)
+    for name in ("C_uG", "D_first_order", "first_order_delta_loss"):
+        np.testing.assert_array_equal(found[name], truth[name])
+    for name in ("C_g", "C_ug"):
+        assert 0 < found[f"{name}_se"] < 0.1 * found[name]
+        assert abs(found[name] - truth[name]) < 4 * found[f"{name}_se"]
+        assert found[name] != pytest.approx(fewer[name], rel=1e-3)
+
+
+def test_a_sample_of_all_sequences_is_exact(tied, random_update, measure):
+    ids = torch.randint(20, (9, 12), generator=torch.Generator().manual_seed(1))
+    update = random_update(tied)
+    of = {"sequences": 9, "estimator": "sampled_sequences", "sampled_sequences": 9}
+    found, _ = measure(tied, ids, update, EXACT.model_copy(update=of))
+    truth, _ = measure(tied, ids, update, EXACT.model_copy(update={"sequences": 9}))
     for name, value in truth.items():
-        if name.startswith(("D_", "max_C", "n_untouched")) and name != "D_first_order":
-            np.testing.assert_allclose(both[name], value, rtol=1e-6)
-    for name in set(plain) - {"D_proxy"}:
-        np.testing.assert_array_equal(both[name], plain[name])
+        np.testing.assert_array_equal(found[name], value)
+    assert found["C_g_se"] == found["C_ug_se"] == 0
 
 
 def test_random_signs_are_a_fair_coin_for_each_prediction():

@@ -115,10 +115,10 @@ def _measurement_problems(run: Run, experiment: Experiment) -> Iterator[str]:
             f"sequences of corpus {run.corpus} have {predictions} predictions; sample at most "
             "that many, or choose estimator: exact"
         )
-    if sampled.D_sequences > sampled.sequences:
+    if sampled.estimator == "sampled_sequences" and sampled.sampled_sequences > sampled.sequences:
         yield (
-            f"measurements.token_gradients.D_sequences = {sampled.D_sequences}: more than its "
-            f"sequences, {sampled.sequences}; choose at most that many"
+            f"measurements.token_gradients.sampled_sequences = {sampled.sampled_sequences}: more "
+            f"than its sequences, {sampled.sequences}; choose at most that many"
         )
 
 

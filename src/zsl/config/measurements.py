@@ -22,16 +22,16 @@ class TokenGradients(Settings):
 
     sequences: int = Field(default=8, ge=1, le=MANY)
     """Measured on the first so many evaluation sequences."""
-    estimator: Literal["exact", "sampled"] = "exact"
+    estimator: Literal["exact", "sampled", "sampled_sequences"] = "exact"
     """``sampled`` estimates C_g and C_ug from some tokens, with their error; D per coordinate is
-    biased in a sample and made from whole sequences only."""
+    biased in a sample and not made. ``sampled_sequences`` estimates them from all tokens of some
+    sequences, of which D is then made: far cheaper where sequences are short."""
     tokens: int = Field(default=256, ge=8, le=MANY)
-    """Tokens of a sample; unused when exact."""
-    D_sequences: int = Field(default=0, ge=0, le=MANY)
-    """Beside a sample: D per coordinate (Fig. 14) from all tokens of the first so many sequences;
-    0: not at all. Unused when exact, where it is of all sequences."""
+    """Tokens of a sample; of ``sampled`` only."""
+    sampled_sequences: int = Field(default=16, ge=8, le=MANY)
+    """The first so many sequences; of ``sampled_sequences`` only."""
     seed: Seed = 0
-    """Seed of the sample, and of the random signs of the floor of C_g."""
+    """Seed of the sample of tokens, and of the random signs of the floor of C_g."""
     untied: bool = False
     """Take input and output use of a tied embedding for two matrices, as the authors' Fig. 7."""
     chunk: int = Field(default=16, ge=1, le=MANY)

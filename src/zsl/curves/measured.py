@@ -83,7 +83,7 @@ def gradient_opposition_curve(run: str, paths: Sequence[Path]) -> pd.DataFrame:
 def token_gradients_curve(run: str, paths: Sequence[Path]) -> pd.DataFrame:
     """Mean D, C_g, C_uG and C_ug of every checkpoint in the token-gradient files ``paths``.
 
-    What an estimator does not give is empty: D of a sample alone, standard errors when exact.
+    What an estimator does not give is empty: D of sampled tokens, standard errors when exact.
     """
     of_gradients = ("D_grad", "D_grad_with_embeddings", "D_proxy")
     of_changes = ("C_g", "C_uG", "C_ug", "D_first_order", "C_g_se", "C_ug_se", "C_g_floor")

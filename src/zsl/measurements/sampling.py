@@ -34,8 +34,11 @@ class Estimate:
     def ratio_of(self, part: float) -> Estimate:
         """part / total for a known ``part`` of this total, its bias removed to first order.
 
-        1 / total is too large by Var / total^2, relatively, as 1 / x is convex.
+        1 / total is too large by Var / total^2, relatively, as 1 / x is convex. NaN where the
+        total is zero, as nothing has interfered then.
         """
+        if not self.value:
+            return Estimate(float("nan"), float("nan"), self.degrees)
         relative = self.se / self.value
         ratio = part / self.value
         return Estimate(ratio * (1 - relative**2), abs(ratio) * relative, self.degrees)

@@ -65,18 +65,6 @@ class Sums:
     D_first_order: float
     """Destructive interference of the first-order changes sum_j p_ij (Eq. 22)."""
 
-    def C_g(self, absolute: float) -> float:
-        """Lack of gradient opposition (Eq. 28); ``absolute`` is sum_ij abs(p_ij)."""
-        return ratio(self.of_tokens, absolute)
-
-    def C_g_floor(self, absolute: float) -> float:
-        """C_g if gradients had random signs: about one over the root of the tokens, not 0."""
-        return ratio(self.of_signed, absolute)
-
-    def C_ug(self, absolute: float) -> float:
-        """Alignment of the update with the gradients of tokens (Eq. 29)."""
-        return ratio(self.of_coordinates, absolute)
-
 
 def sums(
     update: Mapping[str, Tensor],
@@ -192,21 +180,23 @@ def measure(
     group.attrs["estimator"] = settings.estimator
     group.attrs["untied"] = settings.untied
     group.attrs["seed"] = settings.seed
-    of_D = input_ids
-    if settings.estimator == "exact":
-        absolute = _true_D(model, input_ids, settings, totals, group)
-        S = weighted(update, absolute)
-        _write(group, "C_g", known.C_g(S), C_G)
-        _write(group, "C_ug", known.C_ug(S), C_UG)
-        _write(group, "C_g_floor", known.C_g_floor(S), C_G_FLOOR)
+    whole = input_ids
+    if settings.estimator == "sampled":
+        group.attrs["tokens"] = settings.tokens
+        S = sampled_total(model, input_ids, update, settings)
     else:
-        _sampled(model, input_ids, update, settings, known, group)
-        of_D = input_ids[: settings.D_sequences or None]
-        if settings.D_sequences:
-            totals = total_gradient(model, of_D, size, untied=untied)
-            _true_D(model, of_D, settings, totals, group)
-    group.attrs["D_sequences"] = len(of_D)
-    proxy = mean_D(opposition(model, of_D, size))
+        if settings.estimator == "sampled_sequences":
+            whole = input_ids[: settings.sampled_sequences]
+            totals = total_gradient(model, whole, size, untied=untied)
+        each, absolute = by_sequence(model, whole, update, settings)
+        _check_finite(absolute)
+        _write_D(group, totals, absolute)
+        S = Estimate(float(each.sum()), 0.0, 1)
+        if len(whole) < len(input_ids):
+            S = total_of(each, np.arange(len(whole)), _of_sequences(changes))
+    group.attrs["D_sequences"] = len(whole)
+    _write_C(group, known, S, exact=settings.estimator == "exact")
+    proxy = mean_D(opposition(model, whole, size))
     _write(group, "D_proxy", proxy, "proxy (Eq. 4, A.3) of all but embedding weights, same tokens")
     _write(group, "C_uG", known.C_uG, C_UG_SUM)
     description = "destructive interference of the first-order changes of the losses (Eq. 22)"
@@ -227,49 +217,54 @@ def _check_finite(gradients: Mapping[str, Tensor]) -> None:
             raise MeasurementError(f"the gradient of {name} is not finite")
 
 
-def _true_D(
-    model: OLMo,
-    input_ids: Tensor,
-    settings: TokenGradients,
-    totals: Mapping[str, Tensor],
-    group: h5py.Group,
-) -> dict[str, Tensor]:
-    """Write D per coordinate of all tokens of ``input_ids``; their sum_i abs(g_i) by weight."""
-    absolute = absolute_sums(
-        model,
-        input_ids,
-        chunk=settings.chunk,
-        tile_bytes=tile_bytes(settings),
-        untied=settings.untied,
-    )
-    _check_finite(absolute)
+def _write_D(
+    group: h5py.Group, totals: Mapping[str, Tensor], absolute: Mapping[str, Tensor]
+) -> None:
     measured = {name: Opposition(total, absolute[name]) for name, total in totals.items()}
     meaning = "destructive interference of token gradients (Eq. 18), mean over coordinates"
     write_opposition(group, measured, name="D_grad", meaning=meaning)
     # Rounding of coordinates that hardly change can exceed 1.
     max_C = min(1.0, max(float(1 - D.min()) for o in measured.values() if (D := o.D()).size))
     _write(group, "max_C", max_C, "largest 1 - D of any coordinate, not less than C_g")
-    return absolute
 
 
-def _sampled(
-    model: OLMo,
-    input_ids: Tensor,
-    update: Mapping[str, Tensor],
-    settings: TokenGradients,
-    known: Sums,
-    group: h5py.Group,
-) -> None:
-    S = sampled_total(model, input_ids, update, settings)
-    group.attrs["tokens"] = settings.tokens
+def _write_C(group: h5py.Group, known: Sums, S: Estimate, *, exact: bool) -> None:
     for name, part, description in (
         ("C_g", known.of_tokens, C_G),
+        ("C_g_floor", known.of_signed, C_G_FLOOR),
         ("C_ug", known.of_coordinates, C_UG),
     ):
         C = S.ratio_of(part)
-        _write(group, name, C.value, f"{description}, estimated from a sample of tokens")
-        _write(group, f"{name}_se", C.se, f"standard error of {name}")
-    _write(group, "C_g_floor", S.ratio_of(known.of_signed).value, C_G_FLOOR)
+        _write(group, name, C.value, f"{description}{'' if exact else ', estimated from a sample'}")
+        if not exact and name != "C_g_floor":
+            _write(group, f"{name}_se", C.se, f"standard error of {name}")
+
+
+def by_sequence(
+    model: OLMo, input_ids: Tensor, update: Mapping[str, Tensor], settings: TokenGradients
+) -> tuple[np.ndarray, dict[str, Tensor]]:
+    """sum_ij abs(p_ij) over the predictions of each of ``input_ids`` (sequences, positions), in
+    nats, (sequences,); and sum_i abs(g_i) over all of them by weight."""
+    each: list[float] = []
+    absolute: dict[str, Tensor] = {}
+    for sequence in input_ids.split(1):
+        added = absolute_sums(
+            model,
+            sequence,
+            chunk=settings.chunk,
+            tile_bytes=tile_bytes(settings),
+            untied=settings.untied,
+        )
+        each.append(weighted(update, added))
+        for name, a in added.items():
+            absolute[name] = absolute[name].add_(a) if name in absolute else a
+    return np.array(each), absolute
+
+
+def _of_sequences(changes: Tensor) -> np.ndarray:
+    """What is known of all sequences without single tokens, (sequences, 2)."""
+    sizes = changes.abs().sum(1, dtype=torch.float64).cpu().numpy()
+    return np.column_stack([np.ones(len(sizes)), sizes])
 
 
 def sampled_total(

@@ -69,8 +69,8 @@ def possible(plan: Plan, target: Target) -> bool:
     """Whether the experiment has the runs that a target needs.
 
     A suite of imported curves alone makes what such curves suffice for: Fig. 2 and Tables 1 and
-    4, for example, Fig. 13 if one is raw, and Fig. 22 if a size is known. Token gradients of a
-    sample alone do not suffice for Fig. 14.
+    4, for example, Fig. 13 if one is raw, and Fig. 22 if a size is known. Token gradients of
+    sampled tokens do not suffice for Fig. 14.
     """
     shown = shown_runs(plan, target)
     if target.optimizers and {_optimizer(plan, id) for id in shown} != set(target.optimizers):
@@ -82,8 +82,8 @@ def possible(plan: Plan, target: Target) -> bool:
             of_suite = [id for id in ids if id.startswith(f"{suite}-") and id not in again]
             if sum(shows(plan, target, id) for id in of_suite) < target.runs:
                 return False
-    gradients = plan.experiment.measurements.token_gradients
-    return not target.exact or gradients.estimator == "exact" or gradients.D_sequences > 0
+    sampled = plan.experiment.measurements.token_gradients.estimator == "sampled"
+    return not (target.exact and sampled)
 
 
 def shows(plan: Plan, target: Target, id: str) -> bool:
