@@ -85,6 +85,12 @@ MISTAKES = [
         {"estimator": "sampled", "tokens": 600},
         "token_gradients.tokens = 600: 8 sequences of corpus bundled have 504 predictions",
     ),
+    (
+        "measurements.token_gradients",
+        {"sequences": 20, "estimator": "sampled_sequences", "sampled_sequences": 30},
+        "sampled_sequences = 30: more than its sequences, 20; choose at most that many",
+    ),
+    ("measurements.cross_section", {"sharpness_updates": 0.05}, "leaves too few places for"),
     ("measurements.cross_section", {"sequences": 500}, "cross_section.sequences = 500: the"),
     ("measurements.cross_section", {"points": 20}, "points: 20 leaves out alpha = 0"),
     ("suites.main.repeat", {"45k": [1]}, "repeat.45k: there is no such run; did you mean '44k'"),

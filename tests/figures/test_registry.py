@@ -144,6 +144,8 @@ def test_a_sample_of_token_gradients_has_no_d_per_coordinate():
     measured = {"token_gradients": {"estimator": "sampled", "tokens": 8}}
     made = set(ids(runs=("a", "b"), measurements=measured))
     assert set(ids(runs=("a", "b"))) - made == {"fig14"}
+    measured = {"token_gradients": {"estimator": "sampled_sequences", "sampled_sequences": 8}}
+    assert ids(runs=("a", "b"), measurements=measured) == ids(runs=("a", "b"))
 
 
 @pytest.mark.parametrize("target", registry.TARGETS, ids=lambda target: target.id)

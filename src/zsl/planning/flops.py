@@ -192,10 +192,16 @@ def places(settings: CrossSection) -> int:
 
 
 def _token_gradients(each: Sequences, settings: TokenGradients) -> float:
-    """First-order changes, sum of the gradients, single tokens', and the proxy."""
-    n = settings.sequences
-    known = FIRST_ORDER * each.forward + 2 * (each.forward + each.backward) + each.proxy
-    predictions = each.length - 1
-    chosen = min(settings.tokens / n, predictions)
-    tokens = predictions if settings.estimator == "exact" else chosen
-    return n * (known + each.token_gradients(tokens, settings.chunk))
+    """First-order changes, sums of the gradients with and without signs, single tokens', and the
+    proxy; of sampled sequences, the last two and their sum of the gradients alone."""
+    n, whole = settings.sequences, settings.sequences
+    both_ways = each.forward + each.backward
+    known = FIRST_ORDER * each.forward + 2 * both_ways
+    tokens: float = each.length - 1
+    if settings.estimator == "sampled":
+        tokens = min(settings.tokens / n, tokens)
+    of_whole = both_ways + each.proxy + each.token_gradients(tokens, settings.chunk)
+    if settings.estimator == "sampled_sequences":
+        whole = settings.sampled_sequences
+        of_whole += both_ways
+    return n * known + whole * of_whole
