@@ -1,8 +1,9 @@
 """Fill the numbers of an experiment into README.md and docs/*.md: ``make docs``.
 
-``<!--= steps -->4,096<!--/-->`` in Markdown shows 4,096; what stands between the comments is what
-the function ``steps`` of ``docs/values.py`` says. Both comments are on one line and never the
-first thing on it, where Markdown would take the line for HTML. Code is left as it is.
+``<!--= context -->64<!--/-->`` in Markdown shows 64; what stands between the comments is what
+the function ``context`` of ``docs/values.py`` says; words after its name are its arguments. Both
+comments are on one line and never the first thing on it, where Markdown would take the line for
+HTML. Code is left as it is.
 ``python docs/fill.py --check`` writes nothing, shows what differs, and exits 1 if anything does.
 """
 
@@ -64,20 +65,21 @@ def _value(name: str, value: Callable[[str], str], where: str) -> str:
         raise FillError(f"{where}: {error}") from None
 
 
-def lookup(functions: Mapping[str, Callable[[Mini], str]], mini: Mini) -> Callable[[str], str]:
-    """The value of a name; an unknown one raises FillError."""
+def lookup(functions: Mapping[str, Callable[..., str]], mini: Mini) -> Callable[[str], str]:
+    """The value of a name with its arguments; an unknown one raises FillError."""
 
-    def value(name: str) -> str:
+    def value(named: str) -> str:
+        name, *arguments = named.split() or [""]
         if name not in functions:
             raise FillError(
                 f"{name!r} is no function of docs/values.py; {nearest(name, [*functions])}"
             )
-        return functions[name](mini)
+        return functions[name](mini, *arguments)
 
     return value
 
 
-def functions() -> dict[str, Callable[[Mini], str]]:
+def functions() -> dict[str, Callable[..., str]]:
     """Those of ``docs/values.py`` that documents can name."""
     found = inspect.getmembers(values, inspect.isfunction)
     own = {name: f for name, f in found if f.__module__ == values.__name__}

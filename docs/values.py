@@ -1,21 +1,17 @@
 """The numbers that README.md and docs/ quote: a function of the experiment mini for each.
 
-In Markdown ``<!--= steps -->4,096<!--/-->`` quotes ``steps``; ``make docs`` fills it in.
+In Markdown ``<!--= context -->64<!--/-->`` quotes ``context``; ``make docs`` fills it in.
 Numbers of an experiment are read from its artifacts, settings from its plan.
 """
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import derived
 from artifacts import FillError, Mini
 from derived import percent, word
 
+from zsl.claims import WORDS
 from zsl.figures.fig03 import SPREAD
-
-PARTS = {Fraction(1, 2): "half", Fraction(1, 3): "a third", Fraction(1, 4): "a quarter"}
-
 
 # Sizes and lengths
 
@@ -35,16 +31,11 @@ def largest_model(mini: Mini) -> str:
     return f"{mini.csv('tables/table3.csv')['n_parameters'].max() / 1e3:.0f} thousand"
 
 
-def steps(mini: Mini) -> str:
-    """Optimizer steps of a run of the suite main."""
-    return f"{derived.main(mini.plan).steps:,}"
-
-
 def steps_as_power(mini: Mini) -> str:
-    """The same as a power of two."""
+    """Optimizer steps of a run of the suite main, as a power of two."""
     n = derived.main(mini.plan).steps
     if n & (n - 1):
-        raise FillError(f"steps_as_power: {n} steps are no power of two; quote steps instead")
+        raise FillError(f"steps_as_power: {n} steps are no power of two; quote them as they are")
     return f"2^{n.bit_length() - 1}"
 
 
@@ -63,12 +54,6 @@ def tokens_read(mini: Mini) -> str:
     return f"{derived.tokens(derived.main(mini.plan)) / 1e6:.2g} million"
 
 
-def fewest_measured(mini: Mini) -> str:
-    """Evaluation tokens with a gradient of their own, the fewest of any measurement."""
-    sequences = mini.plan.experiment.measurements.token_gradients.sequences
-    return f"{sequences * derived.predictions(mini):,}"
-
-
 def most_measured(mini: Mini) -> str:
     """Evaluation tokens with a loss."""
     evaluation = mini.plan.experiment.corpora[derived.main(mini.plan).corpus].evaluation
@@ -79,11 +64,6 @@ def n_seeds(mini: Mini) -> str:
     """Runs of the repeated size, with seeds of their own."""
     ((_, again),) = mini.plan.seeds.items()
     return word(1 + len(again))
-
-
-def main_cut(mini: Mini) -> str:
-    """Last step that fits of the suite main leave out."""
-    return f"{mini.plan.cut(mini.plan.run_ids('main')[0])}"
 
 
 # Training text
@@ -131,10 +111,10 @@ def question_sources(mini: Mini) -> str:
 # Fits
 
 
-def widest_t_d(mini: Mini) -> str:
-    """Ends of the 95 % intervals of t_d of single fits, the lowest and the highest."""
-    ends = [mini.fit(run)["intervals"]["t_d"] for run in mini.plan.run_ids("main")]
-    return f"{min(low for low, _ in ends):,.0f} to {max(high for _, high in ends):,.0f}"
+def t_d_interval(mini: Mini) -> str:
+    """The 95 % interval of t_d of the largest model by its own fit."""
+    low, high = mini.fit(mini.plan.run_ids("main")[-1])["intervals"]["t_d"]
+    return f"{low:,.0f} to {high:,.0f}"
 
 
 def t_d_of_seeds(mini: Mini) -> str:
@@ -188,22 +168,18 @@ def rise_factor(mini: Mini) -> str:
     return word(SPREAD)
 
 
-def rise_by_size(mini: Mini) -> str:
-    """Share of the rise of D that lies there, range over sizes."""
-    values = mini.claims("fig03")[1].values.values()
-    return f"{min(values):.2f} to {max(values):.2f}"
+def claim(mini: Mini, figure: str, n: str) -> str:
+    """Verdict on claim ``n`` of a figure, and its interval over the seeds of the repeated size."""
+    judged = mini.claims(figure)[int(n)]
+    ((low, high),) = judged.intervals.values()
+    return f"**{WORDS[judged.verdict]}**: {low:.2g} to {high:.2g}"
 
 
-def rise_interval(mini: Mini) -> str:
-    """Interval over seeds of that share."""
-    ((low, high),) = mini.claims("fig03")[1].intervals.values()
-    return f"{low:.2f} to {high:.2f}"
-
-
-def C_g_fall(mini: Mini) -> str:
-    """Part of its largest value before t_d that C_g loses after it (Fig. 7), range over sizes."""
-    values = mini.claims("fig07")[0].values.values()
-    return f"{100 * min(values):.0f} to {percent(max(values))}"
+def once(mini: Mini, figure: str, n: str) -> str:
+    """Its values for the sizes with one seed, from the smallest."""
+    judged = mini.claims(figure)[int(n)]
+    repeated = set(judged.intervals)
+    return ", ".join(f"{v:.2g}" for label, v in judged.values.items() if label not in repeated)
 
 
 def cosine_after(mini: Mini) -> str:
@@ -225,15 +201,6 @@ def items_whole(mini: Mini) -> str:
 # Ablations
 
 
-def ablation_steps(mini: Mini) -> str:
-    """Steps of the runs of the ablation suites, as a part of those of main."""
-    found = {mini.plan.runs[id].steps for id in derived.ablations(mini)}
-    parts = {Fraction(n, derived.main(mini.plan).steps) for n in found}
-    if len(parts) > 1 or not parts <= set(PARTS):
-        raise FillError(f"ablation_steps: {sorted(found)} steps have no word; write a new phrase")
-    return PARTS[parts.pop()]
-
-
 def ablation_batches(mini: Mini) -> str:
     """Tokens in a batch of the suite batch_sequence, as multiples of those of main."""
     return derived.multiples(mini.plan)
@@ -242,11 +209,6 @@ def ablation_batches(mini: Mini) -> str:
 def paper_ablation_batches(mini: Mini) -> str:
     """The same in the paper."""
     return derived.multiples(mini.paper)
-
-
-def optimizer_cut(mini: Mini) -> str:
-    """Last step that fits of the suite optimizer leave out."""
-    return f"{mini.plan.cut(mini.plan.run_ids('optimizer')[0])}"
 
 
 def rest_AdamW(mini: Mini) -> str:
@@ -275,8 +237,3 @@ def rest_Muon(mini: Mini) -> str:
 def paper_batch_tokens(mini: Mini) -> str:
     """Training tokens in a batch of the paper."""
     return f"{derived.batch(derived.main(mini.paper)):,}"
-
-
-def paper_batch_ratio(mini: Mini) -> str:
-    """How many times larger that is than a batch of mini."""
-    return f"{derived.batch(derived.main(mini.paper)) // derived.batch(derived.main(mini.plan)):,}"

@@ -53,7 +53,7 @@ MISTAKES = [
     (f"{RUN}.corpus", "bundle", "no such corpus; did you mean 'bundled'"),
     (f"{RUN}.steps", 0, f"{RUN}.steps = 0"),
     (f"{RUN}.steps", 30, "the fit leaves out steps <= fits.cut"),
-    (f"{RUN}.checkpoints.also", [9000], "also = [9000]: not within the run's steps 0 to 4096"),
+    (f"{RUN}.checkpoints.also", [9000], "also = [9000]: not within the run's steps 0 to 1024"),
     (f"{RUN}.checkpoints.extended_from", [4096], "extended_from = [4096]: not before the run's"),
     (f"{RUN}.checkpoints.extended_from", [0], "extended_from.0 = 0"),
     *[
@@ -70,19 +70,19 @@ MISTAKES = [
             "max_scheduler",
         )
     ],
-    (f"{RUN}.schedule.name", "constant", "warmup_steps = 32: constant has no warm-up; set it to 0"),
+    (f"{RUN}.schedule.name", "constant", "warmup_steps = 128: constant has no warm-up"),
     (f"{RUN}.schedule", {"name": "max_scheduler", "warmup_steps": 0}, "give at least 1"),
     (f"{RUN}.schedule", {"name": "inverse_sqrt_with_warmup", "warmup_steps": 0}, "at least 1"),
     (f"{RUN}.schedule.name", "cosine", "schedule.name = 'cosine': Input should be 'constant_with"),
-    (f"{RUN}.precision.micro_batch_size", 3, "does not divide batch_size = 16; choose"),
+    (f"{RUN}.precision.micro_batch_size", 3, "does not divide batch_size = 64; choose"),
     (f"{RUN}.precision.weights", "bfloat16", "set compute: bfloat16"),
     (f"{RUN}.optimizer.betas", [0.9, 1.0], "betas.1 = 1.0: choose a value in [0, 1)"),
     (f"{RUN}.sequence_length", 32, "longer than the context of main-44k, 32 tokens"),
-    ("measurements.gradient_opposition", {"sequences": 500}, "the evaluation set of corpus"),
-    ("measurements.token_gradients", {"sequences": 500}, "token_gradients.sequences = 500: the"),
+    ("measurements.gradient_opposition", {"sequences": 5000}, "the evaluation set of corpus"),
+    ("measurements.token_gradients", {"sequences": 5000}, "token_gradients.sequences = 5000: the"),
     (
         "measurements.token_gradients",
-        {"estimator": "sampled", "tokens": 600},
+        {"sequences": 8, "estimator": "sampled", "tokens": 600},
         "token_gradients.tokens = 600: 8 sequences of corpus bundled have 504 predictions",
     ),
     (
@@ -91,11 +91,11 @@ MISTAKES = [
         "sampled_sequences = 30: more than its sequences, 20; choose at most that many",
     ),
     ("measurements.cross_section", {"sharpness_updates": 0.05}, "leaves too few places for"),
-    ("measurements.cross_section", {"sequences": 500}, "cross_section.sequences = 500: the"),
+    ("measurements.cross_section", {"sequences": 5000}, "cross_section.sequences = 5000: the"),
     ("measurements.cross_section", {"points": 20}, "points: 20 leaves out alpha = 0"),
     ("suites.main.repeat", {"45k": [1]}, "repeat.45k: there is no such run; did you mean '44k'"),
     ("suites.main.repeat", {"44k": [1, 1]}, "must differ; the same seed gives the same run"),
-    ("suites.main.repeat", {"44k": [6198]}, "the run's own 6198 among them, must differ"),
+    ("suites.main.repeat", {"44k": [20]}, "the run's own 20 among them, must differ"),
     ("tables.table2_steps", [48], "keeps no checkpoint there; choose from"),
     ("suites.main.runs.a/b", {}, "suites.main.runs"),
     ("suites.ma-in", {}, "suites.ma-in"),
@@ -149,7 +149,7 @@ def test_later_files_win_key_by_key(tmp_path):
     plan = load([ROOT / "config/config.yaml", tmp_path / "more.yaml"])
     assert plan.runs["main-44k"].seed == 7
     assert plan.runs["main-44k"].model.d_model == 32
-    assert plan.runs["main-19k"].seed == 6198
+    assert plan.runs["main-19k"].seed == 20
     assert merge({"a": {"b": 1, "c": [1]}}, {"a": {"c": [2]}}) == {"a": {"b": 1, "c": [2]}}
 
 
