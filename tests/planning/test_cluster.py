@@ -137,7 +137,7 @@ def test_gpus_have_to_share_a_batch_equally(cluster):
     plan = load([ROOT / "config/config.yaml"])
     sizes = dict.fromkeys(plan.runs, 100)
     check_shares(cluster("rules: {train: {gpus: 4, nodes: 2}}"), plan, sizes)
-    with pytest.raises(ConfigError, match=r"2 x 5 GPUs cannot share the batch_size 16 of main-19k"):
+    with pytest.raises(ConfigError, match=r"2 x 5 GPUs cannot share the batch_size 64 of main-19k"):
         check_shares(cluster("rules: {train: {gpus: 5, nodes: 2}}"), plan, sizes)
     with pytest.raises(ConfigError, match=r"2 x 0 GPUs: several nodes are for GPUs"):
         check_shares(cluster("rules: {train: {gpus: 0, nodes: 2}}"), plan, sizes)

@@ -87,7 +87,7 @@ def test_gpus_that_cannot_share_a_batch_are_a_line(clean_project, dry_run):
     (clean_project / "profiles/slurm/site.yaml").write_text("rules: {train: {gpus: 3}}\n")
     done = dry_run()
     assert done.returncode == 1
-    assert "1 x 3 GPUs cannot share the batch_size 16 of main-19k" in done.stderr
+    assert "1 x 3 GPUs cannot share the batch_size 64 of main-19k" in done.stderr
     assert "Traceback" not in done.stderr
 
 
