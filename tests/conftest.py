@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,14 @@ def published() -> Path:
     if not folder:
         pytest.skip("ZSL_PUBLISHED_DIR is not set: no numbers of the authors to compare with")
     return Path(folder)
+
+
+@pytest.fixture(params=[0o022, 0o002, 0o077], ids=oct)
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    """A umask that is set: of most systems, of groups that share files, of the careful."""
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
 
 
 class ArrayTokens:

@@ -19,6 +19,19 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_who_may_read_a_file_the_umask_says(tmp_path, umask):
+    """Also what another library wrote, and renamed, privately; and an old file's mode is gone."""
+    path, beside = tmp_path / "file.txt", tmp_path / "deep" / "other.txt"
+    path.touch(mode=0o640)
+    write_json(path, 1)
+    with replacing(path.with_name("new.txt"), beside=beside) as temporary:
+        private = temporary.with_name("private")
+        private.touch(mode=0o600)
+        private.replace(temporary)
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("file.txt", "new.txt")]
+    assert modes == [0o666 & ~umask] * 2
+
+
 def test_json_has_one_form_and_no_nan(tmp_path):
     write_json(tmp_path / "a.json", {"b": 1, "a": [1.5, None]})
     write_json(tmp_path / "b.json", {"a": [1.5, None], "b": 1})

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,27 +29,34 @@ def replacing(path: str | Path, beside: Path | None = None) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that becomes ``path`` when the block succeeds.
 
     The file is synced before the rename, so that ``path`` holds the old bytes or all of the
-    new ones after a crash. On an exception the temporary file is removed; a kill leaves it. Jobs
-    remove what earlier attempts left beside their outputs: where ``path`` is none, ``beside`` tells
-    the output to put it beside.
+    new ones after a crash. Who may read it, the umask says. On an exception the temporary file is
+    removed; a kill leaves it. Jobs remove what earlier attempts left beside their outputs: where
+    ``path`` is none, ``beside`` tells the output to put it beside.
     """
     path = Path(path)
     beside = beside or path
     for folder in (path.parent, beside.parent):
         folder.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(
-        dir=beside.parent, prefix=f".{beside.name}.", suffix=beside.suffix
-    )
-    os.close(handle)
-    temporary = Path(name)
+    temporary = beside.with_name(f".{beside.name}.{secrets.token_hex(4)}{beside.suffix}")
     try:
-        yield temporary
+        with by_umask(temporary) as new:
+            yield new
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def by_umask(path: Path) -> Iterator[Path]:
+    """Let what the block writes to a new ``path`` be readable as the umask says, however it is
+    written: safetensors and others write a private file and rename it."""
+    path.touch(exist_ok=False)
+    mode = path.stat().st_mode
+    yield path
+    if path.stat().st_mode != mode:
+        path.chmod(mode)
 
 
 def link_or_copy(source: str | Path, target: str | Path) -> None:

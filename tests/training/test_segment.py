@@ -196,6 +196,15 @@ def test_checkpoint_restores_weights_optimizer_and_random_state(
     assert digests(tmp_path / "a") == digests(tmp_path / "b")
 
 
+def test_who_may_read_a_segment_the_umask_says(umask, make_run, train, tmp_path):
+    folder = train(make_run(), Segment(0, 8))
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len([path for path in files if path.is_relative_to(folder)]) == 20
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o666 & ~umask}
+    folders = [path for path in tmp_path.rglob("*") if path.is_dir()]
+    assert {path.stat().st_mode & 0o777 for path in folders} == {0o777 & ~umask}
+
+
 def test_damaged_and_foreign_checkpoints_are_named(make_run, train, tokenizer):
     folder = train(make_run(), Segment(0, 8)) / checkpoint_name(4)
     wider = build_model(make_run(model={"d_model": 16, "n_layers": 2, "n_heads": 2}), tokenizer)

@@ -23,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from zsl.errors import BrokenFileError, TrainingError
-from zsl.files import read_json, sha256, sha256_of_json, write_json
+from zsl.files import by_umask, read_json, sha256, sha256_of_json, write_json
 from zsl.foreign import what_it_is
 from zsl.training.architecture import empty_model
 from zsl.training.foreign import foreign_folder, plain_names
@@ -57,8 +57,10 @@ def save_checkpoint(
     temporary = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    save_file(_contiguous(model.state_dict()), temporary / WEIGHTS)
-    save_file(_optimizer_tensors(model, optimizer), temporary / OPTIMIZER)
+    with by_umask(temporary / WEIGHTS) as path:
+        save_file(_contiguous(model.state_dict()), path)
+    with by_umask(temporary / OPTIMIZER) as path:
+        save_file(_optimizer_tensors(model, optimizer), path)
     om.save({"model": om.structured(model.config)}, temporary / "config.yaml")
     values = asdict(state)
     write_json(temporary / STATE, {**values, "sha256": _digests(temporary, values)})
