@@ -86,12 +86,6 @@ def after(mini: Mini, figure: str) -> pd.DataFrame:
     return rows[rows["step"] >= rows["run"].map(lambda run: mini.fit(run)["t_d"])]
 
 
-def ablations(mini: Mini) -> list[str]:
-    """Runs of all suites but main."""
-    suites = [suite for suite in mini.plan.experiment.suites if suite != "main"]
-    return [id for suite in suites for id in mini.plan.run_ids(suite)]
-
-
 def multiples(plan: Plan) -> str:
     """Sizes of batches in the suite batch_sequence, each times that of main."""
     batches = {batch(plan.runs[id]) for id in plan.run_ids("batch_sequence")}

@@ -36,13 +36,10 @@ def runs(mini):
     return ids
 
 
-def curves(mini, figure, column):
-    """What a figure draws, by run: steps and values."""
-    rows = mini.curve(figure)
-    return {run: (of["step"], of[column].to_numpy()) for run, of in rows.groupby("run")}
-
-
-HELD = "These claims hold on four seeds that the choice of the experiment did not see"
+HELD = (
+    "These claims hold on four seeds of the largest size "
+    "that the choice of the experiment did not see"
+)
 """README.md of all claims that the figures judge: of those of Figs 3, 4, 7, 9, 10 and 14."""
 
 
@@ -53,6 +50,12 @@ def test_every_claim_holds_and_is_quoted(mini, target):
     for n, claim in enumerate(mini.claims(target.id)):
         assert claim.verdict == "yes"
         assert f"<!--= claim {target.id} {n} -->" in page
+
+
+def test_sharpness_rises_in_the_smallest_model_alone(mini):
+    says("README.md", "in the smallest, sharpness rises")
+    (claim,) = mini.claims("fig10")
+    assert claim.values["19k"] < 0 < min(claim.values["44k"], claim.values["111k"])
 
 
 def test_no_seed_of_the_choice_judges():

@@ -58,6 +58,11 @@ def test_fig_7_has_no_share_where_interference_falls(value):
     assert np.isnan(value("fig07", token_gradients=columns)[1])
 
 
+def test_fig_7_has_no_share_without_a_checkpoint_before_t_d(value):
+    columns = {"step": [128, 512], "C_g": [0.2, 0.1], "C_uG": 0.2, "C_ug": 0.1}
+    assert np.isnan(value("fig07", token_gradients=columns)[1])
+
+
 def test_fig_9(value):
     r = [0.1, 0.2, 0.3, 0.4, 0.97, 0.95]
     assert value("fig09", cross_section={"step": STEPS, "r_jvp": r}) == pytest.approx([0.95])

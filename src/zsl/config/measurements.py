@@ -39,6 +39,15 @@ class TokenGradients(Settings):
     tile_mib: float = Field(default=1.0, gt=0)
     """Largest piece of those gradients held at once; changes speed and memory only."""
 
+    @property
+    def taken(self) -> str:
+        """Whose gradients are taken, in words."""
+        if self.estimator == "exact":
+            return f"all tokens of {self.sequences} sequences"
+        if self.estimator == "sampled":
+            return f"{self.tokens} sampled tokens of {self.sequences} sequences"
+        return f"all tokens of {self.sampled_sequences} of {self.sequences} sequences"
+
 
 class SingleStep(Settings):
     """One real optimizer step from each checkpoint (Figs 11 and 16)."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -17,7 +15,6 @@ from zsl.study import Study
 
 PANELS = {"C_g": r"$C_g$", "ratio": r"$C(u,G)\,/\,C(u,g)$"}
 COLUMNS = ["C_g", "C_uG", "C_ug", "ratio", "C_g_se", "ratio_se", "C_g_floor"]
-DOTTED: dict[str, Any] = {"linewidth": 0.8, "linestyle": (0, (1, 1)), "marker": ""}
 
 
 def _fall_of_C_g(study: Study, run: str, t_d: float) -> float:
@@ -27,6 +24,8 @@ def _fall_of_C_g(study: Study, run: str, t_d: float) -> float:
 
 def _share_of_C_g(study: Study, run: str, t_d: float) -> float:
     before, after = around(study.of_run("token_gradients", run), t_d)
+    if before.empty:
+        return float("nan")
     logs = [np.log([part["C_g"], part["C_uG"] / part["C_ug"]]) for part in (before, after)]
     lowest_D = logs[0].sum(axis=0).argmax()
     falls = logs[0][:, lowest_D] - logs[1].mean(axis=1)
@@ -75,8 +74,8 @@ def draw(data: pd.DataFrame, study: Study) -> Figure:
         drawn = draw_by_step(axes, data, study, column, markersize=2)
         _draw_errors(axes, data, study, column)
         axes.set_title(label)
-    draw_by_step(panels[0], data, study, "C_g_floor", **DOTTED)
-    key.append(Line2D([], [], color="0.35", label="random signs", **DOTTED))
+    draw_by_step(panels[0], data, study, "C_g_floor", **style.DOTTED)
+    key.append(Line2D([], [], color="0.35", label="random signs", **style.DOTTED))
     for axes in panels:
         style.log_steps(axes, numbers=4)
     style.same_decades(panels, [pd.concat([data["C_g"], data["C_g_floor"]]), data["ratio"]])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -17,7 +15,6 @@ FLOORS = (0.9, 0.8, 0.5, 0.0, -1.0)
 """Where the axis begins: at the first of these that is below all values."""
 VISIBLE = 0.01
 """Part of the axis by which two lines differ visibly."""
-DOTTED: dict[str, Any] = {"linewidth": 0.8, "linestyle": (0, (1, 1)), "marker": ""}
 
 
 def _lowest_after(study: Study, run: str, t_d: float) -> float:
@@ -55,8 +52,8 @@ def draw(data: pd.DataFrame, study: Study) -> Figure:
     low = next((floor for floor in FLOORS if floor < lowest), FLOORS[-1])
     axes.set_ylim(low, 1)
     if ((data["r_fd"] - data["r_jvp"]).abs() > VISIBLE * (1 - low)).any():
-        draw_by_step(axes, data, study, "r_fd", **DOTTED)
-        key.append(Line2D([], [], color="0.35", label="forward difference", **DOTTED))
+        draw_by_step(axes, data, study, "r_fd", **style.DOTTED)
+        key.append(Line2D([], [], color="0.35", label="forward difference", **style.DOTTED))
     axes.set_ylabel(r"Pearson $r(\Delta\ell, \tilde{\Delta}\ell)$")
     entries = style.run_legend(study, drawn, marker="o")
     figure.legend(handles=[*entries, *key], loc="outside upper center", ncols=3)

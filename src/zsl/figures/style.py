@@ -31,6 +31,8 @@ IMPROVES, DEGRADES = "#009e73", "#d55e00"
 """Green and red of losses that an update improves and degrades, which the colour-blind can tell."""
 DISTINCT = ("#333333", "#d55e00", "#0072b2", "#cc79a7", "#009e73", "#e69f00")
 """Colours of runs that do not differ in size, which the colour-blind can tell."""
+DOTTED: dict[str, Any] = {"linewidth": 0.8, "linestyle": (0, (1, 1)), "marker": ""}
+"""A line beside the one that it is to be compared with."""
 SPAN_COLOUR = "0.86"
 SPAN_LABEL = "deceleration"
 

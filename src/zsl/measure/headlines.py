@@ -12,7 +12,7 @@ from zsl.measurements.hdf5 import array, checkpoints, reading, tasks
 HEADLINES = {
     "delta_loss": ("D", "M", "mean"),
     "gradient_opposition": ("D_proxy", "D_proxy_with_embeddings"),
-    "token_gradients": ("C_g", "C_uG", "C_ug", "D_first_order", "D_grad", "D_proxy"),
+    "token_gradients": ("C_g", "C_g_floor", "C_uG", "C_ug", "D_first_order", "D_grad", "D_proxy"),
     "single_step": ("D_eval", "M_eval", "mean_eval", "cos_eval", "update_norm"),
     "cross_section": ("D", "D_first_order", "r_jvp", "sharpness", "update_norm"),
 }

@@ -181,19 +181,17 @@ def measure(
     group.attrs["untied"] = settings.untied
     group.attrs["seed"] = settings.seed
     whole = input_ids
+    if settings.estimator == "sampled_sequences":
+        whole = input_ids[: settings.sampled_sequences]
+        totals = total_gradient(model, whole, size, untied=untied)
     if settings.estimator == "sampled":
         group.attrs["tokens"] = settings.tokens
         S = sampled_total(model, input_ids, update, settings)
     else:
-        if settings.estimator == "sampled_sequences":
-            whole = input_ids[: settings.sampled_sequences]
-            totals = total_gradient(model, whole, size, untied=untied)
         each, absolute = by_sequence(model, whole, update, settings)
         _check_finite(absolute)
         _write_D(group, totals, absolute)
-        S = Estimate(float(each.sum()), 0.0, 1)
-        if len(whole) < len(input_ids):
-            S = total_of(each, np.arange(len(whole)), _of_sequences(changes))
+        S = _total_of_sequences(each, changes)
     group.attrs["D_sequences"] = len(whole)
     _write_C(group, known, S, exact=settings.estimator == "exact")
     proxy = mean_D(opposition(model, whole, size))
@@ -261,10 +259,13 @@ def by_sequence(
     return np.array(each), absolute
 
 
-def _of_sequences(changes: Tensor) -> np.ndarray:
-    """What is known of all sequences without single tokens, (sequences, 2)."""
+def _total_of_sequences(each: np.ndarray, changes: Tensor) -> Estimate:
+    """The sum over all sequences, from ``each`` (n,) of the first n; what is known of the others
+    are the ``changes`` (sequences, positions - 1) of their losses."""
     sizes = changes.abs().sum(1, dtype=torch.float64).cpu().numpy()
-    return np.column_stack([np.ones(len(sizes)), sizes])
+    if len(each) == len(sizes):
+        return Estimate(float(each.sum()), 0.0, 1)
+    return total_of(each, np.arange(len(each)), np.column_stack([np.ones(len(sizes)), sizes]))
 
 
 def sampled_total(

@@ -95,8 +95,8 @@ FIGURES: tuple[Target, ...] = (
             "projecting gradients onto the update, on axes with powers of ten of one length. "
             "Dotted: what C_g would be if each token's gradient had a random sign, which no "
             "number of tokens but an infinite one brings to 0. "
-            "Per-token gradients: {experiment.measurements.token_gradients.estimator}; bars, "
-            "where tokens are sampled: one standard error. Grey: range of t_d over the runs."
+            "Per-token gradients: of {experiment.measurements.token_gradients.taken}; bars, where "
+            "not of all: one standard error. Grey: range of t_d over the runs."
         ),
     ),
     Target(
