@@ -50,7 +50,7 @@ test-kill: $(READY)
 # Its tests skip, and say why, where SLURM cannot be had.
 test-slurm: export ZSL_TEST_SLURM := 1
 test-slurm: $(READY)
-	$(BIN)/pytest -rs tests/slurm/test_one_machine.py $(ARGS)
+	$(BIN)/pytest -rs tests/slurm/test_one_machine.py tests/slurm/test_bad_days.py $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -8,7 +8,7 @@ import re
 import shutil
 from pathlib import Path
 
-from zsl.errors import ZslError
+from zsl.errors import PassingError
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
@@ -17,7 +17,7 @@ NUMBER = re.compile(r"\b(?:os error|errno =) (\d+)\b")
 """How the libraries of safetensors and HDF5 write the number of an error."""
 
 
-class DiskError(ZslError):
+class DiskError(PassingError):
     """A disk is full or broken, or a folder may not be written to."""
 
 

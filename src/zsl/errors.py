@@ -16,6 +16,10 @@ class ZslError(Exception):
     """Base of all errors that are about the user's input or files, not about our code."""
 
 
+class PassingError(ZslError):
+    """Something outside was in the way, such as another job: a further attempt may succeed."""
+
+
 class BrokenFileError(ZslError, ValueError):
     """A file is too large, no plain file, or not of the format that its name promises."""
 
@@ -38,6 +42,18 @@ class MeasurementError(ZslError):
 
 class FitError(ZslError):
     """A curve cannot be fitted."""
+
+
+FOR_GOOD = "would fail again: not to be tried again"
+"""What a job says that fails for a reason of its own; who would submit it again reads it."""
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether a further attempt may succeed: memory, a disk, a device or another job was in the
+    way."""
+    if isinstance(error, MemoryError | OSError | PassingError):
+        return True
+    return re.search("memory|CUDA|NCCL", str(error)) is not None
 
 
 def printable(text: str) -> str:

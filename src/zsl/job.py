@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from zsl.disk import disk_error
-from zsl.errors import ZslError, printable
+from zsl.errors import FOR_GOOD, ZslError, may_pass, printable
 from zsl.running import end_with_snakemake
 
 THREAD_VARIABLES = (
@@ -48,13 +48,21 @@ def job(snakemake: Any, **named: Any) -> Iterator[dict[str, Any]]:
             yield facts
     except ZslError as error:
         logging.getLogger("zsl").error("%s", printable(str(error)))
+        _say_for_good(error)
         sys.exit(1)
     except Exception as error:
         if trouble := disk_error(error, Path(snakemake.output[0]).parent):
             logging.getLogger("zsl").error("%s", printable(str(trouble)))
             sys.exit(1)
         logging.getLogger("zsl").exception("a fault of the workflow, not of its input:")
+        _say_for_good(error)
         raise
+
+
+def _say_for_good(error: Exception) -> None:
+    """On a cluster, where a job that failed is submitted again."""
+    if "SLURM_JOB_ID" in os.environ and not may_pass(error):
+        logging.getLogger("zsl").error(FOR_GOOD)
 
 
 def fix_threads(threads: int) -> None:

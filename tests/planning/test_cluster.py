@@ -9,6 +9,7 @@ import pytest
 from zsl.config.load import load
 from zsl.errors import ConfigError
 from zsl.planning.cluster import Needs, Table, check_shares, options, read_cluster
+from zsl.slurm.growth import UNTRIED, Growth, after
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = """
@@ -68,21 +69,53 @@ def test_rows_are_for_models_up_to_a_size(cluster):
     assert asked(201) == (4, None, 1)
 
 
-def test_only_a_job_that_begins_anew_asks_for_more():
+ENDS = ["CANCELLED", "PREEMPTED", "NODE_FAIL", "FAILED", "OUT_OF_MEMORY", "TIMEOUT"]
+
+
+@pytest.mark.parametrize("state", ENDS)
+def test_what_grows_is_what_an_attempt_ended_for_want_of(state):
+    """Training goes on where it stopped: it needs more only where memory is known not to do."""
+    growth = after(UNTRIED, state)
     anew, resumes = Needs(mem_mb=10, runtime=5), Needs(mem_mb=10, runtime=5, resumes=True)
-    asked = [anew.resources(1, attempt) for attempt in (1, 2, 3, 4, 20)]
-    assert [of["mem_mb"] for of in asked] == [10, 20, 30, 30, 30]
-    assert [of["runtime"] for of in asked] == [5, 10, 15, 15, 15]
-    assert resumes.resources(1, 1) == resumes.resources(1, 20) == {"mem_mb": 10, "runtime": 5}
+    memory = 20 if state in ("FAILED", "OUT_OF_MEMORY") else 10
+    time = 10 if state == "TIMEOUT" else 5
+    assert anew.resources(1, growth) == {"mem_mb": memory, "runtime": time}
+    memory = 20 if state == "OUT_OF_MEMORY" else 10
+    assert resumes.resources(1, growth) == {"mem_mb": memory, "runtime": 5}
+
+
+def test_growth_ends():
+    growth, asked = UNTRIED, []
+    while not growth.is_spent:
+        asked.append(Needs(mem_mb=10).resources(1, growth)["mem_mb"])
+        growth = after(growth, "OUT_OF_MEMORY")
+    assert asked == [10, 20, 30]
+
+
+def test_growth_stops_at_the_ceiling_of_the_partition(cluster):
+    own = cluster(
+        "partitions: {small: {mem_mb: 9, runtime: 100}}\ndefault: {mem_mb: 4, runtime: 60}\n"
+        "rules: {single_step: {runtime: 60, slurm_partition: small}, fit: {slurm_partition: other}}"
+    )
+    grown = Growth(memory=3, time=3)
+
+    def asked(rule, **other):
+        needs = own.needs(rule, gpu=False).model_copy(update=other)
+        found = needs.resources(1, grown, own.ceiling(needs))
+        return found["mem_mb"], found["runtime"]
+
+    assert asked("single_step") == (9, 100)
+    assert asked("single_step", mem_mb=10) == (10, 100)  # it alone is above it: SLURM will say so
+    assert asked("fit") == (12, 180)
 
 
 def test_the_warning_stands_before_other_options():
     needs = Needs(warning=60, slurm_extra="--mail-type=END")
-    assert needs.resources(1, 1)["slurm_extra"] == "--signal=TERM@60 --mail-type=END"
+    assert needs.resources(1)["slurm_extra"] == "--signal=TERM@60 --mail-type=END"
 
 
 def test_on_two_nodes_one_task_each_has_the_cores_of_its_processes():
-    asked = Needs(gpus=4, nodes=2).resources(threads=8, attempt=1)
+    asked = Needs(gpus=4, nodes=2).resources(threads=8)
     of_gpus = {key: value for key, value in asked.items() if key not in ("mem_mb", "runtime")}
     assert of_gpus == {
         "gres": "gpu:4",
@@ -97,7 +130,7 @@ def test_on_two_nodes_one_task_each_has_the_cores_of_its_processes():
 
 def test_a_cluster_without_gpus(cluster):
     needs = cluster("gpu: {gpus: 0}").needs("train", gpu=True)
-    assert set(needs.resources(1, 1)) == {"mem_mb", "runtime", "slurm_extra"}
+    assert set(needs.resources(1)) == {"mem_mb", "runtime", "slurm_extra"}
 
 
 @pytest.mark.parametrize(
@@ -106,6 +139,10 @@ def test_a_cluster_without_gpus(cluster):
         ("defaults: {}", "site.yaml: table: unknown key 'defaults'; did you mean 'default'?"),
         ("default: {mem: 4}", "site.yaml: default: unknown key 'mem'; did you mean 'mem_mb'?"),
         ("default: {mem_mb: 4 GB}", "site.yaml: default.mem_mb = '4 GB': Input should be a valid"),
+        (
+            "default: {slurm_account: 12345}",
+            "slurm_account = 12345: Input should be a valid string, in",
+        ),
         ("gpu: {gpu_option: gpu}", "site.yaml: gpu.gpu_option = 'gpu': Input should be 'gres' or"),
         ("rules: {fitt: {}}", "site.yaml: rules.fitt: no such rule; did you mean 'fit'?"),
         ("rules: {train: [{gpus: x}]}", "site.yaml: rules.train.0.gpus = 'x': Input should be"),

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -48,12 +49,6 @@ class Submission:
     def rule(self) -> str:
         return self.value("--comment").removeprefix("rule_").split("_wildcards_")[0]
 
-    @property
-    def group(self) -> str | None:
-        """Name of the group, if it is one: the jobs of a group are in a folder of its name."""
-        folder = Path(self.value("--output")).parent
-        return next((p.name[6:] for p in (folder, folder.parent) if p.name[:6] == "group_"), None)
-
     def values(self, *options: str) -> list[str]:
         """What stands behind an option, as ``--option=value`` or ``--option value``."""
         joined = [argument.partition("=") for argument in self.arguments]
@@ -71,8 +66,6 @@ class Rendered:
     """The jobs by rule, one of each, and the settings they were submitted with."""
 
     jobs: dict[str, Submission]
-    groups: dict[str, Submission]
-    """Jobs that share an allocation, one of each group of rules, by the name of the group."""
     settings: dict[str, Any]
 
     def given(self, option: str) -> dict[str, str]:
@@ -127,8 +120,18 @@ def render(tmp_path_factory: pytest.TempPathFactory):
         )
         assert done.returncode == 0, done.stderr
         found = [Submission(tuple(f.read_text().split("\0")[:-1])) for f in calls.iterdir()]
-        together = {job.group: job for job in found if job.group}
-        jobs = {job.rule: job for job in found if not job.group}
-        return Rendered(jobs, together, json.loads(dump.read_text()))
+        return Rendered({job.rule: job for job in found}, json.loads(dump.read_text()))
 
     return run
+
+
+@pytest.fixture(scope="session")
+def one_machine() -> Iterator[None]:
+    """A SLURM of two nodes on this machine."""
+    machine = HERE / "one_machine.sh"
+    started = subprocess.run([machine, "start"], capture_output=True, text=True)
+    if started.returncode == 77:
+        pytest.skip(started.stderr.strip())
+    assert started.returncode == 0, started.stderr
+    yield
+    subprocess.run([machine, "stop"], check=True)

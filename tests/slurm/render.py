@@ -1,7 +1,5 @@
 """Snakemake, but that each rule's first job is submitted at once, and nothing waits for it.
 
-So are the jobs that share an allocation, once more, together.
-
     python render.py DUMP --profile slurm all
 
 The real command line, profile, plan and executor of SLURM are used, and a shell runs each call
@@ -31,9 +29,6 @@ def submit_one_job_of_each_rule(scheduler: JobScheduler) -> bool:
     for job in first.values():
         if not workflow.is_local(job.rule):
             scheduler._executor.run_job(job)
-    for group in workflow.dag.get_jobs_or_groups():
-        if group.is_group():
-            scheduler._executor.run_job(group)
     settings = dataclasses.asdict(workflow.executor_settings)
     others = {
         "jobs": workflow.resource_settings.nodes,

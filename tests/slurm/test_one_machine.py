@@ -25,7 +25,6 @@ from slurm_jobs import command, jobs_of, told, training
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-MACHINE = HERE / "one_machine.sh"
 COPIED = ("Snakefile", "workflow", "config", "profiles", "src", "requirements.lock")
 CONFIG = "config/disturbed.yaml"
 SEGMENT = "00000000-00004096"
@@ -53,24 +52,17 @@ BY_SIZE = """
     - {up_to: 12_000, mem_mb: 1000, gpu_model: scarce, slurm_partition: spot}      # preempted
     - {mem_mb: 1000, gpu_model: common}                                            # late
 """
+ONE_GPU = """
+  train: {mem_mb: 1000}
+"""
 TWO_NODES = """
   train: {mem_mb: 2000, gpus: 2, nodes: 2}
 """
 
-pytestmark = pytest.mark.skipif(
-    "ZSL_TEST_SLURM" not in os.environ, reason="make test-slurm runs it"
-)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def slurm() -> Iterator[None]:
-    """A SLURM of two nodes on this machine."""
-    started = subprocess.run([MACHINE, "start"], capture_output=True, text=True)
-    if started.returncode == 77:
-        pytest.skip(started.stderr.strip())
-    assert started.returncode == 0, started.stderr
-    yield
-    subprocess.run([MACHINE, "stop"], check=True)
+pytestmark = [
+    pytest.mark.skipif("ZSL_TEST_SLURM" not in os.environ, reason="make test-slurm runs it"),
+    pytest.mark.usefixtures("one_machine"),
+]
 
 
 @dataclass(frozen=True)
@@ -182,8 +174,8 @@ def train_job(run: str) -> str:
 
 
 def test_disturbed_jobs_end_with_the_bytes_of_a_local_run(new_project):
-    """One job is cancelled, one reaches its time limit, one is preempted; and an allocation that
-    jobs share is cancelled, too. Snakemake is started once."""
+    """One job is cancelled, one reaches its time limit, one is preempted. Snakemake is started
+    once."""
     here, project = new_project("here"), new_project("cluster", SITE + BY_SIZE)
     undisturbed = here.start("--cores", "1", *MADE)
     running = project.start("--profile", "slurm", *MADE)
@@ -216,14 +208,7 @@ def test_disturbed_jobs_end_with_the_bytes_of_a_local_run(new_project):
         command("sbatch", "--partition=urgent", *options, "--wrap=true")
         return True
 
-    def cancel_shared() -> bool:
-        jobs = jobs_of("rule_curves-batch_sequence-cancelled")
-        if not jobs or jobs[0].state != "RUNNING":
-            return False
-        command("scancel", jobs[0].id)
-        return True
-
-    moments = (cancel, reach_time_limit, be_told, preempt, cancel_shared)
+    moments = (cancel, reach_time_limit, be_told, preempt)
     when({moment.__name__: moment for moment in moments}, running)
     project.finish(running)
 
@@ -238,8 +223,6 @@ def test_disturbed_jobs_end_with_the_bytes_of_a_local_run(new_project):
     assert (preempted.state, preempted.restarts) == ("COMPLETED", 1)
     for run in ("cancelled", "preempted"):
         assert re.search(r"resuming at step \d+", project.log(run)), run
-    shared = jobs_of("rule_curves-batch_sequence-cancelled")
-    assert [job.state for job in shared] == ["CANCELLED", "COMPLETED"]
 
     audit = subprocess.run(
         [sys.executable, "-c", ZSL, "audit", *MADE, "--configfile", CONFIG],
@@ -271,3 +254,17 @@ def test_a_segment_on_two_nodes(new_project):
     assert "TresPerNode=gres:gpu:2" in job.shown
     here.finish(undisturbed)
     assert cluster.artifacts() == here.artifacts()
+
+
+def test_a_run_that_diverges_is_trained_once(new_project):
+    """It would diverge 20 times more."""
+    target = "results/disturbed/training/batch_sequence-late/00000000-00000064.manifest.json"
+    project = new_project("cluster", SITE + ONE_GPU)
+    config = project.root / CONFIG
+    text = config.read_text().replace("4096", "64").replace("1.0e-2", "1.0e+30")
+    config.write_text(text)
+    running = project.start("--profile", "slurm", target)
+    assert running.wait(900) == 1
+    assert "the gradient norm nan" in project.words
+    assert "It fails by itself, as its log says, and is not tried again" in project.words
+    assert [job.state for job in jobs_of(train_job("late"))] == ["FAILED"]

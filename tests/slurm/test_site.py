@@ -25,9 +25,6 @@ def test_a_site_with_account_partitions_and_squeue(render):
         assert job.value("-p") == ("gpu" if rule in GPU_RULES else "cpu")
         assert job.value("--qos") == "long"
     assert rendered.given("-C") == dict.fromkeys(GPU_RULES, "a100")
-    for job in rendered.groups.values():
-        assert job.value("-A") == "my-account"
-        assert job.value("-p") == "cpu"
     assert rendered.settings["status_command"] == "squeue"
     assert rendered.settings["jobs"] == 7
     assert not rendered.settings["requeue"]
@@ -81,6 +78,12 @@ def test_a_mistake_of_the_site_is_a_line(clean_project, dry_run):
         + ", ".join(read_cluster(SHIPPED).shipped.rules)
     )
     assert "Traceback" not in done.stderr
+
+
+def test_other_default_resources_would_lose_the_table(dry_run):
+    done = dry_run("--default-resources", "mem_mb=1000")
+    assert done.returncode == 1
+    assert "--default-resources: would take the place of the profile's" in done.stderr
 
 
 def test_gpus_that_cannot_share_a_batch_are_a_line(clean_project, dry_run):

@@ -14,8 +14,6 @@ rule breakdown_curve:
         f"{LOGS}/curves/breakdown/{{run}}.log",
     wildcard_constraints:
         run=any_of(PLAN.runs),
-    group:
-        CURVES_GROUP
     threads: THREADS
     resources:
         **needs("breakdown_curve"),

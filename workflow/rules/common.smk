@@ -57,6 +57,12 @@ def check_typed():
         wrong.append(
             "--configfile: Snakemake takes the last of several; write the files behind one"
         )
+    lost = asked.profile and asked.default_resources
+    if lost and not any(word.startswith("table=") for word in lost):
+        wrong.append(
+            "--default-resources: would take the place of the profile's, which name its table of "
+            "resources; say it in site.yaml, by --set-resources, or add table=profiles/slurm"
+        )
     if wrong:
         sys.exit(printable("Error in the command:\n" + "\n".join(wrong)))
 

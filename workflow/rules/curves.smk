@@ -15,8 +15,6 @@ rule train_loss:
         f"{LOGS}/curves/train_loss/{{run}}.log",
     wildcard_constraints:
         run=any_of(PLAN.runs),
-    group:
-        CURVES_GROUP
     threads: THREADS
     resources:
         **needs("train_loss"),
@@ -43,8 +41,6 @@ rule imported_loss:
         f"{LOGS}/curves/train_loss/{{run}}.log",
     wildcard_constraints:
         run=any_of(PLAN.imported),
-    group:
-        CURVES_GROUP
     threads: THREADS
     resources:
         **needs("imported_loss"),
@@ -74,8 +70,6 @@ rule measured:
     wildcard_constraints:
         curve=any_of(set(MEASUREMENT_OF) - set(OTHER_CURVES)),
         run=any_of(PLAN.runs),
-    group:
-        CURVES_GROUP
     threads: THREADS
     resources:
         **needs("measured"),

@@ -23,8 +23,6 @@ rule figure:
         lineage=f"{LINEAGE}/figures/{{figure}}.json",
     log:
         f"{LOGS}/figures/{{figure}}.log",
-    group:
-        lambda wildcards: shown_group(wildcards.figure)
     threads: THREADS
     resources:
         **needs("figure"),

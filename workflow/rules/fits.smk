@@ -15,8 +15,6 @@ rule fit:
         lineage=f"{LINEAGE}/fits/{{run}}.json",
     log:
         f"{LOGS}/fits/{{run}}.log",
-    group:
-        CURVES_GROUP
     threads: THREADS
     resources:
         **needs("fit"),

@@ -84,8 +84,6 @@ rule delta_loss:
         lineage=f"{LINEAGE}/measurements/delta_loss/{{run}}/{{block}}.json",
     log:
         f"{LOGS}/measurements/delta_loss/{{run}}/{{block}}.log",
-    group:
-        CURVES_GROUP
     threads: THREADS
     resources:
         **needs("delta_loss"),

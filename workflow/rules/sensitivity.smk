@@ -18,8 +18,6 @@ rule sensitivity_curve:
         lineage=f"{LINEAGE}/curves/sensitivity/{{run}}.json",
     log:
         f"{LOGS}/curves/sensitivity/{{run}}.log",
-    group:
-        CURVES_GROUP
     threads: THREADS
     resources:
         **needs("sensitivity_curve"),

@@ -23,8 +23,6 @@ rule table:
         lineage=f"{LINEAGE}/tables/{{table}}.json",
     log:
         f"{LOGS}/tables/{{table}}.log",
-    group:
-        lambda wildcards: shown_group(wildcards.table)
     threads: THREADS
     resources:
         **needs("table"),

@@ -9,8 +9,10 @@ the code behind them means something else, and only then::
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from os.path import isfile
 from pathlib import Path
 
@@ -140,24 +142,42 @@ def _is_below(name: str, other: str) -> bool:
 
 
 def _source(module: _Module) -> Source:
+    return _source_of(module, *_stamp(module))
+
+
+def _imported(module: _Module, root: Path, scripts: Path) -> tuple[_Module, ...]:
+    return _imported_of(module, root, scripts, *_stamp(module))
+
+
+def _stamp(module: _Module) -> tuple[int, int, int]:
+    """What changes with the file of a module: all else is found once a process."""
+    found = os.stat(module.path)  # noqa: PTH116 (asked thousands of times when a DAG is built)
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+@cache
+def _source_of(module: _Module, *stamp: int) -> Source:
     try:
         return parse(module.path.read_text(encoding="utf-8"), module.name in DECLARATIONS)
     except SyntaxError as error:
         raise LineageError(f"{module.path}:{error.lineno}: not Python: {error.msg}") from error
 
 
-def _imported(module: _Module, root: Path, scripts: Path) -> Iterator[_Module]:
+@cache
+def _imported_of(module: _Module, root: Path, scripts: Path, *stamp: int) -> tuple[_Module, ...]:
     """Modules that importing or running a module may execute, packages included."""
-    for line in _source(module).imports:
+    found: list[_Module] = []
+    for line in _source_of(module, *stamp).imports:
         target = _absolute(line, module.package)
         if module.name in DECLARATIONS and is_named(target):
             continue
         if is_inside(target):
-            yield from _with_parents(target, root)
+            found.extend(_with_parents(target, root))
             if line.name and (submodule := _locate(f"{target}.{line.name}", root / "src")):
-                yield submodule
+                found.append(submodule)
         elif not is_inside(module.name) and (neighbour := _locate(target, scripts)):
-            yield neighbour
+            found.append(neighbour)
+    return tuple(found)
 
 
 def _absolute(line: Import, package: str) -> str:
@@ -180,7 +200,7 @@ def _locate(name: str, folder: Path) -> _Module | None:
     """The file of a module whose dotted name starts at ``folder``; None where it is none."""
     base = f"{folder}/{name.replace('.', '/')}"
     for path in (f"{base}.py", f"{base}/__init__.py"):
-        if isfile(path):  # noqa: PTH113 (asked thousands of times when a DAG is built)
+        if isfile(path):  # noqa: PTH113 (as above)
             return _Module(name, Path(path))
     return None
 

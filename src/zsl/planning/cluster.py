@@ -19,11 +19,10 @@ from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, field_
 from zsl.config.base import Settings, nearest
 from zsl.config.load import Plan, read_yaml
 from zsl.errors import ConfigError, ZslError
+from zsl.slurm.growth import MOST, UNTRIED, Growth
 
 SEVERAL = "train"
 """The one rule whose jobs can run as several processes."""
-GROWTH = 3
-"""A job that begins anew asks for at most this many times as much."""
 RESOURCES = (
     "mem_mb",
     "runtime",
@@ -46,6 +45,15 @@ RESOURCES = (
 SHIPPED, SITE = "resources.yaml", "site.yaml"
 
 
+class Ceiling(Settings):
+    """What no node of a partition has more of."""
+
+    mem_mb: PositiveInt | None = None
+    """Memory of its largest node, in MB."""
+    runtime: PositiveInt | None = None
+    """Its longest time limit, in minutes."""
+
+
 class Needs(Settings):
     """What a job asks for; in a table, those of its keys that are given."""
 
@@ -64,9 +72,9 @@ class Needs(Settings):
     nodes: PositiveInt = 1
     """Number of nodes."""
     resumes: bool = False
-    """Whether a job that is tried again goes on where it stopped. It asks for the same each time,
-    since further attempts are to be expected. Other jobs begin anew, for which only more memory
-    and time can help: their second attempt asks for twice, the third for three times as much."""
+    """Whether a job that is tried again goes on where it stopped, so that it asks for more only
+    where SLURM said that its memory did not do. Other jobs begin anew, and ask for more time after
+    a time limit, for more memory after any failure."""
     warning: PositiveInt | None = None
     """Seconds before the time limit at which SIGTERM announces it."""
     slurm_account: str | None = None
@@ -80,13 +88,19 @@ class Needs(Settings):
     slurm_extra: str | None = None
     """Further options of sbatch."""
 
-    def resources(self, threads: int, attempt: int) -> dict[str, int | str]:
-        """Values by name of :data:`RESOURCES`; ``threads`` are the cores of one process."""
-        grown = 1 if self.resumes else min(attempt, GROWTH)
+    def resources(
+        self, threads: int, growth: Growth = UNTRIED, ceiling: Ceiling | None = None
+    ) -> dict[str, int | str]:
+        """Values by name of :data:`RESOURCES`; ``threads`` are the cores of one process.
+
+        What grows, grows up to the ceiling of the partition.
+        """
+        memory = growth.full if self.resumes else growth.memory
+        time, most = 1 if self.resumes else growth.time, ceiling or Ceiling()
         warning = f"--signal=TERM@{self.warning}" if self.warning else None
         values = {
-            "mem_mb": self.mem_mb * grown,
-            "runtime": self.runtime * grown,
+            "mem_mb": _grown(self.mem_mb, memory, most.mem_mb),
+            "runtime": _grown(self.runtime, time, most.runtime),
             "slurm_account": self.slurm_account,
             "slurm_partition": self.slurm_partition,
             "qos": self.qos,
@@ -138,6 +152,8 @@ class Table(Settings):
     """Of jobs that use a GPU."""
     rules: dict[str, list[Needs]] = Field(default_factory=dict)
     """Of a rule's jobs; rows for larger and larger models, or one that is for all."""
+    partitions: dict[str, Ceiling] = Field(default_factory=dict)
+    """Up to where the needs of a job that is tried again may grow, by partition."""
 
     @field_validator("options")
     @classmethod
@@ -198,6 +214,10 @@ class Cluster:
         given = [part.model_dump(exclude_unset=True, exclude={"up_to"}) for part in parts]
         return Needs(**{key: value for part in given for key, value in part.items()})
 
+    def ceiling(self, needs: Needs) -> Ceiling:
+        """Up to where the needs of a job may grow in its partition."""
+        return self.site.partitions.get(needs.slurm_partition or "", Ceiling())
+
 
 def read_cluster(folder: Path) -> Cluster:
     """The tables in the folder of a profile.
@@ -244,6 +264,12 @@ def options(folder: str) -> dict[str, Any]:
         sys.exit(f"Error in the configuration of the cluster:\n{error}")
 
 
+def _grown(asked: int, times: int, ceiling: int | None) -> int:
+    """``asked`` so many times; it alone may be above the ceiling, of which SLURM then speaks."""
+    grown = asked * min(times, MOST)
+    return grown if ceiling is None else max(asked, min(grown, ceiling))
+
+
 def _table(path: Path) -> Table:
     try:
         return Table.model_validate(read_yaml(path))
@@ -255,4 +281,5 @@ def _line(path: Path, item: Any) -> str:
     key = ".".join(map(str, item["loc"])) or "table"
     value = item.get("input")
     shown = "" if isinstance(value, dict | list) else f" = {value!r}"
-    return f"{path}: {key}{shown}: {item['msg'].removeprefix('Value error, ')}"
+    quotes = ", in quotes" if item["type"] == "string_type" and shown else ""
+    return f"{path}: {key}{shown}: {item['msg'].removeprefix('Value error, ')}{quotes}"

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from zsl.config.grids import Segment, checkpoint_name
-from zsl.errors import TrainingError
+from zsl.errors import PassingError, TrainingError
 from zsl.training.task import Task, train
 
 GRACE = 600
@@ -25,11 +25,15 @@ GRACE = 600
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 
 
+class ProcessesError(TrainingError, PassingError):
+    """One of several processes failed, which may be for its machine."""
+
+
 def launch(task: Task, log: Path, *, processes: int = 1, nodes: int = 1, mpi: str = "") -> None:
     """Train a segment with ``processes`` on each of ``nodes``, one GPU each.
 
     Exits with code 143 when a signal stopped the training, which saved its state. Raises
-    TrainingError when it failed; what went wrong is in ``log``.
+    ProcessesError when it failed; what went wrong is in ``log``.
     """
     if nodes > 1 and not mpi:
         raise TrainingError(
@@ -51,7 +55,7 @@ def launch(task: Task, log: Path, *, processes: int = 1, nodes: int = 1, mpi: st
         return
     if signals:
         raise SystemExit(143)
-    raise TrainingError(
+    raise ProcessesError(
         f"{task.name}: training in {processes * nodes} processes ended with code {code}; what "
         f"went wrong is above and in {log}"
     )

@@ -22,9 +22,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zsl.errors import TrainingError
+from zsl.errors import PassingError, TrainingError
 
 log = logging.getLogger(__name__)
+
 
 BEAT = 15.0
 """Seconds between signs of life."""
@@ -32,6 +33,10 @@ PATIENCE = 180.0
 """Seconds without one after which a holder on another machine is gone: longer than network file
 systems keep what they last saw of a file."""
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+
+
+class HeldError(TrainingError, PassingError):
+    """Another job trains this segment."""
 
 
 @dataclass
@@ -44,9 +49,9 @@ class Lock:
     _lost: bool = False
 
     def check(self) -> None:
-        """Raise TrainingError when another job has taken over: this one had stood still."""
+        """Raise HeldError when another job has taken over: this one had stood still."""
         if self._lost:
-            raise TrainingError(
+            raise HeldError(
                 f"{self.path}: another job took this segment over, because this one had shown no "
                 f"sign of life for {PATIENCE:.0f} s; it stops here, the other one goes on"
             )
@@ -74,14 +79,14 @@ class Lock:
 def locked(path: Path) -> Iterator[Lock]:
     """Hold the lock file ``path``.
 
-    Raises TrainingError when a living job holds it.
+    Raises HeldError when a living job holds it.
     """
     with path.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in NO_LOCKS:
-                raise TrainingError(_held(path)) from None
+                raise HeldError(_held(path)) from None
             log.warning("%s: this file system has no locks; signs of life alone count", path)
         _wait_for_silence(path)
         lock, done = Lock(path), threading.Event()
@@ -102,7 +107,7 @@ def _keep_beating(lock: Lock, done: threading.Event) -> None:
 
 
 def _wait_for_silence(path: Path) -> None:
-    """Return when no holder of another machine is left; raise TrainingError when one lives."""
+    """Return when no holder of another machine is left; raise HeldError when one lives."""
     holder = _holder(path)
     if holder is None or holder.get("host") == socket.gethostname():
         return  # flock has told that no process of this machine holds it
@@ -120,7 +125,7 @@ def _wait_for_silence(path: Path) -> None:
         if now is None:
             return
         if now != holder:
-            raise TrainingError(_held(path))
+            raise HeldError(_held(path))
     log.warning("%s: it gave no sign of life; taking over", path)
 
 
