@@ -24,6 +24,7 @@ WHOLE = (
     "workflow/",
     "faults/",
     "slurm/",
+    "audit/test_copied.py",
     "audit/test_mended.py",
     "audit/test_project.py",
     "audit/test_reproduce.py",

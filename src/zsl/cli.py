@@ -26,6 +26,7 @@ from zsl.config.parameters import n_parameters, tokens_per_step
 from zsl.crate import command as crate
 from zsl.errors import ZslError, printable
 from zsl.measure import command as measure
+from zsl.permissions import said_of
 from zsl.planning.estimate import estimate
 from zsl.planning.hardware import GPUS
 from zsl.planning.imported import check_imported
@@ -50,6 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(printable(options.command(options).rstrip()), flush=True)
     except ZslError as error:
         print(f"Error: {printable(str(error))}", file=sys.stderr)
+        return 1
+    except PermissionError as error:
+        print(f"Error: {printable(said_of(error))}", file=sys.stderr)
         return 1
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # takes what is left over

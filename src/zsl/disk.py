@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from zsl.errors import PassingError
+from zsl.permissions import ask, closed
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
@@ -48,6 +49,8 @@ def _message(number: int, path: str | None, folder: Path) -> str:
             f"{where}: {os.strerror(number)} ({_free(folder)}); make room (or raise the quota) "
             "and run again: nothing that was finished is lost"
         )
+    if number in FORBIDDEN and path and closed(path):
+        return f"{path}: {ask(Path(path))}"
     if number in FORBIDDEN:
         return (
             f"{where}: {os.strerror(number)}; results are written below {folder}, which has to be "

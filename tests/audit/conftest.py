@@ -8,7 +8,7 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -249,6 +249,21 @@ def tree(made: Project, planned: Planned, tmp_path: Path, monkeypatch: pytest.Mo
 def changed(made: Project, tmp_path: Path) -> Project:
     """A copy of the project and its results, to change; audits of it ask Snakemake."""
     return made.copy(tmp_path / "project")
+
+
+@pytest.fixture
+def close() -> Iterator[Callable[..., None]]:
+    """Close files and folders by their modes; they are opened again in the end."""
+    before: dict[Path, int] = {}
+
+    def change(*paths: Path) -> None:
+        for path in paths:
+            before[path] = path.stat().st_mode
+            path.chmod(0)
+
+    yield change
+    for path, mode in reversed(before.items()):
+        path.chmod(mode)
 
 
 @pytest.fixture

@@ -123,8 +123,8 @@ def test_a_folder_that_may_not_be_listed(tree, monkeypatch):
     closed(monkeypatch, tree / "figures")
     found = tree.audit()
     of_figures = [f for f in found.findings if f.path.startswith("figures/")]
-    assert {f.status for f in of_figures} == {"unknown"}
-    assert of_figures[0].details == ("figures cannot be read: Permission denied",)
+    assert {f.status for f in of_figures} == {"unreadable"}
+    assert of_figures[0].details[0].startswith("not readable by you: ask its owner")
     assert {path for path, _ in said_of(found)} == {f.path for f in of_figures}
 
 

@@ -22,6 +22,7 @@ PLACE = Place(
     lost=frozenset({GONE, "lineage/accepted/0001.json"}),
     options=" --x",
 )
+INSTALL = "install -DTm $(umask -S),a-x"
 MAKE, ALL = "snakemake --cores all", "snakemake --cores all all --x"
 FORCE = f"{MAKE} --force results/mini"
 GONE_SAID = (
@@ -56,11 +57,11 @@ def of(path, status, *details, **more):
         ),
         (
             [of(RECORD, "altered", kind="record")],
-            f"install -DTm 644 results/mini/{COPY} results/mini/{RECORD}",
+            f"{INSTALL} results/mini/{COPY} results/mini/{RECORD}",
         ),
         (
             [of(COPY, "altered", kind="record"), of(COPY, "altered", "a link", kind="record")],
-            f"install -DTm 644 results/mini/{RECORD} results/mini/{COPY}",
+            f"{INSTALL} results/mini/{RECORD} results/mini/{COPY}",
         ),
         (
             [of("lineage/fits/2.json", "altered", kind="record")],
@@ -87,6 +88,62 @@ def of(path, status, *details, **more):
 )
 def test_the_command(findings, expected):
     assert command(Audit("results/mini", findings), PLACE) == expected
+
+
+SEGMENT = "training/main-19k/00000000-00001024"
+OUTPUTS = (SEGMENT, f"{SEGMENT}.manifest.json", f"{SEGMENT}.steps.csv")
+TRAINED = replace(
+    PLACE, jobs={**JOBS, **{path: f"lineage/{SEGMENT}.json" for path in OUTPUTS}}, lost=frozenset()
+)
+NO = "the checkpoints are not shown to be damaged, and nothing but training again makes it"
+ASK = "not readable by you: ask its owner, ada (chmod -R a+rX results/mini)"
+
+
+@pytest.mark.parametrize(
+    ("findings", "expected"),
+    [
+        ([of(SEGMENT, "altered")], f"{FORCE}/{SEGMENT} --x && {ALL}"),
+        ([of(SEGMENT, "missing")], f"{FORCE}/{SEGMENT} --x && {ALL}"),
+        ([of(SEGMENT, "missing", NOT_MADE), of(OUTPUTS[1], "missing", NOT_MADE)], None),
+        ([of(path, "altered") for path in OUTPUTS], f"{FORCE}/{SEGMENT} --x && {ALL}"),
+        ([of(OUTPUTS[1], "altered")], f"# bring back a copy of {OUTPUTS[1]}: {NO}"),
+        ([of(OUTPUTS[2], "missing")], f"# bring back a copy of {OUTPUTS[2]}: {NO}"),
+        ([of(SEGMENT, "altered", lost=False)], f"# bring back a copy of {SEGMENT}: {NO}"),
+        (
+            [of(path, "unknown") for path in OUTPUTS],
+            f"# bring back a copy of lineage/{SEGMENT}.json: {NO}",
+        ),
+        (
+            [of(SEGMENT, "altered", lost=False, extra=(f"{SEGMENT}/.nfs1",))],
+            f"rm results/mini/{SEGMENT}/.nfs1",
+        ),
+        (
+            [of(SEGMENT, "unreadable", ASK), of("fits/1.json", "altered")],
+            f"# {ASK}; then audit again",
+        ),
+    ],
+)
+def test_no_command_trains_what_is_not_shown_to_be_damaged(findings, expected):
+    found = command(Audit("results/mini", findings), TRAINED)
+    assert found == (expected or f"{FORCE}/{SEGMENT} --x && {ALL}")
+
+
+def test_a_stale_training_is_left_to_its_owner():
+    found = command(
+        Audit("results/mini", [of(SEGMENT, "stale"), of("fits/1.json", "altered")]), TRAINED
+    )
+    assert found.startswith(f"# {SEGMENT}: their checkpoints are those recorded; `{ALL}` trains")
+    kept = of(SEGMENT, "stale", accepted="lineage/accepted/0001.json")
+    assert command(Audit("results/mini", [kept]), TRAINED) == ""
+
+
+def test_what_snakemake_does_not_know_it_is_told_first():
+    audit = Audit("results/mini", [of("fits/1.json", "altered")], untold=("results/mini/a b.csv",))
+    told = f"{MAKE} --touch --forceall 'results/mini/a b.csv' --x"
+    assert command(audit, PLACE) == f"{told} && {FORCE}/fits/1.json --x && {ALL}"
+    assert command(replace(audit, findings=[], untold=("all",)), PLACE).endswith(
+        "--forceall all --x"
+    )
 
 
 def test_the_command_for_a_copy():

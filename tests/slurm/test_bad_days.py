@@ -187,6 +187,7 @@ def test_what_was_cancelled_asks_for_the_same_and_what_failed_for_more(driver: D
 
 def test_two_jobs_at_most_may_be_submitted(driver: Driver):
     """A QOS needs a database; this says what it says."""
+    names = [f"limited{n}" for n in range(4)]
     driver.sbatch(
         'case "$*" in *--test-only*) ;; *)\n'
         'if [ "$(squeue --me --noheader | wc -l)" -ge 2 ]; then echo "sbatch: error: '
@@ -194,11 +195,11 @@ def test_two_jobs_at_most_may_be_submitted(driver: Driver):
         "accounting/QOS policy (job submit limit, user's size and/or time limits)\" >&2; exit 1; "
         "fi;; esac"
     )
-    driver.start("sleep 8", "p q r s")
+    driver.start("sleep 8", " ".join(names))
     assert driver.end() == 0, driver.said
     assert "SLURM takes no job now (sbatch: error: QOSMaxSubmitJobPerUserLimit" in driver.said
-    assert {name: [job.state for job in sleeping(name)] for name in "pqrs"} == {
-        name: ["COMPLETED"] for name in "pqrs"
+    assert {name: [job.state for job in sleeping(name)] for name in names} == {
+        name: ["COMPLETED"] for name in names
     }
 
 

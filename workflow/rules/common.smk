@@ -4,7 +4,9 @@ Snakemake compares parameters as a set of values without their names, so a numbe
 ``threads`` stands in a dict with its name, lest it change into its neighbour unseen.
 """
 
+import os
 import re
+import shlex
 import sys
 from functools import cache
 from glob import glob
@@ -21,6 +23,7 @@ from zsl.errors import ZslError, printable
 from zsl.lineage.fingerprint import fingerprint
 from zsl.lineage.pins import pins
 from zsl.optimizers import module_of
+from zsl.permissions import require_readable, said_of
 from zsl.planning.imported import check_imported
 from zsl.registry.inputs import MEASUREMENT_OF, blocks_of
 from zsl.registry.names import unknown_targets
@@ -32,6 +35,8 @@ def checked(function, *arguments):
         return function(*arguments)
     except ZslError as error:
         sys.exit(f"Error in the configuration:\n{printable(str(error))}")
+    except PermissionError as error:
+        sys.exit(printable(f"Error: {said_of(error)}"))
 
 
 def typed():
@@ -63,8 +68,28 @@ def check_typed():
             "--default-resources: would take the place of the profile's, which name its table of "
             "resources; say it in site.yaml, by --set-resources, or add table=profiles/slurm"
         )
+    runs = (asked.cores or asked.profile) and not (asked.dryrun or asked.report)
+    if runs and Path(".snakemake").exists() and not os.access(".snakemake", os.W_OK):
+        wrong.append(
+            f"{Path.cwd()}: another user's, in which you may not write; work in a copy "
+            "(rsync -a), or look only (-n, zsl audit)"
+        )
     if wrong:
         sys.exit(printable("Error in the command:\n" + "\n".join(wrong)))
+
+
+def require_trained_once():
+    """Stop before what is trained, and as its records say, is trained again."""
+    from zsl.audit.retrained import require_told
+
+    own = [os.path.relpath(path) for path in workflow.configfiles]
+    default = own == ["config/config.yaml"]
+    try:
+        require_told(
+            workflow.dag, "" if default else f" --configfile {shlex.join(own)}"
+        )
+    except ZslError as error:
+        sys.exit(printable(f"Error: {error}"))
 
 
 # Snakemake has read these files, but says nothing of keys that stand there twice.

@@ -151,6 +151,8 @@ def said_of_fits():
 
 # Its template knows nothing but the configuration.
 if "--report" in sys.argv:
+    for path in [*map(shown_file, TARGETS), f"{RESULTS}/provenance/root.html"]:
+        checked(require_readable, path)
     config["said_of_fits"] = said_of_fits()
 
 COMPARISON = "Ours against the paper"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zsl.audit.changes import LARGEST_SOURCE, setting_changes
+from zsl.audit.contents import unread
 from zsl.audit.disk import Disk
 from zsl.audit.findings import Finding
 from zsl.audit.records import NAMES, Record, Records, is_report
@@ -35,13 +36,15 @@ class Chain:
 
 def check_chain(records: Records, disk: Disk) -> Chain:
     """Follow every record to its copy in the history and to the records it names."""
-    findings = [*_history(records), *_code(records, disk), *_acceptances(records), *_links(disk)]
+    findings = [*_history(records, disk), *_code(records, disk), *_acceptances(records, disk)]
+    findings += [*_links(disk), *_hidden(records, disk)]
     written = _written(records)
     authentic: dict[str, Record] = {}
-    for path in sorted({*records.current, *_broken(records), *_lost(records, disk)}):
+    hidden = {record.path for record in records.history.values() if disk.hides(record.path)}
+    for path in sorted({*records.current, *_broken(records), *_lost(records, disk), *hidden}):
         record = records.current.get(path)
         own = record is not None and record.path == path
-        if record and own and (is_report(record) or record.sha256 in written):
+        if record and own and (is_report(record) or _is_kept(record, written, disk)):
             authentic[path] = record
             continue
         known = records.authentic(path)
@@ -51,14 +54,14 @@ def check_chain(records: Records, disk: Disk) -> Chain:
             findings.append(_altered(path, record, known))
         elif path in records.broken:
             findings.append(Finding(path, "altered", (records.broken[path],), kind="record"))
-        else:
+        elif path not in hidden:
             findings.append(Finding(path, "missing", ("the record was deleted",), kind="record"))
     wrong = {finding.path for finding in findings}
     for path, record in authentic.items():
         said = tuple(_predecessors(record, records))
         if said:
             findings.append(Finding(path, "altered", said, kind="record"))
-        elif path not in wrong:
+        elif path not in wrong | hidden:
             findings.append(Finding(path, "verified", kind="record"))
     return Chain(authentic, findings, [*_notes(authentic)])
 
@@ -73,6 +76,19 @@ def _written(records: Records) -> set[str]:
     return {digest for digest in named if digest}
 
 
+def _is_kept(record: Record, written: set[str], disk: Disk) -> bool:
+    """Whether a job wrote a record, as far as this user may see."""
+    copy = f"{LINEAGE}/{HISTORY}/{record.sha256}.json"
+    return record.sha256 in written or disk.hides(copy) is not None
+
+
+def _hidden(records: Records, disk: Disk) -> Iterator[Finding]:
+    """Records, and folders of them, that this user may not read."""
+    for path, error in sorted(disk.unreadable.items()):
+        if path.startswith(f"{LINEAGE}/") and isinstance(error, PermissionError):
+            yield unread(error, path, records.results, "record")
+
+
 def _broken(records: Records) -> set[str]:
     kept = tuple(f"{LINEAGE}/{name}/" for name in (HISTORY, ACCEPTED))
     return {path for path in records.broken if not path.startswith(kept)}
@@ -81,6 +97,7 @@ def _broken(records: Records) -> set[str]:
 def _lost(records: Records, disk: Disk) -> set[str]:
     """Records that are gone while what they are of is still there, or what was made from it."""
     written = {record.path for record in records.history.values()} - set(records.current)
+    written = {path for path in written if not disk.hides(path)}
     found = set()
     for path in written:
         last = records.authentic(path)
@@ -98,7 +115,7 @@ def _lost(records: Records, disk: Disk) -> set[str]:
     return found
 
 
-def _history(records: Records) -> Iterator[Finding]:
+def _history(records: Records, disk: Disk) -> Iterator[Finding]:
     for digest, record in records.history.items():
         if record.sha256 != digest:
             said = (
@@ -116,7 +133,9 @@ def _history(records: Records) -> Iterator[Finding]:
                 named.setdefault(entry["record"], []).append(record.inside(entry["path"]))
     for digest in sorted(set(named) - set(records.history) - stems):
         said = (f"it was deleted; it is the record of {_some(sorted(set(named[digest])))}",)
-        yield Finding(f"{LINEAGE}/{HISTORY}/{digest}.json", "missing", said, kind="record")
+        path = f"{LINEAGE}/{HISTORY}/{digest}.json"
+        if not disk.hides(path):
+            yield Finding(path, "missing", said, kind="record")
 
 
 def _code(records: Records, disk: Disk) -> Iterator[Finding]:
@@ -134,7 +153,7 @@ def _code(records: Records, disk: Disk) -> Iterator[Finding]:
         for name, digest in record.content.get("code", {}).get("modules", {}).items()
     }
     for digest, path in sorted(named.items()):
-        if digest not in kept:
+        if digest not in kept and not disk.hides(path):
             said = ("the source of a module that records name was deleted",)
             yield Finding(path, "missing", said, kind="record")
 
@@ -158,12 +177,13 @@ def _digests_of(path: Path, sha256: str) -> set[str]:
         return {sha256}
 
 
-def _acceptances(records: Records) -> Iterator[Finding]:
+def _acceptances(records: Records, disk: Disk) -> Iterator[Finding]:
     numbers = {int(Path(path).stem) for path in records.accepted}
     for number in sorted(set(range(1, max(numbers, default=0))) - numbers):
         said = ("acceptances are numbered, and this one is gone",)
         path = f"{LINEAGE}/{ACCEPTED}/{number:04d}.json"
-        yield Finding(path, "missing", said, kind="record")
+        if not disk.hides(path):
+            yield Finding(path, "missing", said, kind="record")
 
 
 def _altered(path: str, record: Record, known: Record | None) -> Finding:

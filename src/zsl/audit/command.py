@@ -19,6 +19,7 @@ from zsl.files import write_text
 from zsl.lineage.form import LONGEST
 from zsl.lineage.history import LINEAGE
 from zsl.lineage.root import listing, record_digests, root_of
+from zsl.permissions import ClosedError
 
 DEFAULT_CONFIG = "config/config.yaml"
 EPILOG = (
@@ -118,6 +119,8 @@ def _audit(options: argparse.Namespace) -> str:
         )
         found = audit(question)
         command = _command(found, question, options)
+    except (ClosedError, PermissionError):
+        raise  # its exit code is 1
     except (ZslError, OSError) as error:
         print(f"Error: {printable(str(error))}", file=sys.stderr)
         raise SystemExit(2) from error

@@ -2,40 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from zsl.audit.disk import Disk
-from zsl.audit.findings import Status
+from zsl.audit.findings import Finding, Kind
+from zsl.permissions import ask
 
 SHOWN = 5
 """Files of a folder that are named."""
 
 
-def wrong_with(
-    disk: Disk, results: Path, name: str, entry: dict[str, Any]
-) -> tuple[Status | None, list[str]]:
+def wrong_with(disk: Disk, results: Path, name: str, entry: dict[str, Any]) -> Finding | None:
     """What is wrong with the bytes of an output, if anything."""
     if name in disk.links:
-        return "altered", [f"is a symbolic link to {disk.links[name]}, was none"]
-    for path in (name, *(str(parent) for parent in PurePosixPath(name).parents)):
-        if path in disk.unreadable:
-            return "unknown", [f"{path} cannot be read: {disk.unreadable[path]}"]
+        said = f"is a symbolic link to {disk.links[name]}, was none"
+        return Finding(name, "altered", (said,), lost=False)
+    if error := disk.hides(name):
+        return unread(error, name, results)
     if entry["kind"] == "folder":
-        return _folder(disk, name, entry)
+        return _folder(disk, results, name, entry)
     now = disk.digests.get(name)
     if now is None:
-        return "missing", []
+        return Finding(name, "missing")
     if now == entry["sha256"]:
-        return None, []
-    return "altered", list(_altered(results / name, entry, now))
+        return None
+    return Finding(name, "altered", tuple(_altered(results / name, entry, now)))
 
 
-def _folder(disk: Disk, name: str, entry: dict[str, Any]) -> tuple[Status | None, list[str]]:
+def unread(
+    error: OSError, name: str, results: Path, kind: Kind = "artifact", files: Sequence[str] = ()
+) -> Finding:
+    """What is said of an artifact or record, or of ``files`` in it, that cannot be read."""
+    more = [f"and {len(files) - SHOWN} more"] if len(files) > SHOWN else []
+    if isinstance(error, PermissionError):
+        said = (ask(Path(error.filename or results / name), results.absolute()), *files[:SHOWN])
+        return Finding(name, "unreadable", (*said, *more), kind=kind)
+    why = error.strerror or str(error)
+    said = tuple(f"{path} cannot be read: {why}" for path in files[:SHOWN] or [name])
+    return Finding(name, "unknown", (*said, *more), kind=kind)
+
+
+def _folder(disk: Disk, results: Path, name: str, entry: dict[str, Any]) -> Finding | None:
     """The same of a folder: what is missing, was added or differs, and what cannot be read."""
     if name not in disk.folders:
-        return "missing", []
+        return Finding(name, "missing")
     before, now, start = entry["files"], disk.below(name), f"{name}/"
     links = [p.removeprefix(start) for p in disk.links if p.startswith(start)]
     said = [f"{path} is a symbolic link" for path in links]
@@ -46,21 +58,21 @@ def _folder(disk: Disk, name: str, entry: dict[str, Any]) -> tuple[Status | None
     }
     hidden = {n for names in closed.values() for n in names}
     there = {*now, *(path for path, names in closed.items() if not names)}
-    for words, names in (
-        ("is missing", [n for n in before if n not in {*now, *links, *hidden}]),
-        ("was added", [n for n in sorted(there) if n not in before]),
-        ("differs", [n for n in now if n in before and now[n] != before[n]]),
-    ):
+    missing = [n for n in before if n not in {*now, *links, *hidden}]
+    added = [n for n in sorted(there) if n not in before]
+    differs = [n for n in now if n in before and now[n] != before[n]]
+    for words, names in (("is missing", missing), ("was added", added), ("differs", differs)):
         said += [f"{each} {words}{_swapped(each, before, now)}" for each in names[:SHOWN]]
         said += [f"and {len(names) - SHOWN} more"] if len(names) > SHOWN else []
-    unread = [
-        f"{path} cannot be read: {disk.unreadable[start + path]}"
-        for path, names in closed.items()
-        if names
-    ]
-    if before and not {*now, *hidden}:
-        return "missing", said
-    return ("altered" if said else "unknown" if unread else None), said + unread
+    if before and not {*now, *hidden, *links}:
+        return Finding(name, "missing", tuple(said))
+    unseen = {path: disk.unreadable[start + path] for path, names in closed.items() if names}
+    if said:
+        said += [f"{path} cannot be read: {why.strerror}" for path, why in unseen.items()]
+        extra = tuple(start + path for path in added)
+        return Finding(name, "altered", tuple(said), lost=bool(missing or differs), extra=extra)
+    first = [path for path, why in unseen.items() if isinstance(why, PermissionError)] or [*unseen]
+    return unread(unseen[first[0]], name, results, files=first) if first else None
 
 
 def _swapped(name: str, before: dict[str, str], now: dict[str, str]) -> str:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from zsl.audit.hashing import Hashed, cache_file, hash_files
 from zsl.lineage.digests import TIMESTAMP
@@ -23,7 +23,7 @@ class Disk:
     """SHA-256 of plain files."""
     links: Mapping[str, str]
     """Targets of symbolic links, which are not followed."""
-    unreadable: Mapping[str, str]
+    unreadable: Mapping[str, OSError]
     """Files, and folders that cannot be listed, with the reason."""
     folders: frozenset[str]
     hashed: Hashed
@@ -31,6 +31,11 @@ class Disk:
     def __contains__(self, path: object) -> bool:
         known = (self.digests, self.links, self.unreadable, self.folders)
         return any(path in some for some in known)
+
+    def hides(self, path: str) -> OSError | None:
+        """Why neither a file nor that it is there can be told: that of itself or a folder above."""
+        above = (path, *(parent.as_posix() for parent in PurePosixPath(path).parents))
+        return next((self.unreadable[each] for each in above if each in self.unreadable), None)
 
     def below(self, folder: str) -> dict[str, str]:
         """SHA-256 by path relative to ``folder`` of the plain files below it."""
@@ -47,7 +52,7 @@ def read_disk(results: Path, *, fast: bool = False) -> Disk:
     plain: list[str] = []
     links: dict[str, str] = {}
     folders: set[str] = set()
-    closed: dict[Path, str] = {}
+    closed: dict[Path, OSError] = {}
     for path, kind in _walk(results, closed):
         if kind == "link":
             with suppress(OSError):  # it is gone by now
@@ -71,13 +76,13 @@ def read_disk(results: Path, *, fast: bool = False) -> Disk:
     )
 
 
-def _walk(results: Path, closed: dict[Path, str]) -> Iterator[tuple[str, str]]:
+def _walk(results: Path, closed: dict[Path, OSError]) -> Iterator[tuple[str, str]]:
     """Files, links and folders, without those of running jobs and logs; ``closed`` is given the
     folders that cannot be listed."""
 
     def close(error: OSError) -> None:
         if not isinstance(error, FileNotFoundError):
-            closed[Path(error.filename)] = error.strerror or str(error)
+            closed[Path(error.filename)] = error
 
     for parent, folders, names in os.walk(results, onerror=close):
         here = Path(parent).relative_to(results)

@@ -7,7 +7,17 @@ from typing import Any, Literal
 
 from zsl.audit.changes import Change
 
-Status = Literal["verified", "stale", "altered", "missing", "unrecorded", "imported", "unknown"]
+Status = Literal[
+    "verified",
+    "stale",
+    "altered",
+    "missing",
+    "unrecorded",
+    "imported",
+    "unknown",
+    "unreadable",
+]
+Kind = Literal["artifact", "record", "source"]
 STATUSES: dict[Status, str] = {
     "verified": "the bytes and the code, settings and inputs behind them are those recorded",
     "imported": "made elsewhere; the bytes are those that were pinned",
@@ -15,7 +25,8 @@ STATUSES: dict[Status, str] = {
     "altered": "the bytes are not those recorded",
     "missing": "recorded or declared, and not there",
     "unrecorded": "there, and declared by nobody",
-    "unknown": "there, and nothing can be said of it: its record is missing or unreadable",
+    "unknown": "there, and nothing can be said of it: its record is missing or broken",
+    "unreadable": "another user's, of which nothing is known: nothing has to be made again",
 }
 """All statuses, in the order in which they are shown, with their meaning."""
 
@@ -36,8 +47,12 @@ class Finding:
     """Of what is stale."""
     accepted: str | None = None
     """Path of the acceptance of its staleness, if all of it is accepted."""
-    kind: Literal["artifact", "record", "source"] = "artifact"
+    kind: Kind = "artifact"
     n_files: int = 1
+    lost: bool = True
+    """Of what is altered or missing: whether bytes that were recorded are shown to be gone."""
+    extra: tuple[str, ...] = ()
+    """Of a folder that was altered: what was added."""
     here: bool = True
     """Whether the bytes of a raw source are on this machine and were hashed."""
 
@@ -89,6 +104,12 @@ class Audit:
     """What the root was held against; None where against nothing."""
     root_differences: list[str] = field(default_factory=list)
     """How the records differ from the root held elsewhere."""
+    again: int = 0
+    """Jobs that Snakemake would run although all that they make, and rest on, is fine; ..."""
+    trained_again: int = 0
+    """... those of them that train."""
+    untold: tuple[str, ...] = ()
+    """Targets of Snakemake that stand for these jobs, and for fine ones that it has forgotten."""
     planned: bool = True
     """Whether the artifacts were compared with what the project would do now."""
     running: bool = False

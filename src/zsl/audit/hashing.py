@@ -28,7 +28,7 @@ class Hashed:
 
     digests: dict[Path, str] = field(default_factory=dict)
     """SHA-256 by path, of plain files that were there."""
-    unreadable: dict[Path, str] = field(default_factory=dict)
+    unreadable: dict[Path, OSError] = field(default_factory=dict)
     """Files that could not be read, with the reason."""
     n_bytes: int = 0
     """Bytes of the files in ``digests``."""
@@ -56,7 +56,7 @@ def hash_files(paths: Iterable[Path], cache: Path | None = None, *, fast: bool =
             if isinstance(digest, str):
                 done.digests[path] = digest
             elif not isinstance(digest, FileNotFoundError):
-                done.unreadable[path] = digest.strerror or str(digest)
+                done.unreadable[path] = digest
     done.n_bytes = sum(sizes[path][0] for path in done.digests)
     if cache:
         entries = {str(path): [*sizes[path], found] for path, found in done.digests.items()}

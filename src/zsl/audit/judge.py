@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from zsl.audit.accepted import acceptance_of
 from zsl.audit.changes import STALE_INPUT, Change, module_changes, parameter_changes
-from zsl.audit.contents import wrong_with
+from zsl.audit.contents import unread, wrong_with
 from zsl.audit.disk import Disk
 from zsl.audit.findings import NOT_MADE, Finding, Status
 from zsl.audit.planned import Planned, PlannedJob
 from zsl.audit.records import NAMES, Record, Records, is_report
-from zsl.lineage.history import CODE, LINEAGE
+from zsl.lineage.history import CODE, LINEAGE, possible_records
+from zsl.permissions import closed
 
 
 @dataclass
@@ -43,31 +44,35 @@ class Judge:
             changes = self.changes(path)
             accepted = self.acceptance(path)
             for name, entry in record.outputs.items():
-                status, details = wrong_with(self.disk, self.records.results, name, entry)
-                if status is None and changes:
+                wrong = wrong_with(self.disk, self.records.results, name, entry)
+                if wrong:
+                    yield replace(wrong, n_files=_n(entry))
+                elif changes:
                     yield Finding(name, "stale", (), tuple(changes), accepted, n_files=_n(entry))
-                elif status is None:
+                else:
                     made_here = _pinned(record) != entry["sha256"]
                     kept: Status = "verified" if made_here else "imported"
                     yield Finding(name, kept, n_files=_n(entry))
-                else:
-                    yield Finding(name, status, tuple(details), n_files=_n(entry))
         yield from self._declared_only()
 
     def unrecorded(self) -> Iterator[Finding]:
         """A finding for every file that is of no record."""
         declared = {path for job in self._jobs() for path in job}
         folders = tuple(f"{name}/" for name, r in self._makers.items() if _is_folder(r, name))
-        closed = self.disk.folders & set(self.disk.unreadable)
+        shut = self.disk.folders & set(self.disk.unreadable)
         for path in sorted({*self.disk.digests, *self.disk.links, *self.disk.unreadable}):
-            if path in self._makers or path in declared or path.startswith(folders):
+            if path in self._makers or path.startswith(folders):
                 continue
-            if path in closed and any(name.startswith(f"{path}/") for name in self._makers):
+            if not declared.isdisjoint([path, *map(str, PurePosixPath(path).parents)]):
                 continue
-            if path.startswith(f"{LINEAGE}/") and self._is_lineage(path):
+            if path in shut and any(name.startswith(f"{path}/") for name in self._makers):
+                continue
+            in_lineage = path.startswith(f"{LINEAGE}/")
+            if in_lineage and (self._is_lineage(path) or path in self.disk.unreadable):
                 continue
             said = "left by an interrupted job" if Path(path).name.startswith(".") else ""
-            yield Finding(path, "unrecorded", (said,) if said else ())
+            found = Finding(path, "unrecorded", (said,) if said else ())
+            yield self._hidden(path, *possible_records(path)) or found
 
     def changes(self, path: str) -> list[Change]:
         """Why what a record is of is stale; empty where it is not."""
@@ -135,13 +140,13 @@ class Judge:
             elif is_report(record) and self.disk.digests.get(path) != entry["sha256"]:
                 now = self.disk.digests.get(path)
                 yield Change("input", path, entry["sha256"], now, "was written anew since")
-            elif not entry.get("external") and (self.project / path).is_file():
+            elif not entry.get("external") and not closed(self.project / path):
                 yield from self._source_changes(path, entry["sha256"])
 
     def _source_changes(self, path: str, before: str) -> Iterator[Change]:
         from zsl.files import sha256
 
-        now = sha256(self.project / path)
+        now = sha256(self.project / path) if (self.project / path).is_file() else before
         if now != before:
             yield Change("input", path, before, now, "its bytes are others now")
 
@@ -161,12 +166,20 @@ class Judge:
             for name in map(self._inside, job.outputs):
                 if name in known:
                     continue
-                if name in self.disk:
+                if hidden := self._hidden(name, name, record):
+                    yield hidden
+                elif name in self.disk:
                     yield Finding(
                         name, "unknown", ("its record is missing, or cannot be believed",)
                     )
                 else:
                     yield Finding(name, "missing", (NOT_MADE,))
+
+    def _hidden(self, path: str, *files: str) -> Finding | None:
+        """What is said of an artifact where this user may not read one of the ``files``."""
+        errors = map(self.disk.hides, files)
+        shut = next((error for error in errors if isinstance(error, PermissionError)), None)
+        return unread(shut, path, self.records.results) if shut else None
 
     @property
     def wanted(self) -> set[str]:

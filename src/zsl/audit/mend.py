@@ -18,7 +18,7 @@ from zsl.lineage.fingerprint import digest_of, path_of
 from zsl.lineage.history import ACCEPTED, CODE, HISTORY, LINEAGE
 
 MAKE = "snakemake --cores all"
-COPY = "install -DTm 644"
+COPY = "install -DTm $(umask -S),a-x"
 """Copies to folders that are gone, and replaces a link instead of writing through it."""
 LISTED = 8
 """Files of which a new copy is needed that are named; more are counted."""
@@ -72,20 +72,29 @@ def command(audit: Audit, place: Place) -> str:
     A record that was edited or deleted is brought back from the history, and a copy there from
     the current record: what they are of may have taken weeks, and need not be made again. Where
     records are lost, files that nobody declares may be theirs, and none is removed.
+
+    What another user has closed makes nothing again, and no command trains what is not shown to be
+    damaged or missing: where there is such a thing, Snakemake is not called at all.
     """
+    if shut := [finding for finding in audit.findings if finding.status == "unreadable"]:
+        return f"# {'; '.join(dict.fromkeys(f.details[0] for f in shut))}; then audit again"
     lost = [f for f in audit.findings if f.path in place.lost and not _is_accepted(f.path)]
     if lost:
         return (
-            f"# bring back a copy of {_some(lost)}, which nothing else does; without one, all "
-            "results have to be made anew"
+            f"# bring back a copy of {_some([f.path for f in lost])}, which nothing else does; "
+            "without one, all results have to be made anew"
         )
     rest = [f for f in audit.findings if _to_be_made(f, place)]
     removed = [] if any(f.kind == "record" for f in rest) else _removed(audit, place)
     steps = [*_packages(audit), *removed, *_brought_back(audit, place)]
     if rest and place.start is None:
-        said = f"Snakemake makes nothing in {place.folder}: bring a new copy of {_some(rest)}"
+        said = f"Snakemake makes nothing in {place.folder}: bring a new copy of "
+        said += _some([f.path for f in rest])
+    else:
+        said = _left_to_you(audit, rest, place)
+    if said:
         return f"{' && '.join(steps)}  # {' '.join(said.split())}".strip()
-    return " && ".join([*steps, *_made(rest, place, place.start or "")])
+    return " && ".join([*steps, *_told(audit, place), *_made(rest, place, place.start or "")])
 
 
 def _to_be_made(finding: Finding, place: Place) -> bool:
@@ -94,7 +103,47 @@ def _to_be_made(finding: Finding, place: Place) -> bool:
     if finding.status == "stale":  # a page that names a record as it was is fine with it back
         brought_back = finding.changes and all(c.name in place.good for c in finding.changes)
         return not finding.accepted and not brought_back
+    if finding.extra and not finding.lost:
+        return False
     return finding.status in ("altered", "missing", "unknown")
+
+
+def _left_to_you(audit: Audit, rest: Sequence[Finding], place: Place) -> str:
+    """What is said where Snakemake would train what is not shown to be damaged or missing."""
+    again = {
+        finding.path
+        for finding in audit.findings
+        if finding.status in ("altered", "missing") and finding.lost
+    }
+    folders = {finding.path: _checkpoints(finding, place) for finding in rest}
+    whole = [f for f in rest if (folder := folders[f.path]) and folder not in again]
+    gone = [
+        f"{LINEAGE}/{folders[f.path]}.json" if f.status == "unknown" else f.path
+        for f in whole
+        if f.status != "stale"
+    ]
+    if gone:
+        return (
+            f"bring back a copy of {_some(gone)}: the checkpoints are not shown to be damaged, and "
+            "nothing but training again makes it"
+        )
+    if whole:
+        stale, trains = _some([str(folders[f.path]) for f in whole]), f"{MAKE} all{place.options}"
+        return (
+            f"{stale}: their checkpoints are those recorded; `{trains}` trains them again "
+            "with the code and settings of now, `zsl accept` keeps them, with your reason"
+        )
+    return ""
+
+
+def _checkpoints(finding: Finding, place: Place) -> str | None:
+    """The folder of checkpoints of the training that made an artifact, None where none did."""
+    job = place.jobs.get(finding.path)
+    if job and job.startswith(f"{LINEAGE}/training/"):
+        return job.removeprefix(f"{LINEAGE}/").removesuffix(".json")
+    if finding.path.startswith("training/"):
+        return re.sub(r"(?<=/[0-9]{8}-[0-9]{8})\..*", "", finding.path)
+    return None
 
 
 def _good(path: str, records: Records, project: Path, folder: str) -> str | None:
@@ -149,7 +198,12 @@ def _is_accepted(path: str) -> bool:
 
 
 def _removed(audit: Audit, place: Place) -> list[str]:
-    paths = [f.path for f in audit.findings if f.status == "unrecorded" or f.path in place.extra]
+    paths = [
+        path
+        for f in audit.findings
+        for path in (f.extra or [f.path])
+        if f.extra or f.status == "unrecorded" or f.path in place.extra
+    ]
     quoted = [quote(place.folder + path) for path in dict.fromkeys(paths)]
     return [f"rm {' '.join(quoted)}"] if quoted else []
 
@@ -157,6 +211,13 @@ def _removed(audit: Audit, place: Place) -> list[str]:
 def _brought_back(audit: Audit, place: Place) -> list[str]:
     paths = dict.fromkeys(f.path for f in audit.findings if f.path in place.good)
     return [f"{COPY} {quote(place.good[p])} {quote(place.folder + p)}" for p in paths]
+
+
+def _told(audit: Audit, place: Place) -> list[str]:
+    """Tell Snakemake of what is fine, and would be made again because it does not know."""
+    if not audit.untold or place.start is None:
+        return []
+    return [f"{MAKE} --touch --forceall {' '.join(map(quote, audit.untold))}{place.options}"]
 
 
 def _made(rest: Sequence[Finding], place: Place, start: str) -> list[str]:
@@ -179,8 +240,8 @@ def _made(rest: Sequence[Finding], place: Place, start: str) -> list[str]:
     return [*forced, f"{MAKE} all{place.options}"]
 
 
-def _some(findings: Sequence[Finding]) -> str:
-    paths = [*dict.fromkeys(finding.path for finding in findings)]
+def _some(paths: Sequence[str]) -> str:
+    paths = [*dict.fromkeys(paths)]
     more = f" and {len(paths) - LISTED} more" if len(paths) > LISTED else ""
     return ", ".join(paths[:LISTED]) + more
 

@@ -23,6 +23,8 @@ from zsl.registry import BY_ID
 from zsl.registry.names import did_you_mean
 
 SNAKEFILE = "Snakefile"
+MEMORY = ".snakemake/metadata"
+"""What Snakemake remembers of each file that it made."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,10 @@ class Planned:
     """Records of the jobs that the targets need."""
     outside: dict[str, Path]
     """Inputs that lie outside of the project, by name: all that a record holds of them."""
+    pending: frozenset[str] = frozenset()
+    """Those of ``wanted`` that Snakemake would run."""
+    forgotten: frozenset[str] = frozenset()
+    """Those of which it remembers nothing, so that it sees no change of settings or code."""
 
 
 class Asking:
@@ -66,6 +72,9 @@ class Asking:
         self._project, self._targets = project.resolve(), targets
         here = mirror(self._project, Path(self._scratch.name))
         _link_results(self._project, here, results, configfiles)
+        if (self._project / MEMORY).is_dir():  # it is only read
+            (here / MEMORY).parent.mkdir()
+            (here / MEMORY).symlink_to(self._project / MEMORY)
         files = [str(path.resolve()) for path in configfiles]
         question = {"configfiles": files, "targets": [*targets], "others": sorted(others)}
         self._process = subprocess.Popen(
@@ -105,7 +114,9 @@ class Asking:
             for job in found["jobs"]
         }
         outside = {name: self._project / path for name, path in found["outside"].items()}
-        return Planned(jobs, frozenset(found["wanted"]), outside)
+        named = (frozenset(found[key]) for key in ("wanted", "pending", "forgotten"))
+        wanted, pending, forgotten = named
+        return Planned(jobs, wanted, outside, pending, forgotten)
 
 
 _LISTS = ("inputs", "outputs")
@@ -152,6 +163,10 @@ def _plan(question: dict[str, Any]) -> dict[str, Any]:
 
     workflow = _workflow(question["configfiles"], question["targets"])
     wanted = _jobs(workflow)
+    pending = [job.output.lineage for job in workflow.dag.needrun_jobs() if _is_recorded(job)]
+    remembers = workflow.persistence.has_metadata
+    recorded = filter(_is_recorded, workflow.dag.jobs)
+    forgotten = [job.output.lineage for job in recorded if not remembers(job)]
     made = {path for job in wanted for path in job["outputs"]}
     others = [
         path
@@ -165,7 +180,8 @@ def _plan(question: dict[str, Any]) -> dict[str, Any]:
     jobs = {job["record"]: job for job in [*found, *wanted]}
     outside = {name: path for job in jobs.values() for name, path in job.pop("outside").items()}
     names = sorted(job["record"] for job in wanted)
-    return {"jobs": [*jobs.values()], "wanted": names, "outside": outside}
+    answer = {"jobs": [*jobs.values()], "wanted": names, "outside": outside}
+    return {**answer, "pending": pending, "forgotten": forgotten}
 
 
 def _workflow(configfiles: list[str], targets: list[str]) -> Any:
@@ -176,6 +192,7 @@ def _workflow(configfiles: list[str], targets: list[str]) -> Any:
         DAGSettings,
         OutputSettings,
         Quietness,
+        RerunTrigger,
         ResourceSettings,
     )
 
@@ -185,7 +202,8 @@ def _workflow(configfiles: list[str], targets: list[str]) -> Any:
             config_settings=ConfigSettings(configfiles=[Path(path) for path in configfiles]),
             snakefile=Path(SNAKEFILE),
         )
-        workflow_api.dag(DAGSettings(targets=set(targets)))
+        triggers = {RerunTrigger.MTIME, RerunTrigger.PARAMS, RerunTrigger.INPUT}  # the profile's
+        workflow_api.dag(DAGSettings(targets=set(targets), rerun_triggers=triggers))
         workflow = workflow_api._workflow
         workflow._prepare_dag(forceall=False, ignore_incomplete=True, lock_warn_only=True)
         workflow.async_run(workflow.dag.init())
@@ -193,10 +211,15 @@ def _workflow(configfiles: list[str], targets: list[str]) -> Any:
 
 
 def _jobs(workflow: Any) -> list[dict[str, Any]]:
-    return [_described(job) for job in workflow.dag.jobs if "lineage" in dict(job.output.items())]
+    return [described(job) for job in workflow.dag.jobs if _is_recorded(job)]
 
 
-def _described(job: Any) -> dict[str, Any]:
+def _is_recorded(job: Any) -> bool:
+    return "lineage" in dict(job.output.items())
+
+
+def described(job: Any) -> dict[str, Any]:
+    """A job of Snakemake's graph in plain values."""
     from zsl.lineage.record import named_values
     from zsl.lineage.values import plain, portable
 

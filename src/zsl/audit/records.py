@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -17,6 +18,7 @@ from zsl.audit.errors import AuditError
 from zsl.files import LARGEST_JSON, read_limited
 from zsl.lineage.form import check_record
 from zsl.lineage.history import ACCEPTED, CODE, HISTORY, LINEAGE, PROVENANCE
+from zsl.permissions import require_readable
 
 MALFORMED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """What reading a file that is no record may raise."""
@@ -70,7 +72,7 @@ class Records:
     current: dict[str, Record]
     """Current records by path relative to the results."""
     broken: dict[str, str]
-    """Current records that cannot be read, with the reason."""
+    """Records that cannot be read, with the reason."""
     history: dict[str, Record]
     """Records of the history by the digest that their names give; their bytes may be others."""
     accepted: dict[str, dict[str, Any]]
@@ -79,6 +81,13 @@ class Records:
     """Name that the records give the experiment."""
     makers: dict[str, Record] = field(default_factory=dict)
     """The current record of each artifact, by path relative to the results."""
+    closed: tuple[str, ...] = ()
+    """Files and folders of records that this user may not read."""
+
+    def require_readable(self, path: str) -> None:
+        """Raise ClosedError where this user may not read the record at ``path``."""
+        if any(f"{path}/".startswith(f"{each}/") for each in self.closed):
+            require_readable(self.results / path)
 
     def authentic(self, path: str) -> Record | None:
         """The newest record of the history that was written to a path."""
@@ -108,18 +117,24 @@ def closure(paths: Iterable[str], records: Mapping[str, Record]) -> set[str]:
 def read_records(results: Path) -> Records:
     """Read all records below ``results/lineage``.
 
-    Raises AuditError where there is no such folder or no record in it.
+    Raises AuditError where there is no such folder or no record in it, ClosedError where this user
+    may read none.
     """
     folder = results / LINEAGE
+    require_readable(folder)
     if not folder.is_dir():
         raise AuditError(
             f"no folder {folder}: there are no lineage records to audit; run the workflow "
             "(`make all`), or name the folder of an experiment with --results"
         )
-    paths = (p for p in folder.rglob("*.json") if p.relative_to(folder).parts[0] not in NAMES)
-    current, broken = _read(results, paths, _record)
-    old, damaged = _read(results, _named(folder, HISTORY), _record)
-    accepted, spoilt = _read(results, _named(folder, ACCEPTED), _acceptance)
+    shut: list[Path] = []
+    found = _found(folder, shut)
+    paths = (path for path in found if path.relative_to(folder).parts[0] not in NAMES)
+    current, broken = _read(results, paths, _record, shut)
+    old, damaged = _read(results, _named(folder, HISTORY), _record, shut)
+    accepted, spoilt = _read(results, _named(folder, ACCEPTED), _acceptance, shut)
+    if not current and shut:
+        require_readable(shut[0])
     if not current and not broken:
         raise AuditError(f"no lineage records in {folder}; run the workflow first: `make all`")
     history = {Path(path).stem: record for path, record in old.items()}
@@ -130,10 +145,22 @@ def read_records(results: Path) -> Records:
         history,
         {path: record.content for path, record in accepted.items()},
         _experiment(current, history, results),
+        closed=tuple(path.relative_to(results).as_posix() for path in shut),
     )
     own = (record for name, record in current.items() if record.path == name)
     records.makers.update({path: record for record in own for path in record.outputs})
     return records
+
+
+def _found(folder: Path, shut: list[Path]) -> list[Path]:
+    """All that may be a record; ``shut`` is given the folders that may not be listed."""
+
+    def close(error: OSError) -> None:
+        if isinstance(error, PermissionError):
+            shut.append(Path(error.filename))
+
+    walked = os.walk(folder, onerror=close)
+    return [Path(at, name) for at, _, names in walked for name in names if name.endswith(".json")]
 
 
 def _named(folder: Path, name: str) -> list[Path]:
@@ -149,9 +176,13 @@ def _experiment(current: dict[str, Record], history: dict[str, Record], results:
 
 
 def _read(
-    results: Path, paths: Iterable[Path], check: Callable[[dict[str, Any]], None]
+    results: Path,
+    paths: Iterable[Path],
+    check: Callable[[dict[str, Any]], None],
+    shut: list[Path],
 ) -> tuple[dict[str, Record], dict[str, str]]:
-    """Records by path relative to the results, and files that are none, with the reason."""
+    """Records by path relative to the results, and files that are none, with the reason; ``shut``
+    is given those that may not be read."""
     found: dict[str, Record] = {}
     broken: dict[str, str] = {}
     for path in sorted(paths):
@@ -164,6 +195,8 @@ def _read(
             found[name] = record
         except FileNotFoundError:
             continue  # a job that runs now replaces it
+        except PermissionError:
+            shut.append(path)
         except (*MALFORMED, OSError) as error:
             said = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
             broken[name] = f"is no record that can be read: {said}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from zsl.audit.chain import Chain, check_chain
 from zsl.audit.disk import Disk, read_disk
 from zsl.audit.errors import AuditError
-from zsl.audit.findings import Audit, Finding
+from zsl.audit.findings import Audit, Check, Finding
 from zsl.audit.held import Held, differences
 from zsl.audit.judge import Judge
 from zsl.audit.planned import SNAKEFILE, Asking, Planned
@@ -16,6 +16,7 @@ from zsl.audit.records import Record, Records, closure, read_records
 from zsl.audit.sources import check_sources
 from zsl.audit.study import check_study
 from zsl.audit.tree import records_of
+from zsl.audit.untold import untold
 from zsl.config.load import Plan, load
 from zsl.lineage.history import LINEAGE, PROVENANCE
 from zsl.lineage.root import counts, root_of
@@ -77,6 +78,11 @@ def audit(question: Question) -> Audit:
     outside = planned.outside if planned else {}
     sources = check_sources(records, scope, question.project, outside)
     notes = [*chain.notes, *_notes(question, plan, records)]
+    if plan and planned is None:
+        notes.append(
+            "Snakemake plans nothing in folders that you may not see: whether code or settings "
+            "have changed since was not checked"
+        )
     if judge.unplanned:
         notes.append(
             "Snakemake plans nothing whose raw sources are not here: whether the settings of "
@@ -85,15 +91,23 @@ def audit(question: Question) -> Audit:
     result = Audit(
         str(records.results),
         found + sources,
-        check_study(records.results, scope, plan),
+        [_checked(check, records) for check in check_study(records.results, scope, plan)],
         notes,
         planned=planned is not None and not judge.unplanned,
+        **untold(judge, chain, [*found, *sources], whole=not question.targets),
         running=_is_running(question, plan),
         n_files=len(disk.digests),
         n_bytes=disk.hashed.n_bytes,
         from_cache=disk.hashed.from_cache,
     )
     return _held(result, question, disk)
+
+
+def _checked(check: Check, records: Records) -> Check:
+    """A check that fails, where records that may speak for it are not readable, was not made."""
+    if check.holds is not False or not records.closed:
+        return check
+    return replace(check, holds=None, said=("some records are not readable by you", *check.said))
 
 
 def judged(question: Question) -> tuple[Judge, dict[str, Record]]:
@@ -116,9 +130,22 @@ def _judged(question: Question) -> tuple[Judge, dict[str, Record], Chain, Plan |
     asking = _ask(question, records, results) if plan else None
     disk = read_disk(results, fast=question.fast)
     chain = check_chain(records, disk)
-    planned = asking.answer() if asking else None
+    planned = _answer(asking, disk) if asking else None
     judge = Judge(records, chain.authentic, disk, planned, question.project)
     return judge, _scope(question, records, chain, planned), chain, plan
+
+
+def _answer(asking: Asking, disk: Disk) -> Planned | None:
+    """What Snakemake would do; None where it cannot tell, as there are folders that it may not see.
+
+    Raises AuditError where it cannot tell for another reason.
+    """
+    try:
+        return asking.answer()
+    except AuditError:
+        if any(isinstance(disk.unreadable.get(each), PermissionError) for each in disk.folders):
+            return None
+        raise
 
 
 def _ask(question: Question, records: Records, results: Path) -> Asking:

@@ -20,10 +20,11 @@ def as_text(audit: Audit, command: str, *, strict: bool = False) -> str:
     """The audit for people."""
     parts = [_heading(audit), *_listed(audit), _table(audit), _checks(audit)]
     parts += ["\n".join(f"Note: {note}" for note in audit.notes)]
-    parts += [_root(audit), sentence(audit, strict=strict)]
-    if command and not audit.passed(strict):
+    parts += [_root(audit), sentence(audit, strict=strict), _again(audit)]
+    if command and (audit.untold or not audit.passed(strict)):
+        what = "Tell it so" if audit.passed(strict) else "Mend it"
         when = ", once the workflow has ended," if audit.running else ""
-        parts.append(f"Mend it{when} with:\n  {command}")
+        parts.append(f"{what}{when} with:\n  {command}")
     return "\n\n".join(part for part in parts if part)
 
 
@@ -35,6 +36,7 @@ def as_json(audit: Audit, command: str, *, strict: bool = False) -> dict[str, An
         "sentence": sentence(audit, strict=strict),
         "command": command,
         "running": audit.running,
+        "run_again_for_nothing": audit.again,
         "root": audit.root,
         "held_against": audit.held,
         "root_differences": audit.root_differences,
@@ -64,6 +66,20 @@ def sentence(audit: Audit, *, strict: bool = False) -> str:
         reasons += [f"nothing but a copy brings back {path}" for path in _acceptances(wrong)]
         said = f"Not verified: {'; '.join(reasons)}"
     return f"{said}. {_against(audit)}"
+
+
+def _again(audit: Audit) -> str:
+    """What Snakemake would do to what is fine."""
+    if not audit.untold:
+        return ""
+    said = "But Snakemake remembers nothing of some of it, and would not see that settings change"
+    if audit.again:
+        trained = f" ({audit.trained_again} of training)" if audit.trained_again else ""
+        said = f"But Snakemake would run jobs again for nothing: {audit.again}{trained}"
+    return (
+        f"{said}. It tells by times and by its memory, .snakemake, which were lost, as in a copy "
+        "without them; `rsync -a` of the whole project keeps both."
+    )
 
 
 def _counted(audit: Audit) -> str:

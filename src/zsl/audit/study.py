@@ -25,6 +25,7 @@ from zsl.data.manifest import read_manifest
 from zsl.data.windows import WindowSet
 from zsl.errors import ZslError
 from zsl.files import SMALL, read_json, read_limited
+from zsl.permissions import ClosedError, said_of
 
 TOKENS_CHECKED = 200_000_000
 """Largest corpus whose tokens are searched for those of the evaluation set."""
@@ -72,6 +73,10 @@ def _check(name: str, find: Callable[[], Iterator[str] | None]) -> Check:
         said = tuple(sorted(found, key=lambda words: isinstance(words, Unchecked)))
     except NotCheckedError as error:
         return Check(name, None, (str(error),))
+    except ClosedError as error:
+        return Check(name, None, (str(error),))
+    except PermissionError as error:
+        return Check(name, None, (said_of(error),))
     except UNREADABLE as error:
         return Check(name, False, (f"cannot be checked: {type(error).__name__}: {error}",))
     if not said:

@@ -229,6 +229,7 @@ def records_of(name: str, records: Records, project: Path) -> list[str]:
     inside = _inside(name, records, project)
     shown = [f"{LINEAGE}/{kind}/{inside}.json" for kind in (*SHOWN, inside)]
     for path in [inside, *possible_records(inside), *shown]:
+        records.require_readable(path)
         if path in records.current:
             return [path]
     for folder in (PurePosixPath(inside), *PurePosixPath(inside).parents):

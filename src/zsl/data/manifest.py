@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from zsl.errors import DataError
 from zsl.files import read_json, write_json
+from zsl.permissions import require_readable
 
 FORMAT = 1
 Split = Literal["train", "eval"]
@@ -176,7 +177,9 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Read a manifest. Raises DataError if it is missing or of another format."""
+    """Read a manifest. Raises DataError if it is missing or of another format, ClosedError where
+    this user may not read it."""
+    require_readable(path)
     try:
         value = read_json(path)
         if value.pop("format") != FORMAT:

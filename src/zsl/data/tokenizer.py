@@ -18,6 +18,7 @@ from zsl.data.download import fetch
 from zsl.data.tokenizer_files import tokenizer_file, what_instead
 from zsl.errors import DataError
 from zsl.files import read_json, write_text
+from zsl.permissions import require_readable
 
 log = logging.getLogger(__name__)
 EOS = "<|endoftext|>"
@@ -45,8 +46,10 @@ def load_tokenizer(path: Path) -> Tokenizer:
     """Load a tokenizers file so that it encodes text whole and as text: nothing is cut, padded
     or added, and the name of a special token inside a document is not that token.
 
-    Raises DataError for a file that is none, or whose normalizer multiplies text.
+    Raises DataError for a file that is none, or whose normalizer multiplies text, ClosedError
+    where this user may not read it.
     """
+    require_readable(path)
     try:
         values = read_json(path)
         growth = _growth(values["normalizer"])

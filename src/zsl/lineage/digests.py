@@ -25,13 +25,21 @@ def sha256_of_files(paths: Iterable[str | Path], workers: int = WORKERS) -> dict
 
 
 def files_in(folder: str | Path) -> list[str]:
-    """Files and symbolic links below a folder, as sorted relative paths with ``/``."""
+    """Files and symbolic links below a folder, as sorted relative paths with ``/``.
+
+    Raises PermissionError where this user may not list one of its folders.
+    """
     found = []
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=_refuse):
         links = [name for name in folders if Path(parent, name).is_symlink()]
         kept = [name for name in [*links, *names] if name != TIMESTAMP]
         found += [Path(parent, name).relative_to(folder).as_posix() for name in kept]
     return sorted(found)
+
+
+def _refuse(error: OSError) -> None:
+    if isinstance(error, PermissionError):
+        raise error
 
 
 def sha256_of_folder(folder: str | Path, workers: int = WORKERS) -> dict[str, str]:

@@ -24,6 +24,7 @@ from zsl.files import read_json
 from zsl.foreign import what_it_is
 from zsl.measure.ids import AXES, read_ids, rows_of
 from zsl.measure.needs import check_options
+from zsl.permissions import require_readable
 from zsl.training.foreign import foreign_folder
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ def _check_out(out: Path) -> None:
 def _checkpoint(path: Path) -> Path:
     """The folder that a path leads to, by whatever links."""
     for name in FILES:
+        require_readable(path / name)
         if not (path / name).is_file():
             if what := foreign_folder(path):
                 raise MeasurementError(f"{path}: {what}")

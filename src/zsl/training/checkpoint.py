@@ -25,6 +25,7 @@ from safetensors.torch import load_file, save_file
 from zsl.errors import BrokenFileError, TrainingError
 from zsl.files import by_umask, read_json, sha256, sha256_of_json, write_json
 from zsl.foreign import what_it_is
+from zsl.permissions import require_readable
 from zsl.training.architecture import empty_model
 from zsl.training.foreign import foreign_folder, plain_names
 from zsl.training.sharding import of_this_process, weights, whole_state
@@ -73,10 +74,15 @@ def save_checkpoint(
 
 
 def is_sound(folder: Path) -> bool:
-    """Whether the files of a checkpoint are those that were written, each to its last bit."""
+    """Whether the files of a checkpoint are those that were written, each to its last bit.
+
+    Raises PermissionError where this user may not read them, which tells nothing.
+    """
     try:
         values = read_json(folder / STATE)
         return bool(values.pop("sha256") == _digests(folder, values))
+    except PermissionError:
+        raise
     except (OSError, BrokenFileError, LookupError, AttributeError, TypeError):
         return False
 
@@ -215,6 +221,7 @@ def _reading(path: Path) -> Iterator[Path]:
 
 
 def _require(folder: Path, name: str) -> None:
+    require_readable(folder / name)
     if not (folder / name).is_file():
         if what := foreign_folder(folder):
             raise TrainingError(f"{folder}: {what}")

@@ -12,8 +12,12 @@ from zsl.config.schema import EXTENSIBLE
 MANIFEST = ".manifest.json"
 
 
-def begun_again(plan: Plan, results: Path) -> Iterator[str]:
+def begun_again(plan: Plan, results: Path) -> list[str]:
     """What to set for each run whose last segment in ``results`` is only a part of one now."""
+    return [*_begun_again(plan, results)]
+
+
+def _begun_again(plan: Plan, results: Path) -> Iterator[str]:
     for id, run in plan.runs.items():
         if run.schedule.name not in EXTENSIBLE:
             continue

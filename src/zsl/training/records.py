@@ -21,6 +21,7 @@ import torch
 
 from zsl.errors import BrokenFileError, TrainingError
 from zsl.files import read_json, write_json, write_text
+from zsl.permissions import require_readable
 
 if TYPE_CHECKING:
     from zsl.training.segment import Trainer
@@ -68,6 +69,7 @@ class StepRecords:
         kept = _first_lines(folder / STEPS, STEPS_HEADER, len(done))
         records._digest.update(kept.encode())
         if done:
+            require_readable(folder / DIGESTS)
             records._digests = _read_digests(folder / DIGESTS)
             if records._digests.get(str(done[-1])) != records._digest.hexdigest():
                 raise TrainingError(
