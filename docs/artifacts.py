@@ -1,4 +1,4 @@
-"""What the documents quote: the artifacts of mini, its plan and that of the paper."""
+"""What the documents quote: artifacts of an experiment, its plan and the paper's."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Mini:
-    """The experiment mini. Reading what was not made raises FillError."""
+    """An experiment, mini or another. Reading what was not made raises FillError."""
 
     results: Path
     """Its folder of results."""
@@ -53,9 +53,9 @@ class Mini:
     """The plan of ``config/paper.yaml``, to compare with."""
 
     @classmethod
-    def of(cls, results: Path) -> Mini:
+    def of(cls, results: Path, config: str = "config.yaml") -> Mini:
         """The results in a folder and the shipped configurations."""
-        return cls(results, load([ROOT / "config/config.yaml"]), load([ROOT / "config/paper.yaml"]))
+        return cls(results, load([ROOT / "config" / config]), load([ROOT / "config/paper.yaml"]))
 
     def csv(self, path: str) -> pd.DataFrame:
         """A table below the folder of results."""

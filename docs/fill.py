@@ -28,6 +28,8 @@ QUOTED = re.compile(
 )
 FIRST = re.compile(r"\s*(?:(?:[-*+>]|\d+[.)])\s+)*<!--[=/]")
 """A line that starts with a marker, after marks of lists and quotations."""
+DESK = "desk"
+"""The experiment that ``docs/desk.md`` quotes, which is left alone where it was not made."""
 FENCE = re.compile(r"\s*(?:```|~~~)")
 
 
@@ -87,12 +89,18 @@ def functions() -> dict[str, Callable[..., str]]:
 
 
 def documents(results: Path) -> dict[Path, tuple[str, str]]:
-    """The text of each document, as it is and as it should be."""
-    value = lookup(functions(), Mini.of(results))
+    """The text of each document, as it is and as it should be. Beside the folder of results, that
+    of desk may lie."""
+    mini = lookup(functions(), Mini.of(results))
+    larger = results.with_name(DESK)
+    desk = lookup(functions(), Mini.of(larger, f"{DESK}.yaml"))
     texts = {}
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
-        text = path.read_text(encoding="utf-8")
-        texts[path] = text, filled(text, value, str(path.relative_to(ROOT)))
+        is_mini = path.stem != DESK
+        if is_mini or (larger / "figures").is_dir():
+            text = path.read_text(encoding="utf-8")
+            value = mini if is_mini else desk
+            texts[path] = text, filled(text, value, str(path.relative_to(ROOT)))
     return texts
 
 

@@ -1,11 +1,11 @@
-"""Make the pictures of README.md and gallery.md from the figures of mini, and their lists.
+"""Make the pictures of README.md and gallery.md, and their lists, from the results that are there.
 
-``python docs/picture.py [RESULTS]``: each figure is drawn again from the data that the workflow
-saved beside it and from the study that its lineage record holds. ``mini.png`` is some of them
-side by side, ``gallery/`` has a small picture of each. The lists follow from the registry.
+``python docs/picture.py``: each figure is drawn again from the data that the workflow
+saved beside it and from the study that its lineage record holds. ``mini.png`` is some of
+mini side by side, ``gallery/`` has a small picture of each of mini and desk.
+The lists follow from the registry.
 """
 
-import sys
 import tempfile
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from zsl.cli import SHIPPED
 from zsl.config.load import load
 from zsl.figures import render
 from zsl.files import read_json, write_text
-from zsl.registry.gallery import filled, gallery
+from zsl.registry.gallery import LARGER, PICTURES, filled, gallery
 from zsl.study import make_study
 
 FIGURES = ("fig02", "fig03", "fig05")
@@ -56,21 +56,27 @@ def small(image: Image.Image) -> Image.Image:
     return image.quantize(64)
 
 
-def main(results: Path, docs: Path) -> None:
-    """Draw every figure of an experiment."""
+def draw_all(results: Path, pictures: Path) -> dict[str, Image.Image]:
+    """Draw every figure of an experiment, small into a folder; empty where nothing was made."""
     with tempfile.TemporaryDirectory() as folder:
         paths = sorted((results / "figures").glob("*.pdf"))
         images = {p.stem: rendered(results, p.stem, Path(folder) / f"{p.stem}.png") for p in paths}
+    pictures.mkdir(exist_ok=True)
+    for figure, image in images.items():
+        small(image.copy()).save(pictures / f"{figure}.png", optimize=True)
+    return images
+
+
+def main(root: Path) -> None:
+    """Draw, and write the lists."""
+    docs = root / "docs"
+    if images := draw_all(root / "results/mini", docs / PICTURES):
         side_by_side([images[figure] for figure in FIGURES]).save(docs / "mini.png")
-        (docs / "gallery").mkdir(exist_ok=True)
-        for figure, image in images.items():
-            small(image).save(docs / "gallery" / f"{figure}.png", optimize=True)
-    root = docs.parent
+    draw_all(root / "results" / LARGER, docs / PICTURES / LARGER)
     write_text(docs / "gallery.md", gallery([load([root / path]) for path in SHIPPED]))
     readme = root / "README.md"
     write_text(readme, filled(readme.read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":
-    here = Path(__file__).resolve().parent
-    main(Path(sys.argv[1]) if sys.argv[1:] else here.parent / "results" / "mini", here)
+    main(Path(__file__).resolve().parents[1])

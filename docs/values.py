@@ -124,6 +124,17 @@ def t_d_of_seeds(mini: Mini) -> str:
     return f"{min(found):,.0f} to {max(found):,.0f}"
 
 
+def fitted(mini: Mini, key: str) -> str:
+    """A value of the fits of the suite main, from the smallest model."""
+    return ", ".join(f"{mini.fit(run)[key]:.3g}" for run in mini.plan.run_ids("main"))
+
+
+def largest_misfit(mini: Mini) -> str:
+    """Largest RSLE of the fits of the suite main and its repeated runs."""
+    ((_, again),) = mini.plan.seeds.items()
+    return f"{max(mini.fit(run)['RSLE'] for run in (*mini.plan.run_ids('main'), *again)):.2g}"
+
+
 # Interference
 
 

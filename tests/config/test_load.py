@@ -15,7 +15,7 @@ from zsl.errors import ConfigError
 from zsl.registry import TARGETS
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = ["config", "paper", "single_gpu", "published"]
+SHIPPED = ["config", "desk", "paper", "single_gpu", "published"]
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def test_later_files_win_key_by_key(tmp_path):
 
 
 def test_names_of_runs_are_their_sizes():
-    for name in ("config", "single_gpu"):
+    for name in ("config", "desk", "single_gpu"):
         plan = load([ROOT / f"config/{name}.yaml"])
         for id in plan.run_ids("main"):
             run = plan.runs[id]

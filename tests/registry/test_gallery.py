@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from zsl.cli import SHIPPED
 from zsl.config.load import load
-from zsl.registry import TARGETS
+from zsl.registry import TARGETS, available
 from zsl.registry.gallery import filled, gallery
 
 ROOT = Path(__file__).parents[2]
@@ -20,9 +22,13 @@ def test_the_gallery_is_that_of_the_registry():
     assert (ROOT / "docs/gallery.md").read_text(encoding="utf-8") == gallery(plans)
 
 
-def test_every_figure_has_a_picture():
-    pictures = {path.stem for path in (ROOT / "docs/gallery").glob("*.png")}
-    assert pictures == {target.id for target in TARGETS if target.kind == "figure"}
+@pytest.mark.parametrize(
+    ("folder", "targets"),
+    [("gallery", TARGETS), ("gallery/desk", available(load([ROOT / "config/desk.yaml"])))],
+)
+def test_every_figure_has_a_picture(folder, targets):
+    pictures = {path.stem for path in (ROOT / "docs" / folder).glob("*.png")}
+    assert pictures == {target.id for target in targets if target.kind == "figure"}
 
 
 def test_the_paper_has_29_figures_and_8_tables():

@@ -154,7 +154,7 @@ def needs_of(job) -> Needs:
     return read_cluster(SHIPPED).needs(job.rule, gpu=True, parameters=size)
 
 
-@pytest.mark.parametrize("config", ["config.yaml", "paper.yaml", "single_gpu.yaml"])
+@pytest.mark.parametrize("config", ["config.yaml", "desk.yaml", "paper.yaml", "single_gpu.yaml"])
 def test_dry_run_as_typed(config, dry_run):
     arguments = [] if config == "config.yaml" else ["--configfile", f"config/{config}"]
     done = dry_run(*arguments)

@@ -15,11 +15,14 @@ MARKS = "<!-- zsl targets -->", "<!-- end -->"
 """What README.md has before and after its list."""
 PICTURES = "gallery"
 """Folder of thumbnails beside the page."""
+LARGER = "desk"
+"""The experiment of which there are pictures, too, in a folder of its name."""
 INTRODUCTION = """\
 # Every figure and table
 
 Made from `src/zsl/registry` by `zsl targets --gallery`; the pictures are those of `mini`, the
-default experiment. `snakemake --cores all fig05` makes one of them with all that it needs.
+default experiment, and on their right those of `desk`, where it makes the figure. `snakemake
+--cores all fig05` makes one of them with all that it needs.
 """
 
 
@@ -49,6 +52,8 @@ def _entry(target: Target, makers: Sequence[str]) -> str:
         lines.append(f"In `mini`: {target.mini}")
     if target.kind == "figure":
         lines.append(f"\n![{target.title}]({PICTURES}/{target.id}.png)")
+        if LARGER in makers:
+            lines.append(f"![{target.title}, {LARGER}]({PICTURES}/{LARGER}/{target.id}.png)")
     return "\n".join(lines) + "\n"
 
 
