@@ -60,8 +60,12 @@ class Project:
 
     def try_snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run Snakemake; ``stdout`` holds both streams."""
+        return self.run(self.command(*arguments))
+
+    def run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        """Run a command in the project; ``stdout`` holds both streams."""
         return subprocess.run(
-            self.command(*arguments),
+            command,
             cwd=self.root,
             env=self.environment(),
             stdout=subprocess.PIPE,

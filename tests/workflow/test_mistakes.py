@@ -145,6 +145,17 @@ def test_a_second_configfile_of_which_the_first_would_be_lost(pristine):
     assert "--configfile: Snakemake takes the last of several" in said
 
 
+def test_two_experiments_merged(pristine, tmp_path):
+    """A file that changes an experiment, and names the outcome, is meant to be merged."""
+    changes = tmp_path / "changes.yaml"
+    changes.write_text("experiment: other\nfits: {cut: 8}\n")
+    for path, is_whole in (("config/paper.yaml", True), (str(changes), False)):
+        command = pristine.command("--dry-run", "fig06")
+        command.insert(command.index(pristine.config) + 1, path)
+        done = pristine.run(command)
+        assert ("are whole experiments; they are made one" in done.stdout) is is_whole
+
+
 def test_too_few_tokens_in_a_corpus_that_is_made(project):
     project.configure(lambda c: main(c)["defaults"].update(batch_size=4096))
     said = refused(project)

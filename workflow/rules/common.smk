@@ -12,6 +12,8 @@ from functools import cache
 from glob import glob
 from pathlib import Path
 
+from snakemake.logging import logger
+
 from zsl import registry
 from zsl.config.grids import Segment
 from zsl.config.load import read_yaml, resolve
@@ -93,8 +95,16 @@ def require_trained_once():
 
 
 # Snakemake has read these files, but says nothing of keys that stand there twice.
-for path in workflow.configfiles:
-    checked(read_yaml, path)
+WHOLE = [
+    os.path.relpath(path)
+    for path in workflow.configfiles
+    if {"experiment", "corpora", "suites"} <= {*checked(read_yaml, path)}
+]
+if len(WHOLE) > 1 and workflow.is_main_process:
+    logger.warning(
+        f"{' and '.join(WHOLE)} are whole experiments; they are made one, with the runs of all. "
+        "For one after the other, start Snakemake for each."
+    )
 
 PLAN = checked(resolve, config)
 

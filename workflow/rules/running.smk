@@ -4,8 +4,6 @@ would train a second time is said. What is trained, and whole, is not trained ag
 Jobs of this machine end with their Snakemake; those that a scheduler runs on another one do not.
 """
 
-from snakemake.logging import logger
-
 from zsl.running import leave_turn, take_turn
 from zsl.training.longer import begun_again
 from zsl.training.published import forget_finished
