@@ -96,11 +96,11 @@ def documents(results: Path) -> dict[Path, tuple[str, str]]:
     desk = lookup(functions(), Mini.of(larger, f"{DESK}.yaml"))
     texts = {}
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
-        is_mini = path.stem != DESK
-        if is_mini or (larger / "figures").is_dir():
-            text = path.read_text(encoding="utf-8")
-            value = mini if is_mini else desk
-            texts[path] = text, filled(text, value, str(path.relative_to(ROOT)))
+        if path.stem == DESK and not (larger / "figures").is_dir():
+            continue
+        text = path.read_text(encoding="utf-8")
+        value = desk if path.stem == DESK else mini
+        texts[path] = text, filled(text, value, str(path.relative_to(ROOT)))
     return texts
 
 

@@ -94,7 +94,8 @@ def require_trained_once():
         sys.exit(printable(f"Error: {error}"))
 
 
-# Snakemake has read these files, but says nothing of keys that stand there twice.
+# Snakemake has read these files, but says nothing of keys that stand there twice, nor of two
+# experiments of which it makes one.
 WHOLE = [
     os.path.relpath(path)
     for path in workflow.configfiles

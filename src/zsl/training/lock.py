@@ -26,7 +26,6 @@ from zsl.errors import PassingError, TrainingError
 
 log = logging.getLogger(__name__)
 
-
 BEAT = 15.0
 """Seconds between signs of life."""
 PATIENCE = 180.0
