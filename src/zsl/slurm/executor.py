@@ -16,12 +16,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar
 
+from snakemake.exceptions import WorkflowError
 from snakemake_executor_plugin_slurm import Executor as Plugin
+from snakemake_executor_plugin_slurm import SubmittedJobInfo
 from snakemake_executor_plugin_slurm.submit_string import get_submit_command
 from snakemake_executor_plugin_slurm.utils import set_gres_string
 from snakemake_executor_plugin_slurm.validation import validate_slurm_extra
-from snakemake_interface_common.exceptions import WorkflowError
-from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 from zsl.errors import FOR_GOOD
 from zsl.planning.cluster import RESOURCES
