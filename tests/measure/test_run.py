@@ -18,7 +18,7 @@ from zsl.measurements import gradient_opposition, single_step
 from zsl.measurements.delta_loss import measure_delta_loss
 from zsl.measurements.downstream import encode, log_likelihoods
 from zsl.measurements.token_losses import evaluate
-from zsl.training.checkpoint import load_model
+from zsl.models.olmo.architecture import load_model
 from zsl.training.segment import make_trainer
 
 PLAN = {

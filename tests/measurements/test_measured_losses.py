@@ -13,8 +13,9 @@ from zsl.measurements.delta_loss import measure_delta_loss
 from zsl.measurements.hdf5 import write_dataset, writing
 from zsl.measurements.token_losses import evaluate
 from zsl.memory import MicroBatch
+from zsl.models.olmo.build import build_model, empty_model
 from zsl.training.checkpoint import TrainingState, save_checkpoint
-from zsl.training.model import build_model, empty_model, make_optimizer
+from zsl.training.model import make_optimizer
 
 CPU = torch.device("cpu")
 

@@ -7,8 +7,8 @@ from zsl import memory
 from zsl.config.sources import TrainedTokenizer
 from zsl.measurements.room import micro_batch_of
 from zsl.memory import OutOfMemory
+from zsl.models.olmo.build import empty_model
 from zsl.training.micro_batch import first_size
-from zsl.training.model import empty_model
 
 ROWS, LENGTH, GIB = 50_304, 1024, 1 << 30
 
@@ -82,7 +82,7 @@ def test_training_that_a_cpu_has_no_memory_for_is_refused(
 
 def test_activations_are_not_less_than_a_pass_holds(make_run, tokenizer):
     """Bytes of all that a backward pass finds saved, counted."""
-    from zsl.training.model import build_model
+    from zsl.models.olmo.build import build_model
 
     architecture = {"d_model": 64, "n_heads": 4, "n_layers": 12}
     model = build_model(make_run(model=architecture, sequence_length=256), tokenizer)
@@ -98,5 +98,5 @@ def test_activations_are_not_less_than_a_pass_holds(make_run, tokenizer):
         held.pop(weight.untyped_storage().data_ptr(), None)
     saved = sum(held.values())
     assert hidden.logits.requires_grad
-    estimated = memory.activations(model.config, 256, gradients=True)
+    estimated = model.activation_bytes(256, gradients=True)
     assert saved <= estimated <= 3 * saved

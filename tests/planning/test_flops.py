@@ -10,10 +10,10 @@ from zsl.config.measurements import Downstream, Measurements, TaskName
 from zsl.measurements import cross_section, gradient_opposition, single_step, token_gradients
 from zsl.measurements.next_step import NextStep
 from zsl.measurements.token_losses import evaluate
+from zsl.models.olmo.build import build_model
 from zsl.planning import flops
 from zsl.planning.flops import TASKS, Flops, Sequences
 from zsl.training.checkpoint import TrainingState, save_checkpoint
-from zsl.training.model import build_model
 
 ROWS = 211
 LENGTH = 96

@@ -10,9 +10,9 @@ from zsl.measurements.checkpoints import measure_checkpoints, of_weights
 from zsl.measurements.next_step import NextStep
 from zsl.measurements.token_losses import measure
 from zsl.memory import MicroBatch
+from zsl.models.olmo.build import build_model
 from zsl.planning import storage
 from zsl.training.checkpoint import TrainingState, save_checkpoint
-from zsl.training.model import build_model
 
 OPTIMIZERS = [{"name": name} for name in ("adamw", "muon", "ademamix", "c_adamw")]
 

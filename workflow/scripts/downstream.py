@@ -15,9 +15,9 @@ with job(snakemake) as facts:
     from zsl.measurements.checkpoints import measure_checkpoints, of_weights
     from zsl.measurements.downstream import encode, measure
     from zsl.measurements.room import micro_batch_of
+    from zsl.models.olmo.build import empty_model
     from zsl.progress import Progress
     from zsl.training.device import device
-    from zsl.training.model import empty_model
     from zsl.training.published import WEIGHTS, published
 
     params, run = snakemake.params, snakemake.wildcards.run

@@ -16,9 +16,9 @@ with job(snakemake, modules=[module]) as facts:
     from zsl.data.tokens import open_split
     from zsl.measurements.checkpoints import evaluation_tokens, measure_checkpoints, of_weights
     from zsl.measurements.room import micro_batch_of
+    from zsl.models.olmo.build import empty_model
     from zsl.progress import Progress
     from zsl.training.device import device
-    from zsl.training.model import empty_model
     from zsl.training.published import WEIGHTS, published
 
     params, run = snakemake.params, snakemake.wildcards.run

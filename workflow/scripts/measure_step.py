@@ -20,9 +20,9 @@ with job(snakemake, modules=[module, optimizer]) as facts:
     from zsl.measurements.checkpoints import evaluation_tokens, measure_checkpoints
     from zsl.measurements.next_step import unseen_batches
     from zsl.measurements.room import micro_batch_of
+    from zsl.models.olmo.build import empty_model
     from zsl.progress import Progress
     from zsl.training.device import device
-    from zsl.training.model import empty_model
     from zsl.training.order import run_order
     from zsl.training.published import published
 

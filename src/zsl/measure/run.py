@@ -11,7 +11,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import torch
-from olmo.model import OLMo
 from torch import Tensor
 
 from zsl.config.schema import Run
@@ -38,7 +37,8 @@ from zsl.measurements.hdf5 import writing
 from zsl.measurements.next_step import NextStep, along_update, copy_of, difference
 from zsl.measurements.room import micro_batch_of
 from zsl.memory import MicroBatch
-from zsl.training.checkpoint import load_model, load_weights
+from zsl.models.base import LanguageModel
+from zsl.models.families import family_of
 from zsl.training.device import device
 
 OF_WEIGHTS: dict[str, Callable[..., None]] = {
@@ -58,12 +58,12 @@ def measure(given: Given, threads: int) -> str:
     be read, and OutOfMemory.
     """
     target = device(threads)
-    model = load_model(given.checkpoint).to(target).eval()
+    model = family_of(given.checkpoint).load_model(given.checkpoint).to(target).eval()
     said = _choices(given, model) if given.tokenizer else _tokens(given, model, target)
     return f"{said}\n{headlines(given.out, given.measurement)}"
 
 
-def _tokens(given: Given, model: OLMo, target: torch.device) -> str:
+def _tokens(given: Given, model: LanguageModel, target: torch.device) -> str:
     assert given.tokens is not None
     input_ids = evaluation_tokens(given.tokens, model, target)
     name = given.measurement
@@ -79,11 +79,13 @@ def _tokens(given: Given, model: OLMo, target: torch.device) -> str:
     return f"{given.out}: {name} of {given.checkpoint}{further} on {len(input_ids)} sequences"
 
 
-def _delta_loss(given: Given, model: OLMo, input_ids: Tensor, micro_batch: MicroBatch) -> None:
+def _delta_loss(
+    given: Given, model: LanguageModel, input_ids: Tensor, micro_batch: MicroBatch
+) -> None:
     assert given.next is not None
 
     def losses(folder: Path) -> np.ndarray:
-        load_weights(folder, model)
+        model.load(folder)
         try:
             return micro_batch.fit(lambda size: token_losses.evaluate(model, input_ids, size))
         except MeasurementError as error:
@@ -96,9 +98,9 @@ def _delta_loss(given: Given, model: OLMo, input_ids: Tensor, micro_batch: Micro
         write_delta_loss(file, given.step, given.step_next, delta)
 
 
-def _choices(given: Given, model: OLMo) -> str:
+def _choices(given: Given, model: LanguageModel) -> str:
     assert given.tokenizer is not None
-    settings, length = given.settings.downstream, model.config.max_sequence_length
+    settings, length = given.settings.downstream, model.context
     tasks = {
         task: downstream.encode(
             sample_items(read_items(task), settings.items, settings.seed), given.tokenizer, length
@@ -121,7 +123,7 @@ def _choices(given: Given, model: OLMo) -> str:
     return f"{given.out}: {given.measurement} of {given.checkpoint}, {settings.asked}"
 
 
-def _measure(given: Given, model: OLMo, input_ids: Tensor) -> Measure:
+def _measure(given: Given, model: LanguageModel, input_ids: Tensor) -> Measure:
     name = given.measurement
     if name in OF_WEIGHTS:
         return of_weights(OF_WEIGHTS[name], model, input_ids)
@@ -136,14 +138,14 @@ def _measure(given: Given, model: OLMo, input_ids: Tensor) -> Measure:
     return single_step.of_run(run, model, batches, input_ids, chosen)
 
 
-def _towards(given: Given, model: OLMo, input_ids: Tensor) -> Measure:
+def _towards(given: Given, model: LanguageModel, input_ids: Tensor) -> Measure:
     """Measure along the difference to the checkpoint that follows."""
 
     def each(folder: Path, micro_batch_size: int, group: h5py.Group) -> None:
         assert given.next is not None
-        load_weights(given.next, model)
+        model.load(given.next)
         after = copy_of(model)
-        load_weights(folder, model)
+        model.load(folder)
         update = difference(copy_of(model), after)
         chosen = getattr(given.settings, given.measurement)
         ALONG_UPDATE[given.measurement](model, input_ids, update, chosen, micro_batch_size, group)
@@ -151,7 +153,7 @@ def _towards(given: Given, model: OLMo, input_ids: Tensor) -> Measure:
     return each
 
 
-def _of_step(given: Given, model: OLMo, target: torch.device) -> tuple[Run, Tensor]:
+def _of_step(given: Given, model: LanguageModel, target: torch.device) -> tuple[Run, Tensor]:
     """The run, and its training batches (batches, sequences, positions)."""
     assert given.run is not None and given.batches is not None
     flat = given.batches.reshape(-1, given.batches.shape[-1])

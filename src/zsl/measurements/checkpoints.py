@@ -16,7 +16,6 @@ from typing import Any
 import h5py
 import numpy as np
 import torch
-from olmo.model import OLMo
 from torch import Tensor
 
 from zsl.config.grids import checkpoint_name
@@ -24,7 +23,7 @@ from zsl.errors import MeasurementError
 from zsl.measurements.hdf5 import writing
 from zsl.measurements.token_ids import check_ids
 from zsl.memory import MicroBatch
-from zsl.training.checkpoint import load_weights
+from zsl.models.base import LanguageModel
 
 Measure = Callable[[Path, int, h5py.Group], None]
 """Measures the checkpoint in a folder, so many sequences at once, and writes datasets to a group.
@@ -32,22 +31,21 @@ Measure = Callable[[Path, int, h5py.Group], None]
 It can be called again after it ran out of memory."""
 
 
-def evaluation_tokens(input_ids: np.ndarray, model: OLMo, device: torch.device) -> Tensor:
+def evaluation_tokens(input_ids: np.ndarray, model: LanguageModel, device: torch.device) -> Tensor:
     """``input_ids`` (sequences, positions) on ``device``.
 
     Raises as :func:`check_ids`.
     """
-    config = model.config
-    check_ids(input_ids, config.max_sequence_length, config.embedding_size or config.vocab_size)
+    check_ids(input_ids, model.context, model.rows)
     return torch.from_numpy(np.array(input_ids, dtype=np.int64, order="C")).to(device)
 
 
-def of_weights(measure: Callable[..., None], model: OLMo, *arguments: Any) -> Measure:
+def of_weights(measure: Callable[..., None], model: LanguageModel, *arguments: Any) -> Measure:
     """Load a checkpoint's weights into ``model``, then measure it:
     ``measure(model, *arguments, micro_batch_size, group)``."""
 
     def measure_checkpoint(folder: Path, micro_batch_size: int, group: h5py.Group) -> None:
-        load_weights(folder, model)
+        model.load(folder)
         measure(model, *arguments, micro_batch_size, group)
 
     return measure_checkpoint

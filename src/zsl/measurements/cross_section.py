@@ -15,7 +15,6 @@ from typing import Any
 import h5py
 import numpy as np
 import torch
-from olmo.model import OLMo
 from torch import Tensor
 
 from zsl.config.measurements import CrossSection
@@ -28,6 +27,7 @@ from zsl.measurements.hdf5 import write_dataset
 from zsl.measurements.interference import interference
 from zsl.measurements.next_step import NextStep, Weights, along_update, copy_of, norm
 from zsl.measurements.token_losses import evaluate
+from zsl.models.base import LanguageModel
 
 FINE_STEPS = 3.0
 """The fine grid reaches so many update norms to either side of 0, at most the span."""
@@ -38,7 +38,7 @@ FINE_TOLERANCE = 2e-4
 class Line:
     """The model on a line through its weights; they are restored when the block ends."""
 
-    def __init__(self, model: OLMo, update: Weights) -> None:
+    def __init__(self, model: LanguageModel, update: Weights) -> None:
         self.model = model
         self.update = update
         self.norm = norm(update)
@@ -119,7 +119,7 @@ def sharpness(alpha: np.ndarray, losses: np.ndarray, window: float) -> float:
 
 def of_run(
     run: Run,
-    model: OLMo,
+    model: LanguageModel,
     batches: Tensor,
     input_ids: Tensor,
     settings: dict[str, Any],
@@ -135,7 +135,7 @@ def of_run(
 
 
 def measure(
-    model: OLMo,
+    model: LanguageModel,
     input_ids: Tensor,
     update: Weights,
     settings: CrossSection,

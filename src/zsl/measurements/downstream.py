@@ -19,7 +19,6 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 import torch
-from olmo.model import OLMo
 from tokenizers import Tokenizer
 
 from zsl.config.measurements import TaskName
@@ -27,6 +26,7 @@ from zsl.data.tasks import Item, Metric, encode_texts, metric_of
 from zsl.errors import MeasurementError
 from zsl.measurements.hdf5 import write_dataset
 from zsl.measurements.losses import losses_at
+from zsl.models.base import LanguageModel
 
 Floats = npt.NDArray[np.float64]
 
@@ -98,7 +98,7 @@ def spans(tokens: int, length: int) -> Iterator[tuple[int, int]]:
 
 
 @torch.inference_mode()
-def log_likelihoods(model: OLMo, parts: Sequence[Part], micro_batch_size: int) -> Floats:
+def log_likelihoods(model: LanguageModel, parts: Sequence[Part], micro_batch_size: int) -> Floats:
     """Log-likelihood (nats) of every choice, (all choices,): the sum over its judged tokens.
 
     Sequences of about one length are computed together, filled up at their end, which what
@@ -155,7 +155,10 @@ def accuracy(scores: Floats, labels: npt.NDArray[np.int64]) -> Accuracy:
 
 
 def measure(
-    model: OLMo, tasks: Mapping[TaskName, Questions], micro_batch_size: int, group: h5py.Group
+    model: LanguageModel,
+    tasks: Mapping[TaskName, Questions],
+    micro_batch_size: int,
+    group: h5py.Group,
 ) -> None:
     """Write the log-likelihoods and accuracies of ``model`` to ``group``, a group for each task."""
     for task, questions in tasks.items():

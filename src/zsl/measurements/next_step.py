@@ -15,14 +15,14 @@ from typing import Any
 import h5py
 import numpy as np
 import torch
-from olmo.model import OLMo
 from torch import Tensor
 
 from zsl.config.schema import Run
 from zsl.errors import MeasurementError
 from zsl.measurements.checkpoints import Measure
 from zsl.memory import MicroBatch
-from zsl.training.checkpoint import load_checkpoint, load_weights
+from zsl.models.base import LanguageModel
+from zsl.training.checkpoint import load_checkpoint
 from zsl.training.micro_batch import first_size
 from zsl.training.model import learning_rate, make_optimizer, make_scheduler
 from zsl.training.order import Order, batch_indices
@@ -65,7 +65,7 @@ class Step:
 class NextStep:
     """Makes steps from checkpoints of a run, in the memory of one model."""
 
-    def __init__(self, run: Run, model: OLMo, device: torch.device) -> None:
+    def __init__(self, run: Run, model: LanguageModel, device: torch.device) -> None:
         # A few steps would not repay compiling.
         precision = run.precision.model_copy(update={"compile": False})
         self.run = run.model_copy(update={"precision": precision})
@@ -118,7 +118,7 @@ class NextStep:
     def update(self, folder: Path, input_ids: Tensor) -> Weights:
         """The update of the step after a checkpoint; leaves the model at the checkpoint."""
         made = self.step(self.load(folder), input_ids)
-        load_weights(folder, self.model)
+        self.model.load(folder)
         return made.update
 
 
@@ -140,7 +140,7 @@ def along_update(
     return measure_checkpoint
 
 
-def copy_of(model: OLMo) -> Weights:
+def copy_of(model: LanguageModel) -> Weights:
     """The weights of ``model``, copied."""
     return {name: p.detach().clone() for name, p in model.named_parameters()}
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from olmo.model import OLMo
-
 from zsl.measurements.losses import LOGIT_BYTES
-from zsl.memory import MicroBatch, activations, at_once, check_room
+from zsl.memory import MicroBatch, at_once, check_room
+from zsl.models.base import LanguageModel
 
 FORWARD_ONLY = ("token_losses", "delta_loss", "downstream")
 LOGIT_COPIES, WEIGHT_COPIES = 4, 5
@@ -13,7 +12,7 @@ LOGIT_COPIES, WEIGHT_COPIES = 4, 5
 
 
 def micro_batch_of(
-    measurement: str, model: OLMo, asked: int | None, most: int, positions: int
+    measurement: str, model: LanguageModel, asked: int | None, most: int, positions: int
 ) -> MicroBatch:
     """The sequences of ``positions`` tokens, of ``most``, that ``measurement`` begins with.
 
@@ -22,12 +21,11 @@ def micro_batch_of(
     """
     weight = next(model.parameters())
     gradients = measurement not in FORWARD_ONLY
-    each = activations(model.config, positions, gradients=gradients)
+    each = model.activation_bytes(positions, gradients=gradients)
     size = asked or at_once(most, each, weight.device)
     if weight.device.type == "cpu":
         read = min(size, most)
-        rows = model.config.embedding_size or model.config.vocab_size
-        logits = min(LOGIT_BYTES, read * positions * rows * weight.element_size())
+        logits = min(LOGIT_BYTES, read * positions * model.rows * weight.element_size())
         weights = sum(w.nbytes for w in model.parameters()) if gradients else 0
         check_room(
             read * each + LOGIT_COPIES * logits + WEIGHT_COPIES * weights,

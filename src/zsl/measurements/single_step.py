@@ -13,7 +13,6 @@ from typing import Any
 import h5py
 import numpy as np
 import torch
-from olmo.model import OLMo
 from torch import Tensor
 
 from zsl.config.measurements import SingleStep
@@ -24,10 +23,11 @@ from zsl.measurements.interference import Interference, interference
 from zsl.measurements.losses import losses_of
 from zsl.measurements.next_step import NextStep, Weights, copy_of, cosine, norm
 from zsl.measurements.token_losses import evaluate
+from zsl.models.base import LanguageModel
 from zsl.training.checkpoint import load_checkpoint
 
 
-def stepper(run: Run, model: OLMo, settings: SingleStep, device: torch.device) -> NextStep:
+def stepper(run: Run, model: LanguageModel, settings: SingleStep, device: torch.device) -> NextStep:
     """The steps of the variant that ``settings`` name."""
     if settings.variant == "reloaded":
         return NextStep(run, model, device)
@@ -37,7 +37,7 @@ def stepper(run: Run, model: OLMo, settings: SingleStep, device: torch.device) -
 
 def of_run(
     run: Run,
-    model: OLMo,
+    model: LanguageModel,
     batches: Tensor,
     input_ids: Tensor,
     settings: dict[str, Any],
@@ -56,7 +56,7 @@ def of_run(
     return measure_checkpoint
 
 
-def mean_gradient(model: OLMo, input_ids: Tensor, micro_batch_size: int) -> Weights:
+def mean_gradient(model: LanguageModel, input_ids: Tensor, micro_batch_size: int) -> Weights:
     """Gradient of the mean loss over all predictions of ``input_ids`` (sequences, positions)."""
     model.zero_grad(set_to_none=True)
     n = input_ids[:, 1:].numel()

@@ -16,9 +16,10 @@ from zsl.optimizers.base import Shared
 from zsl.optimizers.moments import State, adam_moments
 
 if TYPE_CHECKING:
-    from olmo.model import OLMo
     from torch import Tensor
     from torch.optim import Optimizer
+
+    from zsl.models.base import LanguageModel
 
 
 class AdEMAMix(Shared):
@@ -45,7 +46,7 @@ class AdEMAMix(Shared):
         return self
 
 
-def build(settings: AdEMAMix, model: OLMo) -> Optimizer:
+def build(settings: AdEMAMix, model: LanguageModel) -> Optimizer:
     """AdEMAMix over the weights of ``model``."""
     from zsl.optimizers.rule import RuleOptimizer, weight_groups
 

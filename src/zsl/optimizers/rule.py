@@ -10,11 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from olmo.config import OptimizerConfig, TrainConfig
-from olmo.model import OLMo
-from olmo.optim import get_param_groups
 from torch import Tensor
 
+from zsl.models.base import LanguageModel
 from zsl.optimizers.base import Shared
 from zsl.optimizers.moments import State
 
@@ -42,7 +40,17 @@ class RuleOptimizer(torch.optim.Optimizer):
                     weight.mul_(1 - rate * group["weight_decay"]).add_(update, alpha=-rate)
 
 
-def weight_groups(settings: Shared, model: OLMo) -> list[Group]:
-    """The weights that decay and those that do not, divided as OLMo divides them for AdamW."""
-    asked = OptimizerConfig(decay_embeddings=settings.decay_embeddings)
-    return get_param_groups(TrainConfig(optimizer=asked), model)
+def weight_groups(settings: Shared, model: LanguageModel) -> list[Group]:
+    """The weights that decay and those that do not, as OLMo divides and orders them for AdamW.
+
+    Matrices do, norms and biases do not; embeddings do if they are asked to.
+    """
+    decaying = {"linear", "embedding"} if settings.decay_embeddings else {"linear"}
+    groups: list[Group] = []
+    for decays in (True, False):
+        some = {n: w for n, w in sorted(model.weights().items()) if (w.kind in decaying) == decays}
+        if some:
+            tensors = [weight.tensor for weight in some.values()]
+            group = {"params": tensors, "param_names": [*some]}
+            groups.append(group if decays else {**group, "weight_decay": 0.0})
+    return groups

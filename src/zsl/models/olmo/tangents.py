@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from olmo.model import LayerNormBase, OLMo, OLMoSequentialBlock
 from torch import Tensor, nn
 
-from zsl.measurements.saved_forward import Norm
+from zsl.models.olmo.saved_forward import Norm
 
 
 def hidden_states(
@@ -22,7 +22,7 @@ def hidden_states(
 ) -> tuple[Tensor, Tensor]:
     """Final hidden states and their tangents along ``update``, (sequences, positions, width).
 
-    ``model`` must pass :func:`zsl.measurements.saved_forward.check_architecture`.
+    ``model`` must pass :func:`zsl.models.olmo.saved_forward.check_architecture`.
     """
     x = _embedded(model, input_ids, update)
     blocks = cast("list[OLMoSequentialBlock]", list(cast(nn.ModuleList, model.transformer.blocks)))
