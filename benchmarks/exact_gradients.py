@@ -26,7 +26,7 @@ PEERS = {
     "batch": "a backward pass per token through the graph of the batch",
     "sequence": "a backward pass per token through the graph of its sequence",
 }
-OURS = "zsl.models.olmo.gradient_sums.absolute_sums"
+OURS = "zsl.models.olmo.exact_gradients.absolute_sums"
 
 
 def one_by_one(

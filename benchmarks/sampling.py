@@ -95,7 +95,7 @@ def measure(
     all_tokens, some_tokens = alternate(calls, rounds).T
     return Result(
         name="C_g from a sample",
-        peer="zsl.models.olmo.gradient_sums.absolute_sums over all tokens",
+        peer="zsl.models.olmo.exact_gradients.absolute_sums over all tokens",
         ours="zsl.measurements.token_gradients.sampled_total",
         unit="x the speed of all tokens",
         **spread(all_tokens / some_tokens),

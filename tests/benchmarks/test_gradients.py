@@ -9,7 +9,7 @@ import torch
 from harness import Disagreement
 
 from zsl.models.base import every_token
-from zsl.models.olmo.gradient_sums import OlmoGradients
+from zsl.models.olmo.exact_gradients import OlmoGradients
 
 CPU = torch.device("cpu")
 SIZES = {"d_model": 16, "n_layers": 2, "sequences": 2, "positions": 9}

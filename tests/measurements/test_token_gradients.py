@@ -10,7 +10,7 @@ from zsl.errors import MeasurementError
 from zsl.measurements import token_gradients
 from zsl.measurements.token_gradients import random_signs
 from zsl.models.olmo.build import build_model
-from zsl.models.olmo.gradient_sums import OlmoGradients
+from zsl.models.olmo.exact_gradients import OlmoGradients
 
 ARCHITECTURES = {
     "tied": {"d_model": 16, "n_layers": 2, "n_heads": 2},

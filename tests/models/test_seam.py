@@ -51,14 +51,14 @@ class Bag(LanguageModel):
     embedding, output = "embed.weight", "head.weight"
     tied, context = False, 9
 
-    def __init__(self, rows=7, width=4):
+    def __init__(self, rows=7, width=4, bias=False):
         super().__init__()
         torch.manual_seed(0)
         self.embed = nn.Embedding(rows, width)
         self.places = nn.Embedding(self.context, width)
         self.inner = nn.Linear(width, width)
         self.norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, rows)
+        self.head = nn.Linear(width, rows, bias=bias)
 
     def load(self, folder):
         raise NotImplementedError
@@ -101,13 +101,16 @@ def test_it_is_measured_as_any_model(model, input_ids, gradients_by_token, rando
     n = input_ids[:, 1:].numel()
     for name, gradient in mean_gradient(model, input_ids, 2).items():
         torch.testing.assert_close(gradient, each[name].sum(0) / n)
-    update = {**random_update(model), "head.bias": torch.zeros(7).double()}
+    update = random_update(model)
     changes = sum((update[name] * g).flatten(1).sum(1) for name, g in each.items())
     torch.testing.assert_close(first_order(model, input_ids, update, 2).flatten(), changes)
+    with pytest.raises(MeasurementError, match=r"first-order changes of a model with head\.bias"):
+        first_order(Bag(bias=True), input_ids, update, 2)
 
 
 def test_one_token_deep_the_proxy_is_the_truth(model, input_ids, gradients_by_token):
     """Each position's share of a gradient is then the gradient of its own loss."""
+    model = Bag(bias=True).double()
     each = gradients_by_token(model, input_ids, losses)
     measured = gradient_opposition.opposition(model, input_ids, 2)
     assert measured.keys() == each.keys()

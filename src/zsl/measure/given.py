@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zsl.config.analysis import Curves
 from zsl.config.base import STEPS
 from zsl.config.load import load
-from zsl.config.measurements import Measurements
+from zsl.config.measurements import Measurement, Measurements
 from zsl.config.schema import Run
 from zsl.data.tokenizer_files import tokenizer_file
 from zsl.errors import MeasurementError
@@ -33,7 +34,8 @@ log = logging.getLogger(__name__)
 class Given:
     """One measurement as it was asked for; everything in it can be read and fits."""
 
-    measurement: str
+    settings: Measurement
+    """What is measured."""
     checkpoint: Path
     next: Path | None
     """The checkpoint that follows."""
@@ -47,7 +49,8 @@ class Given:
     """Training tokens, (batches, sequences, positions)."""
     tokenizer: Tokenizer | None
     out: Path
-    settings: Measurements
+    curves: Curves
+    """How intervals are drawn."""
     run: Run | None
     """Whose optimizer makes the next step."""
     name: str
@@ -71,10 +74,10 @@ def check(options: argparse.Namespace) -> Given:
     following = options.next and _following(options.next, checkpoint, found)
     paths = {kind: path for kind in AXES if (path := getattr(options, kind))}
     arrays = {kind: read_ids(path, kind, found) for kind, path in paths.items()}
-    settings = plan.experiment.measurements if plan else Measurements()
+    measurements = plan.experiment.measurements if plan else Measurements()
+    settings = measurements.of(options.measurement)
     if options.tasks:
-        chosen = settings.downstream.model_copy(update={"tasks": [*dict.fromkeys(options.tasks)]})
-        settings = settings.model_copy(update={"downstream": chosen})
+        settings = settings.model_copy(update={"tasks": [*dict.fromkeys(options.tasks)]})
     step, step_next = step_of(checkpoint), step_of(following) if following else 0
     if following and step_next <= step:
         log.warning(
@@ -85,7 +88,7 @@ def check(options: argparse.Namespace) -> Given:
             step_next,
         )
     return Given(
-        measurement=options.measurement,
+        settings=settings,
         checkpoint=checkpoint,
         next=following,
         step=step,
@@ -94,10 +97,10 @@ def check(options: argparse.Namespace) -> Given:
         batches=arrays.get("batches"),
         tokenizer=_tokenizer(options.tokenizer, found) if options.tokenizer else None,
         out=options.out,
-        settings=settings,
+        curves=plan.experiment.curves if plan else Curves(),
         run=run,
         name=options.run or checkpoint.name,
-        micro_batch_size=settings.micro_batch_size if plan else None,
+        micro_batch_size=measurements.micro_batch_size if plan else None,
     )
 
 

@@ -1,15 +1,16 @@
 """Measuring one checkpoint after another into one HDF5 file.
 
-Each measurement is a module of this package with a function ``measure`` that writes the
-datasets of one checkpoint to an HDF5 group. ``token_losses`` and ``gradient_opposition`` look
-at the weights; ``token_gradients`` and ``cross_section`` also at the update that follows them;
-``single_step`` makes that update. Here is what they have in common.
+Each measurement is a class of :mod:`zsl.config.measurements` and a module of this package with a
+function ``measure`` that writes the datasets of one checkpoint to an HDF5 group. Here is what they
+have in common.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import torch
 from torch import Tensor
 
 from zsl.config.grids import checkpoint_name
+from zsl.config.measurements import Measurement
 from zsl.errors import MeasurementError
 from zsl.measurements.hdf5 import writing
 from zsl.measurements.token_ids import check_ids
@@ -38,6 +40,31 @@ def evaluation_tokens(input_ids: np.ndarray, model: LanguageModel, device: torch
     """
     check_ids(input_ids, model.context, model.rows)
     return torch.from_numpy(np.array(input_ids, dtype=np.int64, order="C")).to(device)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A measurement that only lacks checkpoints, made by the module that its settings name."""
+
+    measure: Measure
+    model: LanguageModel
+    read: tuple[int, int]
+    """Sequences that could be read at once, and their positions."""
+    attributes: dict[str, int] = field(default_factory=dict)
+    """What the file's root says besides."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What the lineage record says besides."""
+
+
+def function_of(settings: Measurement, model: LanguageModel) -> Callable[..., None]:
+    """The function of a measurement's module.
+
+    Raises MeasurementError where ``model`` cannot do what the measurement asks for.
+    """
+    for capability in settings.capabilities:
+        getattr(model, capability)()
+    measure: Callable[..., None] = import_module(f"zsl.measurements.{settings.name}").measure
+    return measure
 
 
 def of_weights(measure: Callable[..., None], model: LanguageModel, *arguments: Any) -> Measure:

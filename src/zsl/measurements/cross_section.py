@@ -10,7 +10,6 @@ error allows, else evaluated.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import h5py
 import numpy as np
@@ -18,14 +17,12 @@ import torch
 from torch import Tensor
 
 from zsl.config.measurements import CrossSection
-from zsl.config.schema import Run
 from zsl.errors import MeasurementError
 from zsl.measurements.chebyshev import chebyshev_points, error_estimate, interpolation_matrix
-from zsl.measurements.checkpoints import Measure
 from zsl.measurements.first_order import first_order
 from zsl.measurements.hdf5 import write_dataset
 from zsl.measurements.interference import interference
-from zsl.measurements.next_step import NextStep, Weights, along_update, copy_of, norm
+from zsl.measurements.next_step import Weights, copy_of, norm
 from zsl.measurements.token_losses import evaluate
 from zsl.models.base import LanguageModel
 
@@ -115,23 +112,6 @@ def sharpness(alpha: np.ndarray, losses: np.ndarray, window: float) -> float:
     """
     inside = np.abs(alpha) <= window * (1 + 1e-12)
     return float(np.polyfit(alpha[inside], losses[inside], 2)[0])
-
-
-def of_run(
-    run: Run,
-    model: LanguageModel,
-    batches: Tensor,
-    input_ids: Tensor,
-    settings: dict[str, Any],
-) -> Measure:
-    """What measures the checkpoints of ``run``, along the update on the first of ``batches``.
-
-    ``batches`` (batches, sequences, positions) are training tokens, ``input_ids`` (sequences,
-    positions) evaluation tokens, both on the device to compute on.
-    """
-    chosen = CrossSection.model_validate(settings)
-    step = NextStep(run, model, input_ids.device)
-    return along_update(measure, step, batches[0], input_ids, chosen)
 
 
 def measure(

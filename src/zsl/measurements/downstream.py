@@ -21,8 +21,8 @@ import numpy.typing as npt
 import torch
 from tokenizers import Tokenizer
 
-from zsl.config.measurements import TaskName
-from zsl.data.tasks import Item, Metric, encode_texts, metric_of
+from zsl.config.measurements import Downstream, TaskName
+from zsl.data.tasks import Item, Metric, encode_texts, metric_of, read_items, sample_items
 from zsl.errors import MeasurementError
 from zsl.measurements.hdf5 import write_dataset
 from zsl.measurements.losses import losses_at
@@ -63,6 +63,19 @@ class Questions:
         table = np.full((len(self.items), self.n_choices.max()), np.nan)
         table[np.arange(table.shape[1]) < self.n_choices[:, None]] = values
         return table
+
+
+def questions_of(
+    settings: Downstream, tokenizer: Tokenizer, length: int
+) -> dict[TaskName, Questions]:
+    """The items that are asked of each task, for a model that reads ``length`` tokens; raises as
+    :func:`encode`."""
+    return {
+        task: encode(
+            sample_items(read_items(task), settings.items, settings.seed), tokenizer, length
+        )
+        for task in settings.tasks
+    }
 
 
 def encode(items: Sequence[Item], tokenizer: Tokenizer, length: int) -> Questions:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import h5py
 import numpy as np
@@ -24,9 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zsl.config.measurements import TokenGradients
-from zsl.config.schema import Run
 from zsl.errors import MeasurementError
-from zsl.measurements.checkpoints import Measure
 from zsl.measurements.first_order import first_order
 from zsl.measurements.gradient_opposition import (
     Opposition,
@@ -37,7 +34,6 @@ from zsl.measurements.gradient_opposition import (
 from zsl.measurements.hdf5 import write_dataset
 from zsl.measurements.interference import interference
 from zsl.measurements.losses import losses_of
-from zsl.measurements.next_step import NextStep, along_update
 from zsl.measurements.sampling import Estimate, sample, total_of
 from zsl.models.base import ExactGradients, LanguageModel, every_token
 
@@ -131,23 +127,6 @@ def total_gradient(
     if untied and model.tied:
         return {**totals, model.embedding: of_inputs, model.output: of_outputs}
     return {**totals, model.embedding: of_outputs + of_inputs}
-
-
-def of_run(
-    run: Run,
-    model: LanguageModel,
-    batches: Tensor,
-    input_ids: Tensor,
-    settings: dict[str, Any],
-) -> Measure:
-    """What measures the checkpoints of ``run``, with the update on the first of ``batches``.
-
-    ``batches`` (batches, sequences, positions) are training tokens, ``input_ids`` (sequences,
-    positions) evaluation tokens, both on the device to compute on.
-    """
-    chosen = TokenGradients.model_validate(settings)
-    step = NextStep(run, model, input_ids.device)
-    return along_update(measure, step, batches[0], input_ids, chosen)
 
 
 def measure(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, cast
@@ -22,6 +22,12 @@ y = w z with z of mean square 1; y = ... + w; or in a way that is not known."""
 
 OnLogits = Callable[[Tensor, Tensor], None]
 """Sees the hidden states (positions, width) and their logits (positions, vocabulary)."""
+
+
+PLAIN_LOGITS = (
+    "first-order changes of a model with {} are not implemented: its logits are not its final "
+    "hidden states times the unembedding alone"
+)
 
 
 @dataclass(frozen=True)
@@ -151,34 +157,33 @@ class LanguageModel(nn.Module, ABC):
 
     def weights(self) -> dict[str, Weight]:
         """All weights by name, in the order of ``named_parameters``."""
-        return {
-            name: Weight(tensor, module, self._kind(module, name), self._vocabulary(module, name))
-            for name, tensor, module in self._held()
-        }
-
-    def _held(self) -> Iterator[tuple[str, nn.Parameter, nn.Module]]:
+        found: dict[str, Weight] = {}
+        output = self.output.rpartition(".")[0]
         for name, tensor in self.named_parameters():
-            yield name, tensor, self.get_submodule(name.rpartition(".")[0])
+            path, _, own = name.rpartition(".")
+            module = self.get_submodule(path)
+            apart = isinstance(module, nn.Embedding) or path == output
+            found[name] = Weight(tensor, module, self._kind(module, own), apart)
+        return found
 
-    def _kind(self, module: nn.Module, name: str) -> Kind:
-        own = name.rpartition(".")[2]
-        kinds: tuple[tuple[Kind, tuple[type[nn.Module], ...]], ...] = (
-            ("linear", (nn.Linear,)),
-            ("embedding", (nn.Embedding,)),
-            ("norm", self.norms),
-        )
-        kind = next((kind for kind, types in kinds if isinstance(module, types)), "other")
-        if kind in ("linear", "norm") and own == "bias":
+    def _kind(self, module: nn.Module, own: str) -> Kind:
+        """The kind of the weight that a module calls ``own``."""
+        if isinstance(module, (nn.Linear, *self.norms)) and own == "bias":
             return "bias"
-        return kind if own == "weight" else "other"
-
-    def _vocabulary(self, module: nn.Module, name: str) -> bool:
-        of_output = name.rpartition(".")[0] == self.output.rpartition(".")[0]
-        return isinstance(module, nn.Embedding) or of_output
+        if own != "weight":
+            return "other"
+        if isinstance(module, nn.Linear):
+            return "linear"
+        if isinstance(module, nn.Embedding):
+            return "embedding"
+        return "norm" if isinstance(module, self.norms) else "other"
 
     def require_plain_logits(self) -> None:
         """Raises MeasurementError where logits are more than hidden states times the
-        unembedding."""
+        unembedding: here, where the latter has a bias."""
+        bias = f"{self.output.rpartition('.')[0]}.bias"
+        if bias in dict(self.named_parameters()):
+            raise MeasurementError(PLAIN_LOGITS.format(bias))
 
     def exact_gradients(self) -> ExactGradients:
         """Gradients of single predictions, of all weights.

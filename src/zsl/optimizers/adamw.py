@@ -23,7 +23,7 @@ def build(settings: AdamW, model: LanguageModel) -> Optimizer:
     """AdamW over the weights of ``model``, fused: a tenth of a small model's step."""
     import torch
 
-    from zsl.optimizers.rule import weight_groups
+    from zsl.optimizers.groups import weight_groups
 
     return torch.optim.AdamW(
         weight_groups(settings, model),

@@ -31,7 +31,8 @@ class CAdamW(Shared):
 
 def build(settings: CAdamW, model: LanguageModel) -> Optimizer:
     """C-AdamW over the weights of ``model``."""
-    from zsl.optimizers.rule import RuleOptimizer, weight_groups
+    from zsl.optimizers.groups import weight_groups
+    from zsl.optimizers.rule import RuleOptimizer
 
     update = partial(cautious_update, settings=settings)
     groups = [{**group, "update": update} for group in weight_groups(settings, model)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -32,6 +32,8 @@ class Muon(Shared):
     """Muon (C.2) for the matrices of the blocks. The shared constants are those of AdamW, which
     trains embeddings, positions and an output matrix of its own."""
 
+    moments_of_matrices: ClassVar[int] = 1
+
     name: Literal["muon"]
     """Muon."""
     momentum: float = Field(default=0.95, ge=0, lt=1)
@@ -53,7 +55,7 @@ def build(settings: Muon, model: LanguageModel) -> Optimizer:
 
 
 def _groups(settings: Muon, model: LanguageModel) -> Iterator[dict[str, Any]]:
-    from zsl.optimizers.rule import weight_groups
+    from zsl.optimizers.groups import weight_groups
 
     weights = model.weights().items()
     matrices = {n: w for n, w in weights if w.kind == "linear" and not w.vocabulary}

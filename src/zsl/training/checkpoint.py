@@ -21,11 +21,11 @@ from safetensors.torch import save_file
 from zsl.errors import BrokenFileError, TrainingError
 from zsl.files import by_umask, read_json, sha256, sha256_of_json, write_json
 from zsl.models.base import LanguageModel
-from zsl.models.olmo.adapter import Olmo
+from zsl.models.olmo.adapter import WEIGHTS, Olmo
 from zsl.models.weights import read_tensors
 from zsl.training.sharding import of_this_process, weights, whole_state
 
-WEIGHTS, OPTIMIZER, STATE = "model.safetensors", "optim.safetensors", "state.json"
+OPTIMIZER, STATE = "optim.safetensors", "state.json"
 FILES = (WEIGHTS, OPTIMIZER, STATE, "config.yaml")
 
 

@@ -1,11 +1,17 @@
-"""OLMo as measurements see it."""
+"""OLMo as measurements see it.
+
+What is written out by hand lies in modules that are imported when they are asked for, by a name
+that is computed: they are code of the measurements that name them, and not of training.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import cast
 
 import torch
@@ -14,11 +20,8 @@ from olmo.model import LayerNormBase, OLMo
 from torch import Tensor, nn
 
 from zsl.errors import MeasurementError
-from zsl.models.base import ExactGradients, LanguageModel, OnLogits, Weight
+from zsl.models.base import PLAIN_LOGITS, ExactGradients, LanguageModel, OnLogits, Weight
 from zsl.models.foreign import plain_names
-from zsl.models.olmo.gradient_sums import OlmoGradients
-from zsl.models.olmo.saved_forward import check_architecture
-from zsl.models.olmo.tangents import hidden_states
 from zsl.models.weights import fill, read_tensors
 
 WEIGHTS = "model.safetensors"
@@ -102,25 +105,23 @@ class Olmo(OLMo, LanguageModel):
 
     def require_plain_logits(self) -> None:
         """See LanguageModel."""
-        wrong = "scale_logits" if self.config.scale_logits else None
-        if "transformer.ff_out.bias" in dict(self.named_parameters()):
-            wrong = "include_bias, untied"
-        if wrong:
-            raise MeasurementError(
-                f"first-order changes of a model with {wrong} are not implemented: its logits are "
-                "not its final hidden states times the unembedding alone"
-            )
+        if self.config.scale_logits:
+            raise MeasurementError(PLAIN_LOGITS.format("scale_logits"))
+        super().require_plain_logits()
 
     def exact_gradients(self) -> ExactGradients:
         """See LanguageModel: written by hand, for the architectures of the paper."""
-        return OlmoGradients(self)
+        return cast(ExactGradients, _by_hand("exact_gradients").OlmoGradients(self))
 
     def hidden_tangents(
         self, input_ids: Tensor, update: Mapping[str, Tensor]
     ) -> tuple[Tensor, Tensor]:
         """See LanguageModel: written by hand where that is known, else by forward mode."""
-        try:
-            check_architecture(self)
-        except MeasurementError:
+        tangents = _by_hand("tangents")
+        if not tangents.is_known(self):
             return super().hidden_tangents(input_ids, update)
-        return hidden_states(self, input_ids, update)
+        return cast(tuple[Tensor, Tensor], tangents.hidden_states(self, input_ids, update))
+
+
+def _by_hand(name: str) -> ModuleType:
+    return import_module(f"{__package__}.{name}")

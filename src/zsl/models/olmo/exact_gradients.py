@@ -67,7 +67,7 @@ class TokenSums:
 
 
 @dataclass(frozen=True)
-class Task:
+class Wanted:
     """Gradients that are wanted."""
 
     tokens: np.ndarray
@@ -101,7 +101,7 @@ class OlmoGradients:
         sums = {name: torch.zeros_like(weight) for name, weight in weights.items()}
         reduction = AbsoluteSums(sums, weights[INPUT].new_ones(chunk))
         chosen = every_token(input_ids) if tokens is None else tokens
-        self._walk(weights, input_ids, [Task(chosen, reduction, chunk)], tile_bytes)
+        self._walk(weights, input_ids, [Wanted(chosen, reduction, chunk)], tile_bytes)
         return sums
 
     def token_sums(
@@ -125,8 +125,8 @@ class OlmoGradients:
             TokenSums(sizes, {name: _zeros(len(some), input_ids) for name in weights})
             for some in (tokens, every)
         )
-        tasks = [Task(tokens[order], of_tokens, chunk), Task(every, of_all, None)]
-        self._walk(weights, input_ids, tasks, tile_bytes)
+        wanted = [Wanted(tokens[order], of_tokens, chunk), Wanted(every, of_all, None)]
+        self._walk(weights, input_ids, wanted, tile_bytes)
         s = torch.stack(list(of_tokens.sums.values())).sum(0)
         unembedding = of_all.sums.pop(INPUT) + of_all.sums.pop(OUTPUT, 0)
         shares = torch.stack([unembedding, torch.stack(list(of_all.sums.values())).sum(0)], dim=1)
@@ -142,24 +142,24 @@ class OlmoGradients:
         self,
         weights: Mapping[str, Tensor],
         input_ids: Tensor,
-        tasks: Sequence[Task],
+        wanted: Sequence[Wanted],
         tile_bytes: int,
     ) -> None:
-        """Give the gradients of each task to its reduction; one forward pass for all of them."""
-        for sequence in np.unique(np.concatenate([task.tokens[:, 0] for task in tasks])).tolist():
+        """Give the gradients of each to its reduction; one forward pass for all of them."""
+        for sequence in np.unique(np.concatenate([each.tokens[:, 0] for each in wanted])).tolist():
             saved = save_forward(self._model, input_ids[sequence])
-            for task in tasks:
-                ends = np.searchsorted(task.tokens[:, 0], [sequence, sequence + 1])
+            for each in wanted:
+                ends = np.searchsorted(each.tokens[:, 0], [sequence, sequence + 1])
                 first, last = ends.tolist()
-                positions = task.tokens[first:last, 1]
+                positions = each.tokens[first:last, 1]
                 if len(positions):
                     Walk(
                         weights=weights,
                         saved=saved,
                         positions=torch.from_numpy(positions).to(input_ids.device),
-                        chunks=_chunks(positions, task.chunk) if task.chunk else [],
+                        chunks=_chunks(positions, each.chunk) if each.chunk else [],
                         first=first,
-                        reduction=task.reduction,
+                        reduction=each.reduction,
                         tile_bytes=tile_bytes,
                         tied=OUTPUT not in weights,
                     ).run()
