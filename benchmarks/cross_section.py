@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from harness import ROUNDS, Result, absolute, alternate, check, describe, main, spread
 from inputs import run_settings
-from olmo.model import OLMo
 from tokenising import prepare
 from torch import Tensor
 
@@ -26,7 +25,9 @@ from zsl.data.packing import pack
 from zsl.measurements.chebyshev import chebyshev_points, interpolation_matrix
 from zsl.measurements.cross_section import Fine, Line, fine_mean
 from zsl.measurements.next_step import copy_of, difference
-from zsl.training.model import build_model, learning_rate, make_optimizer, make_scheduler
+from zsl.models.olmo.adapter import Olmo
+from zsl.models.olmo.build import build_model
+from zsl.training.model import learning_rate, make_optimizer, make_scheduler
 from zsl.training.parallel import Processes
 from zsl.training.step import train_step
 
@@ -54,7 +55,7 @@ CORPUS = Corpus.model_validate(
 class Trained:
     """A model after some steps, the update of the next one, and evaluation tokens."""
 
-    model: OLMo
+    model: Olmo
     update: dict[str, Tensor]
     input_ids: Tensor
     """(sequences, positions)."""

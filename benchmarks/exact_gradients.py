@@ -15,10 +15,10 @@ import torch
 from harness import ROUNDS, Result, absolute, alternate, check, describe, main, spread
 from inputs import LARGE, SMALL, model_and_tokens
 from memory import peak_memory
-from olmo.model import OLMo
 from torch import Tensor
 
-from zsl.measurements.gradient_sums import absolute_sums, every_token
+from zsl.models.base import every_token
+from zsl.models.olmo.adapter import Olmo
 from zsl.training.step import token_losses
 
 PIECES = {"chunk": 16, "tile_bytes": 2**20}
@@ -26,11 +26,11 @@ PEERS = {
     "batch": "a backward pass per token through the graph of the batch",
     "sequence": "a backward pass per token through the graph of its sequence",
 }
-OURS = "zsl.measurements.gradient_sums.absolute_sums"
+OURS = "zsl.models.olmo.exact_gradients.absolute_sums"
 
 
 def one_by_one(
-    model: OLMo, input_ids: Tensor, tokens: np.ndarray, graph: str = "batch"
+    model: Olmo, input_ids: Tensor, tokens: np.ndarray, graph: str = "batch"
 ) -> dict[str, Tensor]:
     """sum_i abs(g_i) by weight over ``tokens`` (n, 2), and sum_i g_i beside it."""
     names, weights = zip(*model.named_parameters(), strict=True)
@@ -48,9 +48,9 @@ def one_by_one(
     return dict(zip(names, sums, strict=True))
 
 
-def difference(model: OLMo, input_ids: Tensor, tokens: np.ndarray) -> float:
+def difference(model: Olmo, input_ids: Tensor, tokens: np.ndarray) -> float:
     """Largest relative difference, in the 1-norm of a weight, between the peer's and ours."""
-    ours = absolute_sums(model, input_ids, tokens, **PIECES)
+    ours = model.exact_gradients().absolute_sums(input_ids, tokens, **PIECES)
     peer = one_by_one(model, input_ids, tokens)
     return max(float((ours[n] - peer[n]).abs().sum() / peer[n].abs().sum()) for n in peer)
 
@@ -69,7 +69,9 @@ def measure(
     every = every_token(input_ids)
     some = every[np.linspace(0, len(every) - 1, n_peer or len(every)).astype(int)]
     agreement = check("largest relative difference", difference(model, input_ids, some), 1e-5)
-    calls: list[Callable[[], object]] = [lambda: absolute_sums(model, input_ids, **PIECES)]
+    calls: list[Callable[[], object]] = [
+        lambda: model.exact_gradients().absolute_sums(input_ids, **PIECES)
+    ]
     for graph in PEERS:
         for tokens in (every[:0], some):
             calls.append(lambda g=graph, t=tokens: one_by_one(model, input_ids, t, g))
@@ -98,9 +100,9 @@ def measure(
 def prepare(side: str, vocab_size: int, sizes: dict[str, int]) -> Callable[[], object]:
     """One side's work, for a process of its own: the peer's peak is that of any few tokens."""
 
-    def work(model: OLMo, input_ids: Tensor) -> None:
+    def work(model: Olmo, input_ids: Tensor) -> None:
         if side == "ours":
-            absolute_sums(model, input_ids, **PIECES)
+            model.exact_gradients().absolute_sums(input_ids, **PIECES)
         else:
             one_by_one(model, input_ids, every_token(input_ids)[-3:], side)
 

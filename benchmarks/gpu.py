@@ -25,7 +25,6 @@ import torch
 import torch.nn.functional as F
 from harness import ROUNDS, Result, alternate, check, describe, spread
 from inputs import LARGE, SMALL
-from olmo.model import OLMo
 from run import file_of, table
 from torch import Tensor, nn
 
@@ -35,10 +34,12 @@ from zsl.config.sources import Tokenizer
 from zsl.files import write_json, write_text
 from zsl.measurements.interference import interference
 from zsl.memory import MicroBatch
+from zsl.models.olmo.adapter import Olmo
+from zsl.models.olmo.build import build_model
 from zsl.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from zsl.training.device import device as compute_device
 from zsl.training.micro_batch import first_size
-from zsl.training.model import build_model, make_optimizer
+from zsl.training.model import make_optimizer
 from zsl.training.parallel import Processes
 from zsl.training.speed import peak_tokens_per_second
 from zsl.training.step import token_losses, train_step, wrap
@@ -202,7 +203,7 @@ def formats(size: Size, device: torch.device) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def losses(model: OLMo, input_ids: Tensor, wide: bool) -> Tensor:
+def losses(model: Olmo, input_ids: Tensor, wide: bool) -> Tensor:
     """Losses of all predictions, in float32 or with bfloat16 products."""
     with torch.autocast(input_ids.device.type, torch.bfloat16, enabled=not wide):
         return token_losses(model(input_ids).logits, input_ids)
@@ -213,7 +214,7 @@ def resume(size: Size, device: torch.device) -> dict[str, Any]:
     run, tokenizer = run_of(size.models[0], size)
     input_ids, group = random_tokens(run, size, device), Processes(0, 1, device)
 
-    def steps(model: OLMo, optimizer: torch.optim.Optimizer) -> None:
+    def steps(model: Olmo, optimizer: torch.optim.Optimizer) -> None:
         module = wrap(model, run, group)
         for _ in range(4):
             train_step(module, optimizer, input_ids, run, group, learning_rate=1e-4)

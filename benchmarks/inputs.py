@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from olmo.model import OLMo
 from torch import Tensor
 
 from zsl.config.schema import Run
 from zsl.config.sources import TrainedTokenizer
-from zsl.training.model import build_model
+from zsl.models.olmo.adapter import Olmo
+from zsl.models.olmo.build import build_model
 
 SMALL, LARGE = 2048, 50304
 """Sizes of the vocabulary: a trial's, and the paper's."""
@@ -36,7 +36,7 @@ def run_settings(
 
 def model_and_tokens(
     vocab_size: int, *, sequences: int = 4, positions: int = 128, **model: int
-) -> tuple[OLMo, Tensor]:
+) -> tuple[Olmo, Tensor]:
     """An untrained model on the CPU, and random ``input_ids`` (sequences, positions) for it."""
     tokenizer = TrainedTokenizer(kind="bpe", vocab_size=vocab_size)
     network = build_model(run_settings(sequences, positions, **model), tokenizer).eval()

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from harness import ROUNDS, Result, absolute, alternate, check, describe, main, spread
 from inputs import LARGE, SMALL, model_and_tokens
-from olmo.model import OLMo
 from torch import Tensor
 
 from zsl.measurements.first_order import first_order
+from zsl.models.olmo.adapter import Olmo
 from zsl.training.step import token_losses
 
 Update = dict[str, Tensor]
@@ -24,13 +24,13 @@ PAPER = {"d_model": 1024, "n_layers": 16, "n_heads": 16, "positions": 1024}
 """144M."""
 
 
-def losses_of_sequences(model: OLMo, input_ids: Tensor) -> Iterator[Tensor]:
+def losses_of_sequences(model: Olmo, input_ids: Tensor) -> Iterator[Tensor]:
     """Losses (positions - 1,) of one sequence after the other, each with its graph."""
     for sequence in input_ids.split(1):
         yield token_losses(model(sequence).logits, sequence)[0]
 
 
-def one_by_one(model: OLMo, input_ids: Tensor, update: Update, positions: Tensor) -> Tensor:
+def one_by_one(model: Olmo, input_ids: Tensor, update: Update, positions: Tensor) -> Tensor:
     """Products of the update with the gradient of each loss at ``positions``, (sequences, n)."""
     weights = [weight for _, weight in model.named_parameters()]
     along = [update[name] for name, _ in model.named_parameters()]
@@ -43,7 +43,7 @@ def one_by_one(model: OLMo, input_ids: Tensor, update: Update, positions: Tensor
 
 
 @torch.inference_mode()
-def forward(model: OLMo, input_ids: Tensor) -> Tensor:
+def forward(model: Olmo, input_ids: Tensor) -> Tensor:
     """The forward pass that ours is compared with: that of the token losses."""
     return token_losses(model(input_ids).logits, input_ids)
 

@@ -17,10 +17,10 @@ import torch
 import torch.nn.functional as F
 from harness import ROUNDS, Result, absolute, alternate, check, describe, main, spread
 from inputs import LARGE, SMALL, model_and_tokens
-from olmo.model import OLMo
 from torch import Tensor, nn
 
 from zsl.measurements.gradient_opposition import opposition
+from zsl.models.olmo.adapter import Olmo
 from zsl.training.step import token_losses
 
 
@@ -80,12 +80,12 @@ def listing_layers() -> Iterator[None]:
         yield
 
 
-def forward_and_backward(model: OLMo, input_ids: Tensor) -> None:
+def forward_and_backward(model: Olmo, input_ids: Tensor) -> None:
     model.zero_grad(set_to_none=True)
     token_losses(model(input_ids).logits, input_ids).sum().backward()
 
 
-def listing(model: OLMo, input_ids: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+def listing(model: Olmo, input_ids: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
     """Sum and sum of absolute values per weight, as the listing leaves them."""
     with listing_layers():
         forward_and_backward(model, input_ids)
@@ -95,7 +95,7 @@ def listing(model: OLMo, input_ids: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
     return sums
 
 
-def difference(model: OLMo, input_ids: Tensor) -> float:
+def difference(model: Olmo, input_ids: Tensor) -> float:
     """Largest relative difference, in the 1-norm of a weight, between the listing's and ours."""
     ours, worst = opposition(model, input_ids, len(input_ids)), 0.0
     for name, (total, of_absolutes) in listing(model, input_ids).items():

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from harness import ROUNDS, Result, absolute, alternate, check, describe, main, spread
 from inputs import SMALL, model_and_tokens
-from olmo.model import OLMo
 from torch import Tensor
 
 from zsl.config.measurements import TokenGradients
-from zsl.measurements.gradient_sums import absolute_sums, every_token, token_sums
 from zsl.measurements.sampling import sample, total_of
 from zsl.measurements.token_gradients import sampled_total, tile_bytes, weighted
+from zsl.models.base import every_token
+from zsl.models.olmo.adapter import Olmo
 from zsl.training.step import token_losses
 
 SIZES = (8, 12, 16, 24, 32, 48, 64, 96, 128)
@@ -38,7 +38,7 @@ def chain(vocab_size: int, sequences: int, positions: int) -> Tensor:
     return ids
 
 
-def train(model: OLMo, input_ids: Tensor, steps: int) -> dict[str, Tensor]:
+def train(model: Olmo, input_ids: Tensor, steps: int) -> dict[str, Tensor]:
     """Train on batches of 8 of ``input_ids`` (sequences, positions); returns the last update."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, betas=(0.9, 0.95))
     for step in range(steps):
@@ -79,21 +79,23 @@ def measure(
     pieces = {"chunk": settings.chunk, "tile_bytes": tile_bytes(settings)}
 
     def exact() -> float:
-        return weighted(update, absolute_sums(model, input_ids, **pieces))
+        return weighted(update, model.exact_gradients().absolute_sums(input_ids, **pieces))
 
     s, shares = (
         x.cpu().numpy()
-        for x in token_sums(model, input_ids, every_token(input_ids), update, **pieces)
+        for x in model.exact_gradients().token_sums(
+            input_ids, every_token(input_ids), update, **pieces
+        )
     )
     agreement = check("sample of all tokens, relative difference", abs(s.sum() / exact() - 1), 1e-5)
     errors = median_errors(s, shares)
     size = next(size for size, error in errors.items() if error <= ERROR)
     chosen = settings.model_copy(update={"tokens": size})
-    calls = [exact, lambda: sampled_total(model, input_ids, update, chosen)]
+    calls = [exact, lambda: sampled_total(model.exact_gradients(), input_ids, update, chosen)]
     all_tokens, some_tokens = alternate(calls, rounds).T
     return Result(
         name="C_g from a sample",
-        peer="zsl.measurements.gradient_sums.absolute_sums over all tokens",
+        peer="zsl.models.olmo.exact_gradients.absolute_sums over all tokens",
         ours="zsl.measurements.token_gradients.sampled_total",
         unit="x the speed of all tokens",
         **spread(all_tokens / some_tokens),

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from olmo.config import ModelConfig
 
 from zsl.errors import ZslError
 from zsl.files import read_json, write_json
@@ -38,18 +37,6 @@ CPU_BYTES = 1 << 30
 def at_once(most: int, each: int, device: torch.device) -> int:
     """How many of ``most`` sequences of ``each`` bytes to begin with, where nobody says."""
     return most if device.type != "cpu" else max(1, min(most, CPU_BYTES // each))
-
-
-def activations(config: ModelConfig, positions: int, *, gradients: bool) -> int:
-    """Bytes that a pass over one sequence holds, logits left out, as was counted and measured.
-
-    With ``gradients``: what all blocks keep, and one block's attention written out.
-    """
-    hidden = config.mlp_hidden_size or config.mlp_ratio * config.d_model
-    block = 10 * config.d_model + 2 * hidden
-    beside, attention = 32 * config.d_model, 4 * config.n_heads * positions
-    floats = config.n_layers * block + beside + attention if gradients else block + beside
-    return positions * floats * torch.float32.itemsize
 
 
 def check_room(needed: int, what: str, instead: str) -> None:

@@ -187,7 +187,8 @@ def test_other_commands_say_so(tree, close, capsys, monkeypatch, tmp_path, path,
 
 def test_a_checkpoint_that_may_not_be_read_is_not_called_damaged(tree, close):
     from zsl.errors import ZslError
-    from zsl.training.checkpoint import is_sound, load_model
+    from zsl.models.olmo.architecture import load_model
+    from zsl.training.checkpoint import is_sound
 
     copy = Path(shutil.copytree(tree / STEP, tree.results.parent / "copy"))
     close(copy / "model.safetensors")

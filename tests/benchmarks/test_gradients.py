@@ -8,7 +8,8 @@ import sampling
 import torch
 from harness import Disagreement
 
-from zsl.measurements.gradient_sums import every_token
+from zsl.models.base import every_token
+from zsl.models.olmo.exact_gradients import OlmoGradients
 
 CPU = torch.device("cpu")
 SIZES = {"d_model": 16, "n_layers": 2, "sequences": 2, "positions": 9}
@@ -32,12 +33,12 @@ def test_the_peer_takes_the_tokens_it_is_given(graph):
 
 
 def test_gradients_that_are_wrong_stop_the_script(monkeypatch):
-    ours = exact_gradients.absolute_sums
+    ours = OlmoGradients.absolute_sums
 
     def wrong(*args, **kwargs):
         return {name: 1.0001 * value for name, value in ours(*args, **kwargs).items()}
 
-    monkeypatch.setattr(exact_gradients, "absolute_sums", wrong)
+    monkeypatch.setattr(OlmoGradients, "absolute_sums", wrong)
     with pytest.raises(Disagreement, match="largest relative difference"):
         exact_gradients.measure(CPU, 40, 1.0, rounds=1, **SIZES)
 

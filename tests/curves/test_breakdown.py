@@ -29,7 +29,9 @@ def table(changes, tmp_path_factory):
     for path, steps in zip(paths, ((4, 2), (1,)), strict=True):
         with writing(path) as file:
             for step in steps:
-                write_delta_loss(file, step, 2 * step, changes[step].astype(np.float64))
+                write_delta_loss(
+                    file, step, 2 * step, changes[step].astype(np.float64), resamples=100, seed=0
+                )
     return breakdown("main-x", paths, GROUPINGS)
 
 

@@ -15,7 +15,7 @@ from zsl.config.sources import FileTokenizer
 from zsl.data.tasks import NO_TOKEN, asked_tokens, metric_of, read_items, read_records, sample_items
 from zsl.data.tokenizer import load_tokenizer
 from zsl.measurements.downstream import accuracy, encode, log_likelihoods
-from zsl.training.model import build_model
+from zsl.models.olmo.build import build_model
 
 TOKENIZER = "allenai_gpt-neox-olmo-dolma-v1_5"
 TASKS = get_args(TaskName)

@@ -13,8 +13,8 @@ from typing import Any
 
 from zsl import registry
 from zsl.config.load import Plan, resolve
+from zsl.config.measurements import MEASUREMENT_OF
 from zsl.planning.jobs import CURVE_RULES, Job, Jobs
-from zsl.registry.inputs import MEASUREMENT_OF
 
 KIND_OF = {rule: kind for kind, rule in CURVE_RULES.items()}
 SHOWN = ("figure", "table")

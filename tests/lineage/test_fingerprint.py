@@ -162,7 +162,7 @@ def test_a_declaration_does_not_make_code_of_what_rules_name(root):
 
 def test_training_counts_the_optimizer_it_has():
     for name, other in (("adamw", "muon"), ("muon", "ademamix")):
-        for script in ("workflow/scripts/train.py", "workflow/scripts/measure_step.py"):
+        for script in ("workflow/scripts/train.py", "workflow/scripts/measure.py"):
             counted = modules_of(script, [f"zsl.optimizers.{name}"])
             assert f"zsl.optimizers.{name}" in counted
             assert f"zsl.optimizers.{other}" not in counted

@@ -14,11 +14,12 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from zsl.cli import main
 from zsl.config.measurements import CrossSection, SingleStep
 from zsl.data.tasks import read_items, sample_items
-from zsl.measurements import gradient_opposition, single_step
+from zsl.measurements import gradient_opposition
 from zsl.measurements.delta_loss import measure_delta_loss
 from zsl.measurements.downstream import encode, log_likelihoods
+from zsl.measurements.next_step import stepper
 from zsl.measurements.token_losses import evaluate
-from zsl.training.checkpoint import load_model
+from zsl.models.olmo.architecture import load_model
 from zsl.training.segment import make_trainer
 
 PLAN = {
@@ -140,7 +141,7 @@ def test_single_steps_of_a_run(files, make_run):
     got = read(files)
     assert got["delta_loss_train"].shape == (3, 4, 11)
     model, run = load_model(files / "step00000001").eval(), make_run()
-    step = single_step.stepper(run, model, SingleStep(), torch.device("cpu"))
+    step = stepper(run, model, SingleStep(), torch.device("cpu"))
     before = evaluate(model, ids(files), 5)
     step.step(step.load(files / "step00000001"), ids(files, "train.npy")[0])
     change = evaluate(step.model, ids(files), 5) - before
@@ -172,7 +173,9 @@ def test_changes_of_losses_are_written_as_the_workflow_does(files, capsys):
     for folder in ("step00000001", "step00000002"):
         assert zsl(files, "token_losses", checkpoint=folder, out=f"{folder}.h5") == 0
     sources = {step: files / f"step0000000{step}.h5" for step in (1, 2)}
-    measure_delta_loss([(1, 2)], sources, files / "workflow.h5", run="step00000001")
+    measure_delta_loss(
+        [(1, 2)], sources, files / "workflow.h5", run="step00000001", resamples=1000, seed=0
+    )
     capsys.readouterr()
     assert zsl(files, "delta_loss", "--next", following) == 0
     np.testing.assert_equal(contents(files / "out.h5"), contents(files / "workflow.h5"))

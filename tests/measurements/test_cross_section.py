@@ -9,7 +9,7 @@ from zsl.measurements.chebyshev import chebyshev_points
 from zsl.measurements.cross_section import Line, correlation, fine_mean, sharpness
 from zsl.measurements.hdf5 import writing
 from zsl.measurements.next_step import norm
-from zsl.training.model import build_model
+from zsl.models.olmo.build import build_model
 from zsl.training.step import token_losses
 
 SETTINGS = CrossSection(points=9, span=4.0, nodes=11, fine_points=25, epsilon=1e-3)

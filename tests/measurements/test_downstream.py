@@ -17,8 +17,9 @@ from zsl.files import sha256
 from zsl.measurements.checkpoints import measure_checkpoints, of_weights
 from zsl.measurements.downstream import accuracy, encode, log_likelihoods, measure, spans
 from zsl.memory import MicroBatch
+from zsl.models.olmo.build import build_model, empty_model
 from zsl.training.checkpoint import TrainingState, save_checkpoint
-from zsl.training.model import build_model, empty_model, make_optimizer
+from zsl.training.model import make_optimizer
 
 LENGTH = 12
 """Context of the tiny model."""

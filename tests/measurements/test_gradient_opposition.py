@@ -1,18 +1,24 @@
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from olmo.config import BlockType, LayerNormType
+from olmo.model import LayerNorm, RMSLayerNorm
 from torch import nn
 
 from zsl.config.grids import checkpoint_name
 from zsl.errors import MeasurementError
 from zsl.measurements import gradient_opposition
 from zsl.measurements.checkpoints import evaluation_tokens, measure_checkpoints, of_weights
-from zsl.measurements.gradient_opposition import EMBEDDINGS, absolute_gradients
+from zsl.measurements.gradient_opposition import absolute_gradients
 from zsl.memory import MicroBatch
+from zsl.models.olmo.adapter import Olmo
+from zsl.models.olmo.build import build_model, model_config
 from zsl.training.checkpoint import TrainingState, save_checkpoint
-from zsl.training.model import build_model, make_optimizer
+from zsl.training.model import make_optimizer
 from zsl.training.step import token_losses
 
 MODELS = [
@@ -27,6 +33,11 @@ MODELS = [
         "activation": "gelu",
     },
 ]
+
+
+@pytest.fixture
+def input_ids(tokens):
+    return torch.from_numpy(tokens.batch(np.arange(3)))
 
 
 class ListingLinear(torch.autograd.Function):
@@ -95,6 +106,81 @@ def test_sums_equal_the_listing_position_by_position(
         np.testing.assert_allclose(measured[name].D().mean(), D.mean().item(), atol=bound)
 
 
+def by_position(model, input_ids, monkeypatch):
+    """Each position's share of the gradient of each use of a weight, (uses, sequences, positions,
+    *shape): every position reads a copy of the weight of its own."""
+    copies = {name: [] for name, _ in model.named_parameters()}
+    names = {id(module): name for name, module in model.named_modules()}
+
+    def copy(name):
+        weight = model.get_parameter(name).detach()
+        copies[name].append(weight.expand(*input_ids.shape, *weight.shape).clone().requires_grad_())
+        return copies[name][-1]
+
+    def own(module, kind):
+        return copy(f"{names[id(module)]}.{kind}") if getattr(module, kind) is not None else 0
+
+    def linear(module, x):
+        return torch.einsum("bpoi,bpi->bpo", own(module, "weight"), x) + own(module, "bias")
+
+    def norm(module, x):
+        rms = module.config.layer_norm_type == LayerNormType.rms
+        z = x if rms else x - x.mean(-1, keepdim=True)
+        z = z * torch.rsqrt(z.pow(2).mean(-1, keepdim=True) + module.eps)
+        return own(module, "weight") * z + own(module, "bias")
+
+    def embedding(module, ids):
+        rows = torch.nn.functional.one_hot(ids, module.num_embeddings).double()
+        return torch.einsum(
+            "bpvd,bpv->bpd", own(module, "weight"), rows.expand(len(input_ids), -1, -1)
+        )
+
+    with monkeypatch.context() as patch:
+        patch.setattr(nn.Linear, "forward", linear)
+        patch.setattr(nn.Embedding, "forward", embedding)
+        for kind in (LayerNorm, RMSLayerNorm):
+            patch.setattr(kind, "forward", norm)
+        hidden = model.hidden(input_ids)
+        if model.tied:
+            logits = torch.einsum("bpvd,bpd->bpv", copy(model.embedding), hidden)
+        else:
+            logits = model.logits(hidden)
+        token_losses(logits, input_ids).sum().backward()
+    return {name: torch.stack([c.grad for c in each]) for name, each in copies.items()}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"layer_norm_type": LayerNormType.default},
+        {"layer_norm_type": LayerNormType.default, "weight_tying": False},
+        {"rope": False, "embedding_layer_norm": True},
+        {"attention_layer_norm": True, "block_type": BlockType.llama, "n_kv_heads": 1},
+    ],
+    ids=["norms", "bias of the logits", "places after a norm", "queries"],
+)
+def test_biases_and_weights_of_norms_are_measured_too(
+    make_run, tokenizer, input_ids, monkeypatch, settings
+):
+    config = model_config(make_run().model, 12, tokenizer)
+    model = Olmo(replace(config, include_bias=True, layer_norm_with_affine=True, **settings))
+    model = model.double()
+    model.config.rope_full_precision = False
+    torch.manual_seed(0)
+    for weight in model.parameters():
+        nn.init.normal_(weight, std=0.3)
+    shares = by_position(model, input_ids, monkeypatch)
+    measured = gradient_opposition.opposition(model, input_ids, 2)
+    assert measured.keys() == shares.keys()
+    assert {"norm", "bias"} <= {weight.kind for weight in model.weights().values()}
+    bound = {"rtol": 1e-9, "atol": 1e-12}
+    if model.config.layer_norm_type == LayerNormType.rms:  # which rounds to float32
+        bound = {"rtol": 1e-3, "atol": 1e-5}
+    for name, share in shares.items():
+        torch.testing.assert_close(measured[name].total, share.sum((0, 1, 2)), **bound)
+        torch.testing.assert_close(measured[name].absolute, share.abs().sum((0, 1, 2)), **bound)
+
+
 def test_neither_micro_batch_nor_order_matters(make_run, tokenizer, tokens):
     model = build_model(make_run(), tokenizer).double()
     input_ids = torch.from_numpy(tokens.batch(np.arange(5)))
@@ -159,13 +245,9 @@ def test_file_holds_means_weights_and_histogram(checkpoint, tokens, tmp_path):
     model, checkpoints = checkpoint
     input_ids = tokens.batch(np.arange(3))
     measure(model, checkpoints, input_ids, tmp_path / "o.h5")
-    by_weight = {
-        name: sums.D()
-        for name, sums in gradient_opposition.opposition(
-            model, torch.from_numpy(input_ids), 2
-        ).items()
-    }
-    inner = np.concatenate([D for name, D in by_weight.items() if name not in EMBEDDINGS])
+    sums = gradient_opposition.opposition(model, torch.from_numpy(input_ids), 2)
+    by_weight = {name: each.D() for name, each in sums.items()}
+    inner = np.concatenate([D for name, D in by_weight.items() if ".blocks." in name])
     with h5py.File(tmp_path / "o.h5") as file:
         group = file[checkpoint_name(4)]
         assert group.attrs["weights"].split(", ") == list(by_weight)

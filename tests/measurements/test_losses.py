@@ -14,7 +14,7 @@ from zsl.measurements.gradient_opposition import opposition
 from zsl.measurements.single_step import mean_gradient
 from zsl.measurements.token_gradients import total_gradient
 from zsl.measurements.token_losses import evaluate
-from zsl.training.model import build_model
+from zsl.models.olmo.build import build_model
 from zsl.training.step import token_losses
 
 MODELS = {

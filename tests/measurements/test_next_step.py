@@ -9,9 +9,9 @@ from zsl.config.measurements import SingleStep
 from zsl.errors import MeasurementError
 from zsl.measurements import single_step
 from zsl.measurements.hdf5 import writing
-from zsl.measurements.next_step import NextStep, cosine, norm, unseen_batches
+from zsl.measurements.next_step import NextStep, cosine, norm, stepper, unseen_batches
 from zsl.measurements.token_losses import evaluate
-from zsl.training.checkpoint import load_model, load_weights
+from zsl.models.olmo.architecture import load_model
 from zsl.training.order import batch_indices, data_order
 from zsl.training.segment import make_trainer, train_segment
 from zsl.training.step import token_losses
@@ -98,7 +98,7 @@ def test_norm_and_cosine(checkpoints, random_update):
 
 def measured(run, folder, batches, input_ids, tmp_path, **settings):
     chosen = SingleStep(**settings)
-    step = single_step.stepper(run, load_model(folder).eval(), chosen, CPU)
+    step = stepper(run, load_model(folder).eval(), chosen, CPU)
     with writing(tmp_path / "out.h5") as file:
         group = file.create_group("x")
         single_step.measure(step, folder, batches, input_ids, chosen, 3, group)
@@ -196,4 +196,4 @@ def test_gradients_add_up_over_micro_batches(run, checkpoints, input_ids):
     parts = single_step.mean_gradient(model, input_ids, 2)
     for name, tensor in whole.items():
         torch.testing.assert_close(parts[name], tensor, rtol=1e-5, atol=1e-7)
-    load_weights(checkpoints[4], model)
+    model.load(checkpoints[4])

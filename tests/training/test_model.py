@@ -10,13 +10,8 @@ from olmo.model import OLMo
 from zsl.config.parameters import n_parameters
 from zsl.config.schema import EXTENSIBLE, Model, Schedule
 from zsl.config.sources import TrainedTokenizer
-from zsl.training.model import (
-    build_model,
-    learning_rate,
-    make_optimizer,
-    make_scheduler,
-    model_config,
-)
+from zsl.models.olmo.build import build_model, model_config
+from zsl.training.model import learning_rate, make_optimizer, make_scheduler
 from zsl.training.order import batch_indices, data_order, run_order
 from zsl.training.parallel import Processes
 

@@ -22,9 +22,10 @@ from zsl.config.schema import Run
 from zsl.data.manifest import Manifest, TokenFile, write_manifest
 from zsl.errors import TrainingError
 from zsl.files import read_json, sha256
+from zsl.models.olmo.build import build_model
 from zsl.training.checkpoint import TrainingState, save_checkpoint
 from zsl.training.launch import launch, torchrun
-from zsl.training.model import build_model, make_optimizer
+from zsl.training.model import make_optimizer
 from zsl.training.step import train_step, wrap
 from zsl.training.task import FACTS, Task
 

@@ -10,8 +10,8 @@ import torch
 from zsl.config.grids import Segment, checkpoint_name, segments
 from zsl.errors import TrainingError
 from zsl.files import sha256
-from zsl.training.checkpoint import load_checkpoint, load_weights, save_checkpoint
-from zsl.training.model import build_model
+from zsl.models.olmo.build import build_model
+from zsl.training.checkpoint import load_checkpoint, save_checkpoint
 from zsl.training.segment import Trainer, make_trainer, train_segment
 from zsl.training.states import publish_segment
 
@@ -209,14 +209,14 @@ def test_damaged_and_foreign_checkpoints_are_named(make_run, train, tokenizer):
     folder = train(make_run(), Segment(0, 8)) / checkpoint_name(4)
     wider = build_model(make_run(model={"d_model": 16, "n_layers": 2, "n_heads": 2}), tokenizer)
     with pytest.raises(TrainingError, match=r"model.safetensors.*not weights of this arch"):
-        load_weights(folder, wider)
+        wider.load(folder)
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(TrainingError, match=r"model.safetensors: damaged"):
-        load_weights(folder, build_model(make_run(), tokenizer))
+        build_model(make_run(), tokenizer).load(folder)
     path.unlink()
     with pytest.raises(TrainingError, match=r"model.safetensors: no such file"):
-        load_weights(folder, build_model(make_run(), tokenizer))
+        build_model(make_run(), tokenizer).load(folder)
 
 
 HOLD = """

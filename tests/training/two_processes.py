@@ -10,8 +10,9 @@ from safetensors.torch import save_file
 from zsl.config.schema import Run
 from zsl.config.sources import TrainedTokenizer
 from zsl.files import read_json
+from zsl.models.olmo.build import build_model
 from zsl.training.checkpoint import TrainingState, save_checkpoint
-from zsl.training.model import build_model, make_optimizer
+from zsl.training.model import make_optimizer
 from zsl.training.parallel import processes
 from zsl.training.sharding import gather, shared_out
 from zsl.training.step import train_step, wrap

@@ -17,7 +17,7 @@ from zsl.data.tokens import open_split
 from zsl.measurements.first_order import first_order
 from zsl.measurements.next_step import NextStep, cosine, norm, unseen_batches
 from zsl.measurements.single_step import mean_gradient
-from zsl.training.checkpoint import load_model
+from zsl.models.olmo.architecture import load_model
 from zsl.training.order import data_order
 
 

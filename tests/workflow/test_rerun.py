@@ -121,7 +121,7 @@ def trained(suite):
         (lambda c: c["fits"].update(seed=1), lambda g: g.of("fits")),  # as many as threads
         (lambda c: c["curves"].update(k=1.3), lambda g: g.of("curves/train_loss", *FITS)),
         (lambda c: c["curves"].update(resampling_seed=1),
-         lambda g: g.of("curves/delta_loss", "curves/step_grids")),
+         lambda g: g.of("measurements/delta_loss")),
         (lambda c: c["measurements"]["cross_section"].update(epsilon=0.1),
          lambda g: g.of("measurements/cross_section")),
         (lambda c: c["figures"].update(fig21_zoom=1.0), lambda g: {"figures/fig21"}),

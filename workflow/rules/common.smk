@@ -17,6 +17,7 @@ from snakemake.logging import logger
 from zsl import registry
 from zsl.config.grids import Segment
 from zsl.config.load import read_yaml, resolve
+from zsl.config.measurements import MEASUREMENT_OF
 from zsl.config.sources import FileSource
 from zsl.data.budget import check_budget, known_tokens, requirement
 from zsl.data.declared import check_texts
@@ -27,7 +28,7 @@ from zsl.lineage.pins import pins
 from zsl.optimizers import module_of
 from zsl.permissions import require_readable, said_of
 from zsl.planning.imported import check_imported
-from zsl.registry.inputs import MEASUREMENT_OF, blocks_of
+from zsl.registry.inputs import blocks_of
 from zsl.registry.names import unknown_targets
 
 
@@ -250,11 +251,6 @@ def measurement_files(curve, run):
     return [f"{folder}/{block}.h5" for block in blocks_of(PLAN, curve, run)]
 
 
-def measured_steps(wildcards):
-    """The checkpoints of a block on which everything is measured."""
-    return list(PLAN.layout(wildcards.run).measured_blocks[wildcards.block])
-
-
 def pair_blocks(wildcards):
     """Block that holds each checkpoint which a block's intervals start from or end at."""
     layout = PLAN.layout(wildcards.run)
@@ -285,9 +281,7 @@ def stepped_run(run):
 
 def curve_options(curve):
     """Settings of a curve, as plain values."""
-    curves, figures = EXPERIMENT.curves, EXPERIMENT.figures
-    if curve in ("delta_loss", "step_grids"):
-        return {"resamples": curves.resamples, "seed": curves.resampling_seed}
+    figures = EXPERIMENT.figures
     if curve == "token_landscapes":
         return {"tokens": figures.landscape_tokens, "seed": figures.landscape_seed}
     return {}

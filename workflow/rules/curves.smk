@@ -75,7 +75,7 @@ rule measured:
         **needs("measured"),
     params:
         code=code("measured.py"),
-        packages=packages("numpy", "scipy", "pandas", "h5py"),
+        packages=packages("numpy", "pandas", "h5py"),
         threads=THREADS,
         options=lambda wildcards: curve_options(wildcards.curve),
     message:

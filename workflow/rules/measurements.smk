@@ -1,78 +1,108 @@
-"""From checkpoints to HDF5: per-token losses, their changes, gradients, and the next step.
+"""From checkpoints to HDF5: each measurement of the registry, and the changes of losses.
 
 A file covers a block: one checkpoint, or all checkpoints of a segment
 (``measurements.block``).
 """
 
+from functools import partial
 
-rule token_losses:
-    """The loss of every evaluation token at the checkpoints of a block."""
-    input:
-        unpack(block_checkpoints),
-        tokens=lambda wildcards: token_manifest(wildcards.run),
-        token_files=lambda wildcards: ancient(token_folder(wildcards.run)),
-    output:
-        h5=f"{RESULTS}/measurements/token_losses/{{run}}/{{block}}.h5",
-        lineage=f"{LINEAGE}/measurements/token_losses/{{run}}/{{block}}.json",
-    log:
-        f"{LOGS}/measurements/token_losses/{{run}}/{{block}}.log",
-    threads: THREADS
-    resources:
-        **needs("token_losses", gpu=True),
-    params:
-        code=code("measure.py", modules=["zsl.measurements.token_losses"]),
-        packages=packages("torch", "ai2-olmo", "numpy", "h5py", "safetensors"),
-        threads=THREADS,
-        steps=lambda wildcards: list(PLAN.layout(wildcards.run).blocks[wildcards.block]),
-        model=lambda wildcards: PLAN.runs[wildcards.run].model.model_dump(mode="json"),
-        context=lambda wildcards: {
-            "sequence_length": PLAN.runs[wildcards.run].sequence_length
-        },
-        tokenizer=lambda wildcards: PLAN.corpus(wildcards.run).tokenizer.model_dump(
+from zsl.config.measurements import MEASUREMENTS
+
+
+def measured_inputs(kind, wildcards):
+    """Checkpoints of a block, and what they are measured on."""
+    checkpoints = block_checkpoints(wildcards)
+    if kind.reads == "choices":
+        corpus = PLAN.runs[wildcards.run].corpus
+        return {**checkpoints, "tokenizer": f"{RESULTS}/data/{corpus}/tokenizer.json"}
+    return {
+        **checkpoints,
+        "tokens": token_manifest(wildcards.run),
+        "token_files": ancient(token_folder(wildcards.run)),
+    }
+
+
+def measured_steps(kind, wildcards):
+    """The checkpoints of a block that are measured."""
+    layout = PLAN.layout(wildcards.run)
+    of_block = layout.blocks if kind.every else layout.measured_blocks
+    return list(of_block[wildcards.block])
+
+
+def measured_code(kind, wildcards):
+    """Fingerprint of a measurement, with the optimizer that makes its steps."""
+    if kind.step:
+        return stepping_code("measure.py", wildcards.run, *kind.modules())
+    return code("measure.py", kind.modules())
+
+
+def measured_parameters(kind):
+    """What a measurement depends on besides code and files, by name."""
+    settings = EXPERIMENT.measurements.of(kind.name)
+    batch = {"micro_batch_size": EXPERIMENT.measurements.micro_batch_size}
+    model = {
+        "model": lambda wildcards: PLAN.runs[wildcards.run].model.model_dump(
             mode="json"
         ),
-        evaluation=lambda wildcards: evaluation_sequences(wildcards.run, None),
-        batch={"micro_batch_size": EXPERIMENT.measurements.micro_batch_size},
-    message:
-        "Token losses of {wildcards.run}, {wildcards.block}"
-    script:
-        "../scripts/measure.py"
-
-
-rule gradient_opposition:
-    """Opposition of per-token gradients by proxy (Eq. 4, A.3) at a block's checkpoints."""
-    input:
-        unpack(block_checkpoints),
-        tokens=lambda wildcards: token_manifest(wildcards.run),
-        token_files=lambda wildcards: ancient(token_folder(wildcards.run)),
-    output:
-        h5=f"{RESULTS}/measurements/gradient_opposition/{{run}}/{{block}}.h5",
-        lineage=f"{LINEAGE}/measurements/gradient_opposition/{{run}}/{{block}}.json",
-    log:
-        f"{LOGS}/measurements/gradient_opposition/{{run}}/{{block}}.log",
-    threads: THREADS
-    resources:
-        **needs("gradient_opposition", gpu=True),
-    params:
-        code=code("measure.py", modules=["zsl.measurements.gradient_opposition"]),
-        packages=packages("torch", "ai2-olmo", "numpy", "h5py", "safetensors"),
-        threads=THREADS,
-        steps=measured_steps,
-        model=lambda wildcards: PLAN.runs[wildcards.run].model.model_dump(mode="json"),
-        context=lambda wildcards: {
+        "context": lambda wildcards: {
             "sequence_length": PLAN.runs[wildcards.run].sequence_length
         },
-        tokenizer=lambda wildcards: PLAN.corpus(wildcards.run).tokenizer.model_dump(
+    }
+    step = {
+        "run": lambda wildcards: stepped_run(wildcards.run),
+        "data_order": {"data_seed": EXPERIMENT.data_seed},
+    }
+    evaluation = {
+        "evaluation": lambda wildcards: evaluation_sequences(
+            wildcards.run, getattr(settings, "sequences", None)
+        )
+    }
+    # The number of sequences stands in the evaluation, which runs are asked makes no difference.
+    own = settings.model_dump(mode="json", exclude={"runs"})
+    return {
+        "steps": partial(measured_steps, kind),
+        "tokenizer": lambda wildcards: PLAN.corpus(wildcards.run).tokenizer.model_dump(
             mode="json"
         ),
-        evaluation=lambda wildcards: evaluation_sequences(
-            wildcards.run, EXPERIMENT.measurements.gradient_opposition.sequences
+        **(step if kind.step else model),
+        **({} if kind.reads == "choices" else evaluation),
+        **({"settings": own} if own.keys() - {"sequences"} else {}),
+        "batch": (
+            {**batch, "batches": getattr(settings, "batches", 1)}
+            if kind.step
+            else batch
         ),
-        batch={"micro_batch_size": EXPERIMENT.measurements.micro_batch_size},
-    message:
-        "Gradient opposition of {wildcards.run}, {wildcards.block}"
-    script:
-        "../scripts/measure.py"
+    }
+
+
+for kind in MEASUREMENTS.values():
+    if kind.reads == "losses":
+        continue
+
+    rule:
+        name:
+            kind.name
+        input:
+            unpack(partial(measured_inputs, kind)),
+        output:
+            h5=f"{RESULTS}/measurements/{kind.name}/{{run}}/{{block}}.h5",
+            lineage=f"{LINEAGE}/measurements/{kind.name}/{{run}}/{{block}}.json",
+        log:
+            f"{LOGS}/measurements/{kind.name}/{{run}}/{{block}}.log",
+        wildcard_constraints:
+            run=any_of(PLAN.runs),
+        threads: THREADS
+        resources:
+            **needs(kind.name, gpu=True),
+        params:
+            **measured_parameters(kind),
+            code=partial(measured_code, kind),
+            packages=packages(*kind.packages),
+            threads=THREADS,
+        message:
+            f"{kind.title} of {{wildcards.run}}, {{wildcards.block}}"
+        script:
+            "../scripts/measure.py"
 
 
 rule delta_loss:
@@ -89,129 +119,15 @@ rule delta_loss:
         **needs("delta_loss"),
     params:
         code=code("delta_loss.py"),
-        packages=packages("numpy", "h5py"),
+        packages=packages("numpy", "scipy", "h5py"),
         threads=THREADS,
         pairs=lambda wildcards: PLAN.layout(wildcards.run).pairs(wildcards.block),
         blocks=pair_blocks,
+        options={
+            "resamples": EXPERIMENT.curves.resamples,
+            "seed": EXPERIMENT.curves.resampling_seed,
+        },
     message:
         "Loss changes of {wildcards.run}, {wildcards.block}"
     script:
         "../scripts/delta_loss.py"
-
-
-rule token_gradients:
-    """Opposition of true per-token gradients (Eqs. 10, 16-30) at a block's checkpoints."""
-    input:
-        unpack(block_checkpoints),
-        tokens=lambda wildcards: token_manifest(wildcards.run),
-        token_files=lambda wildcards: ancient(token_folder(wildcards.run)),
-    output:
-        h5=f"{RESULTS}/measurements/token_gradients/{{run}}/{{block}}.h5",
-        lineage=f"{LINEAGE}/measurements/token_gradients/{{run}}/{{block}}.json",
-    log:
-        f"{LOGS}/measurements/token_gradients/{{run}}/{{block}}.log",
-    threads: THREADS
-    resources:
-        **needs("token_gradients", gpu=True),
-    params:
-        code=lambda wildcards: stepping_code(
-            "measure_step.py", wildcards.run, "zsl.measurements.token_gradients"
-        ),
-        packages=packages("torch", "ai2-olmo", "numpy", "h5py", "safetensors"),
-        threads=THREADS,
-        steps=measured_steps,
-        run=lambda wildcards: stepped_run(wildcards.run),
-        data_order={"data_seed": EXPERIMENT.data_seed},
-        tokenizer=lambda wildcards: PLAN.corpus(wildcards.run).tokenizer.model_dump(
-            mode="json"
-        ),
-        evaluation=lambda wildcards: evaluation_sequences(
-            wildcards.run, EXPERIMENT.measurements.token_gradients.sequences
-        ),
-        settings=EXPERIMENT.measurements.token_gradients.model_dump(mode="json"),
-        batch={
-            "micro_batch_size": EXPERIMENT.measurements.micro_batch_size,
-            "batches": 1,
-        },
-    message:
-        "Token gradients of {wildcards.run}, {wildcards.block}"
-    script:
-        "../scripts/measure_step.py"
-
-
-rule single_step:
-    """Single optimizer steps from a block's checkpoints (Eq. 11, B.2)."""
-    input:
-        unpack(block_checkpoints),
-        tokens=lambda wildcards: token_manifest(wildcards.run),
-        token_files=lambda wildcards: ancient(token_folder(wildcards.run)),
-    output:
-        h5=f"{RESULTS}/measurements/single_step/{{run}}/{{block}}.h5",
-        lineage=f"{LINEAGE}/measurements/single_step/{{run}}/{{block}}.json",
-    log:
-        f"{LOGS}/measurements/single_step/{{run}}/{{block}}.log",
-    threads: THREADS
-    resources:
-        **needs("single_step", gpu=True),
-    params:
-        code=lambda wildcards: stepping_code(
-            "measure_step.py", wildcards.run, "zsl.measurements.single_step"
-        ),
-        packages=packages("torch", "ai2-olmo", "numpy", "h5py", "safetensors"),
-        threads=THREADS,
-        steps=measured_steps,
-        run=lambda wildcards: stepped_run(wildcards.run),
-        data_order={"data_seed": EXPERIMENT.data_seed},
-        tokenizer=lambda wildcards: PLAN.corpus(wildcards.run).tokenizer.model_dump(
-            mode="json"
-        ),
-        evaluation=lambda wildcards: evaluation_sequences(wildcards.run, None),
-        settings=EXPERIMENT.measurements.single_step.model_dump(mode="json"),
-        batch={
-            "micro_batch_size": EXPERIMENT.measurements.micro_batch_size,
-            "batches": EXPERIMENT.measurements.single_step.batches,
-        },
-    message:
-        "Single steps of {wildcards.run}, {wildcards.block}"
-    script:
-        "../scripts/measure_step.py"
-
-
-rule cross_section:
-    """Losses along the next update at a block's checkpoints (Section 3.4, B.4, B.5)."""
-    input:
-        unpack(block_checkpoints),
-        tokens=lambda wildcards: token_manifest(wildcards.run),
-        token_files=lambda wildcards: ancient(token_folder(wildcards.run)),
-    output:
-        h5=f"{RESULTS}/measurements/cross_section/{{run}}/{{block}}.h5",
-        lineage=f"{LINEAGE}/measurements/cross_section/{{run}}/{{block}}.json",
-    log:
-        f"{LOGS}/measurements/cross_section/{{run}}/{{block}}.log",
-    threads: THREADS
-    resources:
-        **needs("cross_section", gpu=True),
-    params:
-        code=lambda wildcards: stepping_code(
-            "measure_step.py", wildcards.run, "zsl.measurements.cross_section"
-        ),
-        packages=packages("torch", "ai2-olmo", "numpy", "h5py", "safetensors"),
-        threads=THREADS,
-        steps=measured_steps,
-        run=lambda wildcards: stepped_run(wildcards.run),
-        data_order={"data_seed": EXPERIMENT.data_seed},
-        tokenizer=lambda wildcards: PLAN.corpus(wildcards.run).tokenizer.model_dump(
-            mode="json"
-        ),
-        evaluation=lambda wildcards: evaluation_sequences(
-            wildcards.run, EXPERIMENT.measurements.cross_section.sequences
-        ),
-        settings=EXPERIMENT.measurements.cross_section.model_dump(mode="json"),
-        batch={
-            "micro_batch_size": EXPERIMENT.measurements.micro_batch_size,
-            "batches": 1,
-        },
-    message:
-        "Cross-sections of {wildcards.run}, {wildcards.block}"
-    script:
-        "../scripts/measure_step.py"

@@ -13,4 +13,5 @@ with job(snakemake):
         {int(step): by_block[block] for step, block in snakemake.params.blocks.items()},
         Path(snakemake.output.h5),
         run=snakemake.wildcards.run,
+        **snakemake.params.options,
     )

@@ -1,51 +1,42 @@
-"""Measure the weights at the checkpoints of a block: the rule's name is the measurement's."""
+"""Measure the checkpoints of a block: the rule's name is the measurement's."""
 
+from zsl.config.measurements import MEASUREMENTS
 from zsl.job import job
+from zsl.optimizers import module_of
 
-module = f"zsl.measurements.{snakemake.rule}"
-with job(snakemake, modules=[module]) as facts:
+kind = MEASUREMENTS[snakemake.rule]
+modules = [*kind.modules()]
+if kind.step:
+    modules.append(module_of(snakemake.params.run["optimizer"]["name"]))
+with job(snakemake, modules=modules) as facts:
     from importlib import import_module
     from pathlib import Path
 
-    import numpy as np
-    from pydantic import TypeAdapter
-
-    from zsl.config.schema import Model
-    from zsl.config.sources import Tokenizer
-    from zsl.data.manifest import read_manifest
-    from zsl.data.tokens import open_split
-    from zsl.measurements.checkpoints import evaluation_tokens, measure_checkpoints, of_weights
+    from zsl.measurements.checkpoints import measure_checkpoints
     from zsl.measurements.room import micro_batch_of
     from zsl.progress import Progress
     from zsl.training.device import device
-    from zsl.training.model import empty_model
-    from zsl.training.published import WEIGHTS, published
+    from zsl.training.published import STATE, WEIGHTS, published
 
-    params, run = snakemake.params, snakemake.wildcards.run
-    target = device(params.threads)
-    length = params.evaluation["sequence_length"]
-    manifest = read_manifest(Path(snakemake.input.tokens))
-    tokens = open_split(Path(snakemake.input.token_files), manifest, "eval", length)
-    tokenizer = TypeAdapter(Tokenizer).validate_python(params.tokenizer)
-    model = empty_model(
-        Model.model_validate(params.model), params.context["sequence_length"], tokenizer
-    )
-    model = model.to(target).eval()
-    input_ids = evaluation_tokens(
-        tokens.batch(np.arange(params.evaluation["sequences"])), model, target
-    )
-    measure = import_module(module).measure
-    segment, folder = Path(snakemake.input.manifest), Path(snakemake.input.checkpoints)
+    params, inputs, run = snakemake.params, snakemake.input, snakemake.wildcards.run
+    settings = kind.model_validate(params.get("settings", {}))
+    prepare = import_module(kind.modules()[0]).prepare
+    prepared = prepare(settings, params, inputs, device(params.threads))
+    files = STATE if kind.step else WEIGHTS
+    segment, folder = Path(inputs.manifest), Path(inputs.checkpoints)
     progress = Progress(run, len(params.steps), unit="checkpoints")
-    asked = params.batch["micro_batch_size"]
-    micro_batch = micro_batch_of(snakemake.rule, model, asked, *input_ids.shape)
+    micro_batch = micro_batch_of(
+        settings, prepared.model, params.batch["micro_batch_size"], *prepared.read
+    )
     measure_checkpoints(
-        snakemake.rule,
-        of_weights(measure, model, input_ids),
-        {step: published(segment, folder, step, WEIGHTS) for step in params.steps},
+        kind.name,
+        prepared.measure,
+        {step: published(segment, folder, step, files) for step in params.steps},
         Path(snakemake.output.h5),
         micro_batch,
         run=run,
         report=progress.update,
+        **prepared.attributes,
     )
     facts["micro_batch_size"] = micro_batch.size
+    facts.update(prepared.facts)

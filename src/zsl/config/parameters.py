@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from zsl.config.schema import Model, Run
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zsl.config.schema import Model, Run
 
 
 def n_parameters(model: Model, rows: int, sequence_length: int) -> int:

@@ -9,7 +9,6 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from zsl.curves.bootstrap import intervals
 from zsl.curves.downstream import downstream_curve
 from zsl.errors import MeasurementError
 from zsl.measurements.hdf5 import array, checkpoints, reading, scalar, step_of
@@ -27,22 +26,20 @@ def eval_loss_curve(run: str, paths: Sequence[Path]) -> pd.DataFrame:
     return pd.DataFrame(sorted(rows), columns=["run", "step", "eval_loss"])
 
 
-def delta_loss_curve(run: str, paths: Sequence[Path], *, resamples: int, seed: int) -> pd.DataFrame:
-    """D, M and mean of the loss changes over every interval in the delta-loss files ``paths``.
-
-    The confidence intervals are of ``resamples`` draws of the evaluation sequences.
-    """
+def delta_loss_curve(run: str, paths: Sequence[Path]) -> pd.DataFrame:
+    """D, M and mean of the loss changes over every interval in the delta-loss files ``paths``,
+    with their confidence intervals."""
     rows = []
     for group in _groups(paths):
         steps = {name: step_of(group, name) for name in ("step", "step_next")}
         values = {name: scalar(group, name) for name in ("D", "M", "mean")}
         values |= {"abs_dL": abs(values["mean"])}
-        ends = intervals(array(group, "delta_loss", 2), resamples=resamples, seed=seed)
+        ends = {name: scalar(group, name) for name in ("D_low", "D_high", "M_low", "M_high")}
         rows.append({"run": run, **steps, **values, **ends})
     return pd.DataFrame(rows).sort_values("step", ignore_index=True)
 
 
-def step_grids_curve(run: str, paths: Sequence[Path], *, resamples: int, seed: int) -> pd.DataFrame:
+def step_grids_curve(run: str, paths: Sequence[Path]) -> pd.DataFrame:
     """The loss changes between neighbours of the grids of Fig. 15, with the grid's name.
 
     A file of a grid is named after it; all others hold the doublings.
@@ -51,10 +48,7 @@ def step_grids_curve(run: str, paths: Sequence[Path], *, resamples: int, seed: i
     for path in paths:
         grid = path.stem if path.stem in ("decades", "every") else "doublings"
         by_grid.setdefault(grid, []).append(path)
-    draws = {"resamples": resamples, "seed": seed}
-    frames = [
-        delta_loss_curve(run, found, **draws).assign(grid=grid) for grid, found in by_grid.items()
-    ]
+    frames = [delta_loss_curve(run, found).assign(grid=grid) for grid, found in by_grid.items()]
     table = pd.concat(frames, ignore_index=True)
     table.insert(1, "grid", table.pop("grid"))
     return table

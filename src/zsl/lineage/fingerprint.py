@@ -31,6 +31,7 @@ LEFT_OUT = {
     "zsl.lineage": "describes results, does not make them",
     "zsl.config.load": "reads settings, which reach a job as parameters",
     "zsl.config.checks": "refuses settings, changes none",
+    "zsl.config.measurements": "settings reach a job as parameters; its modules are named by rules",
     "zsl.config.misread": "refuses settings, changes none",
     "zsl.errors": "kinds of errors; no result is made from one",
     "zsl.job": "logs and records a job; its number of threads is a parameter",
@@ -46,7 +47,6 @@ LEFT_OUT = {
 DECLARATIONS = {
     "zsl.config.analysis": "settings reach a job as parameters",
     "zsl.config.base": "refuses unknown settings",
-    "zsl.config.measurements": "settings reach a job as parameters",
     "zsl.config.schema": "settings reach a job as parameters",
     "zsl.config.sources": "settings reach a job as parameters",
     "zsl.optimizers.base": "settings reach a job as parameters",

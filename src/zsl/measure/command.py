@@ -7,9 +7,8 @@ import logging
 from pathlib import Path
 from typing import Any, get_args
 
-from zsl.config.measurements import TaskName
+from zsl.config.measurements import MEASUREMENTS, TaskName
 from zsl.errors import MeasurementError
-from zsl.measure.needs import MEASUREMENTS
 
 MOST_THREADS = 1024
 

@@ -8,40 +8,34 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
+from zsl.config.analysis import Curves
 from zsl.config.base import STEPS
 from zsl.config.load import load
-from zsl.config.measurements import Measurements
+from zsl.config.measurements import Measurement, Measurements
 from zsl.config.schema import Run
-from zsl.config.yaml_files import read_values
 from zsl.data.tokenizer_files import tokenizer_file
 from zsl.errors import MeasurementError
 from zsl.files import read_json
-from zsl.foreign import what_it_is
-from zsl.measure.ids import AXES, read_ids, rows_of
+from zsl.measure.ids import AXES, read_ids
 from zsl.measure.needs import check_options
-from zsl.permissions import require_readable
-from zsl.training.foreign import foreign_folder
+from zsl.models.families import Described, family_of
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 log = logging.getLogger(__name__)
 
-FILES = ("config.yaml", "model.safetensors")
-NOT_COMPARED = ("init", "flash_attention", "precision", "dropout")
-"""What stands in the names of settings that say nothing of what a model computes."""
-
 
 @dataclass(frozen=True)
 class Given:
     """One measurement as it was asked for; everything in it can be read and fits."""
 
-    measurement: str
+    settings: Measurement
+    """What is measured."""
     checkpoint: Path
     next: Path | None
     """The checkpoint that follows."""
@@ -55,7 +49,8 @@ class Given:
     """Training tokens, (batches, sequences, positions)."""
     tokenizer: Tokenizer | None
     out: Path
-    settings: Measurements
+    curves: Curves
+    """How intervals are drawn."""
     run: Run | None
     """Whose optimizer makes the next step."""
     name: str
@@ -74,17 +69,15 @@ def check(options: argparse.Namespace) -> Given:
     run = _run(options.run, plan.runs if plan else {})
     check_options(options, run)
     _check_out(options.out)
-    checkpoint = _checkpoint(options.checkpoint)
-    following = _checkpoint(options.next) if options.next else None
-    architecture = _architecture(checkpoint)
-    if following:
-        _check_next(checkpoint, following, architecture)
+    found = family_of(options.checkpoint).describe(options.checkpoint)
+    checkpoint = options.checkpoint.resolve()  # the folder it leads to, by whatever links
+    following = options.next and _following(options.next, checkpoint, found)
     paths = {kind: path for kind in AXES if (path := getattr(options, kind))}
-    arrays = {kind: read_ids(path, kind, architecture) for kind, path in paths.items()}
-    settings = plan.experiment.measurements if plan else Measurements()
+    arrays = {kind: read_ids(path, kind, found) for kind, path in paths.items()}
+    measurements = plan.experiment.measurements if plan else Measurements()
+    settings = measurements.of(options.measurement)
     if options.tasks:
-        chosen = settings.downstream.model_copy(update={"tasks": [*dict.fromkeys(options.tasks)]})
-        settings = settings.model_copy(update={"downstream": chosen})
+        settings = settings.model_copy(update={"tasks": [*dict.fromkeys(options.tasks)]})
     step, step_next = step_of(checkpoint), step_of(following) if following else 0
     if following and step_next <= step:
         log.warning(
@@ -95,19 +88,19 @@ def check(options: argparse.Namespace) -> Given:
             step_next,
         )
     return Given(
-        measurement=options.measurement,
+        settings=settings,
         checkpoint=checkpoint,
         next=following,
         step=step,
         step_next=step_next,
         tokens=arrays.get("tokens"),
         batches=arrays.get("batches"),
-        tokenizer=_tokenizer(options.tokenizer, architecture) if options.tokenizer else None,
+        tokenizer=_tokenizer(options.tokenizer, found) if options.tokenizer else None,
         out=options.out,
-        settings=settings,
+        curves=plan.experiment.curves if plan else Curves(),
         run=run,
         name=options.run or checkpoint.name,
-        micro_batch_size=settings.micro_batch_size if plan else None,
+        micro_batch_size=measurements.micro_batch_size if plan else None,
     )
 
 
@@ -128,79 +121,41 @@ def _check_out(out: Path) -> None:
         raise MeasurementError(f"{out}: {above} is no folder to write to; name another place")
 
 
-def _checkpoint(path: Path) -> Path:
-    """The folder that a path leads to, by whatever links."""
-    for name in FILES:
-        require_readable(path / name)
-        if not (path / name).is_file():
-            if what := foreign_folder(path):
-                raise MeasurementError(f"{path}: {what}")
-            found = sorted(file.parent for file in path.glob(f"*/{name}"))
-            hint = f"; there is one in {found[-1]}" if found else "; the checkpoint is incomplete"
-            raise MeasurementError(f"{path / name}: no such file{hint}")
-    _check_weights(path / FILES[1])
-    return path.resolve()
-
-
-def _check_weights(path: Path) -> None:
-    """Raises MeasurementError where a file is no safetensors, or not whole."""
-    try:
-        with safe_open(path, "np"):
-            pass
-    except SafetensorError as error:
-        what = what_it_is(path)
-        said = f"no safetensors, but {what}" if what else f"damaged ({error}); write it again"
-        raise MeasurementError(f"{path}: {said}") from None
-
-
-def _architecture(folder: Path) -> dict[str, Any]:
-    """The model's settings as they are written."""
-    path = folder / FILES[0]
-    values = read_values(path)
-    found = values.get("model") if isinstance(values, dict) else None
-    if not isinstance(found, dict):
-        raise MeasurementError(
-            f"{path}: not the configuration of an OLMo model, whose architecture is below the key "
-            "model"
-        )
-    return found
-
-
-def _check_next(checkpoint: Path, following: Path, architecture: dict[str, Any]) -> None:
+def _following(path: Path, checkpoint: Path, found: Described) -> Path:
+    """The checkpoint that follows another one, of the same architecture."""
+    other = family_of(path).describe(path).settings
+    following = path.resolve()
     if checkpoint == following:
         raise MeasurementError(
             f"--next {following}: is the checkpoint itself; name the one that follows"
         )
-    other = _architecture(following)
-    for key in sorted(architecture.keys() & other.keys()):
-        compared = not any(part in key for part in NOT_COMPARED)
-        if compared and architecture[key] != other[key]:
+    for key in sorted(found.settings.keys() & other.keys()):
+        if found.settings[key] != other[key]:
             raise MeasurementError(
                 f"--next {following}: its model has {key} = {other[key]}, that of {checkpoint} has "
-                f"{architecture[key]}; name two checkpoints of one run"
+                f"{found.settings[key]}; name two checkpoints of one run"
             )
+    return following
 
 
-def _tokenizer(path: Path, architecture: dict[str, Any]) -> Tokenizer:
+def _tokenizer(path: Path, found: Described) -> Tokenizer:
     from zsl.data.tokenizer import load_tokenizer  # imports what downloads need
 
     if path.is_dir():
         path = tokenizer_file(Path(), str(path))
     tokenizer = load_tokenizer(path)
     largest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
-    rows = rows_of(architecture)
-    if rows is not None and largest >= rows:
+    if found.rows is not None and largest >= found.rows:
         raise MeasurementError(
-            f"{path}: has the id {largest}, the model's embedding has {rows} rows; use the "
+            f"{path}: has the id {largest}, the model's embedding has {found.rows} rows; use the "
             "tokenizer that the model was trained with"
         )
-    size = architecture.get("vocab_size")
-    if isinstance(size, int) and largest + 1 != size:
+    if found.vocabulary is not None and largest + 1 != found.vocabulary:
         log.warning(
             "%s has %d tokens and the model %d: is it the tokenizer that it was trained with?",
             path,
             largest + 1,
-            size,
+            found.vocabulary,
         )
     return tokenizer
 

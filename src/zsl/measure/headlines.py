@@ -7,30 +7,22 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from zsl.config.measurements import Measurement
 from zsl.measurements.hdf5 import array, checkpoints, reading, tasks
 
-HEADLINES = {
-    "delta_loss": ("D", "M", "mean"),
-    "gradient_opposition": ("D_proxy", "D_proxy_with_embeddings"),
-    "token_gradients": ("C_g", "C_g_floor", "C_uG", "C_ug", "D_first_order", "D_grad", "D_proxy"),
-    "single_step": ("D_eval", "M_eval", "mean_eval", "cos_eval", "update_norm"),
-    "cross_section": ("D", "D_first_order", "r_jvp", "sharpness", "update_norm"),
-}
-"""Datasets by measurement; of those along batches, the mean is shown."""
 
-
-def headlines(path: Path, measurement: str) -> str:
+def headlines(path: Path, settings: Measurement) -> str:
     """Some lines of text on the one checkpoint in a measurement's file."""
     with reading(path) as file:
         (group,) = checkpoints(file)
-        if measurement == "downstream":
+        if settings.reads == "choices":
             return _of_tasks(group)
-        if measurement == "token_losses":
-            losses = array(group, "token_losses", 2)
+        if not settings.shown:
+            losses = array(group, settings.name, 2)
             return f"mean loss {losses.mean(dtype=np.float64):.6g} nats, {losses.size:,} tokens"
-        known = [name for name in HEADLINES[measurement] if name in group]
+        known = [name for name in settings.shown if name in group]
         line = ", ".join(_of(group[name], name) for name in known)
-        if measurement != "delta_loss":
+        if settings.reads != "losses":
             return line
         deltas = group["delta_loss"]
         line += f", {deltas.size:,} tokens"

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from zsl.errors import MeasurementError
 from zsl.foreign import what_it_is
 from zsl.measurements.token_ids import check_ids
+from zsl.models.families import Described
 
 AXES = {"tokens": ("sequences", "positions"), "batches": ("batches", "sequences", "positions")}
 
 
-def read_ids(path: Path, kind: str, architecture: Mapping[str, Any]) -> np.ndarray:
-    """Ids of a file, along the axes of its ``kind``, that fit a model's ``architecture``.
+def read_ids(path: Path, kind: str, model: Described) -> np.ndarray:
+    """Ids of a file, along the axes of its ``kind``, that fit a ``model``.
 
     Raises MeasurementError where the file holds anything else.
     """
@@ -26,20 +25,11 @@ def read_ids(path: Path, kind: str, architecture: Mapping[str, Any]) -> np.ndarr
         raise MeasurementError(
             f"{path}: has the shape {array.shape}; {hint}({', '.join(AXES[kind])}) is needed"
         )
-    context, rows = architecture.get("max_sequence_length"), rows_of(architecture)
     try:
-        check_ids(
-            array.reshape(-1, array.shape[-1]), context if isinstance(context, int) else None, rows
-        )
+        check_ids(array.reshape(-1, array.shape[-1]), model.context, model.rows)
     except MeasurementError as error:
         raise MeasurementError(f"{path}: {error}") from None
     return array
-
-
-def rows_of(architecture: Mapping[str, Any]) -> int | None:
-    """Rows of the embedding, where they are written."""
-    rows = architecture.get("embedding_size") or architecture.get("vocab_size")
-    return rows if isinstance(rows, int) else None
 
 
 def _read(path: Path) -> np.ndarray:

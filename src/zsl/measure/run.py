@@ -5,50 +5,33 @@ Without an optimizer, the checkpoint that follows says what the update is: their
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
-import h5py
 import numpy as np
 import torch
-from olmo.model import OLMo
 from torch import Tensor
 
-from zsl.config.schema import Run
-from zsl.data.tasks import read_items, sample_items
+from zsl.config.measurements import Downstream
 from zsl.errors import MeasurementError
 from zsl.measure.given import Given
 from zsl.measure.headlines import headlines
-from zsl.measurements import (
-    cross_section,
-    downstream,
-    gradient_opposition,
-    single_step,
-    token_gradients,
-    token_losses,
-)
 from zsl.measurements.checkpoints import (
     Measure,
     evaluation_tokens,
+    function_of,
     measure_checkpoints,
     of_weights,
 )
 from zsl.measurements.delta_loss import write_delta_loss
+from zsl.measurements.downstream import questions_of
 from zsl.measurements.hdf5 import writing
-from zsl.measurements.next_step import NextStep, along_update, copy_of, difference
+from zsl.measurements.next_step import Weights, along_update, copy_of, difference, of_steps
 from zsl.measurements.room import micro_batch_of
+from zsl.measurements.token_losses import evaluate
 from zsl.memory import MicroBatch
-from zsl.training.checkpoint import load_model, load_weights
+from zsl.models.base import LanguageModel
+from zsl.models.families import family_of
 from zsl.training.device import device
-
-OF_WEIGHTS: dict[str, Callable[..., None]] = {
-    "token_losses": token_losses.measure,
-    "gradient_opposition": gradient_opposition.measure,
-}
-ALONG_UPDATE: dict[str, Callable[..., None]] = {
-    "token_gradients": token_gradients.measure,
-    "cross_section": cross_section.measure,
-}
 
 
 def measure(given: Given, threads: int) -> str:
@@ -58,101 +41,82 @@ def measure(given: Given, threads: int) -> str:
     be read, and OutOfMemory.
     """
     target = device(threads)
-    model = load_model(given.checkpoint).to(target).eval()
+    model = family_of(given.checkpoint).load_model(given.checkpoint).to(target).eval()
     said = _choices(given, model) if given.tokenizer else _tokens(given, model, target)
-    return f"{said}\n{headlines(given.out, given.measurement)}"
+    return f"{said}\n{headlines(given.out, given.settings)}"
 
 
-def _tokens(given: Given, model: OLMo, target: torch.device) -> str:
+def _tokens(given: Given, model: LanguageModel, target: torch.device) -> str:
     assert given.tokens is not None
+    settings = given.settings
     input_ids = evaluation_tokens(given.tokens, model, target)
-    name = given.measurement
-    input_ids = input_ids[: getattr(getattr(given.settings, name, None), "sequences", None)]
-    asked = given.micro_batch_size
-    micro_batch = micro_batch_of(name, model, asked, *input_ids.shape)
-    if name == "delta_loss":
+    input_ids = input_ids[: getattr(settings, "sequences", None)]
+    micro_batch = micro_batch_of(settings, model, given.micro_batch_size, *input_ids.shape)
+    if settings.reads == "losses":
         _delta_loss(given, model, input_ids, micro_batch)
     else:
-        each, steps = _measure(given, model, input_ids), {given.step: given.checkpoint}
-        measure_checkpoints(name, each, steps, given.out, micro_batch, run=given.name)
+        _write(given, _measure(given, model, input_ids), micro_batch)
     further = f" to {given.next}" if given.next else ""
-    return f"{given.out}: {name} of {given.checkpoint}{further} on {len(input_ids)} sequences"
+    return (
+        f"{given.out}: {settings.name} of {given.checkpoint}{further} on {len(input_ids)} sequences"
+    )
 
 
-def _delta_loss(given: Given, model: OLMo, input_ids: Tensor, micro_batch: MicroBatch) -> None:
+def _write(given: Given, each: Measure, micro_batch: MicroBatch, **attributes: int) -> None:
+    steps, name = {given.step: given.checkpoint}, given.settings.name
+    measure_checkpoints(name, each, steps, given.out, micro_batch, run=given.name, **attributes)
+
+
+def _delta_loss(
+    given: Given, model: LanguageModel, input_ids: Tensor, micro_batch: MicroBatch
+) -> None:
     assert given.next is not None
 
     def losses(folder: Path) -> np.ndarray:
-        load_weights(folder, model)
+        model.load(folder)
         try:
-            return micro_batch.fit(lambda size: token_losses.evaluate(model, input_ids, size))
+            return micro_batch.fit(lambda size: evaluate(model, input_ids, size))
         except MeasurementError as error:
             raise MeasurementError(f"{folder}: {error}") from None
 
     # The first one was read: what is wrong with the second shows before anything is computed.
     later, earlier = losses(given.next), losses(given.checkpoint)
-    with writing(given.out, run=given.name, measurement=given.measurement) as file:
+    with writing(given.out, run=given.name, measurement=given.settings.name) as file:
         delta = np.subtract(later, earlier, dtype=np.float64)
-        write_delta_loss(file, given.step, given.step_next, delta)
+        draws = {"resamples": given.curves.resamples, "seed": given.curves.resampling_seed}
+        write_delta_loss(file, given.step, given.step_next, delta, **draws)
 
 
-def _choices(given: Given, model: OLMo) -> str:
-    assert given.tokenizer is not None
-    settings, length = given.settings.downstream, model.config.max_sequence_length
-    tasks = {
-        task: downstream.encode(
-            sample_items(read_items(task), settings.items, settings.seed), given.tokenizer, length
-        )
-        for task in settings.tasks
-    }
+def _choices(given: Given, model: LanguageModel) -> str:
+    settings = given.settings
+    assert given.tokenizer is not None and isinstance(settings, Downstream)
+    tasks = questions_of(settings, given.tokenizer, model.context)
     parts = [part for questions in tasks.values() for part in questions.parts]
     longest = max(len(part.tokens) for part in parts) - 1
-    asked = given.micro_batch_size
-    micro_batch = micro_batch_of(given.measurement, model, asked, len(parts), longest)
-    measure_checkpoints(
-        given.measurement,
-        of_weights(downstream.measure, model, tasks),
-        {given.step: given.checkpoint},
-        given.out,
-        micro_batch,
-        run=given.name,
-        seed=settings.seed,
-    )
-    return f"{given.out}: {given.measurement} of {given.checkpoint}, {settings.asked}"
+    micro_batch = micro_batch_of(settings, model, given.micro_batch_size, len(parts), longest)
+    each = of_weights(function_of(settings, model), model, tasks)
+    _write(given, each, micro_batch, seed=settings.seed)
+    return f"{given.out}: {settings.name} of {given.checkpoint}, {settings.asked}"
 
 
-def _measure(given: Given, model: OLMo, input_ids: Tensor) -> Measure:
-    name = given.measurement
-    if name in OF_WEIGHTS:
-        return of_weights(OF_WEIGHTS[name], model, input_ids)
+def _measure(given: Given, model: LanguageModel, input_ids: Tensor) -> Measure:
+    settings = given.settings
+    if settings.step is None:
+        return of_weights(function_of(settings, model), model, input_ids)
     if given.next is not None:
-        return _towards(given, model, input_ids)
-    run, batches = _of_step(given, model, input_ids.device)
-    if name in ALONG_UPDATE:
-        step = NextStep(run, model, input_ids.device)
-        chosen = getattr(given.settings, name)
-        return along_update(ALONG_UPDATE[name], step, batches[0], input_ids, chosen)
-    chosen = given.settings.single_step.model_dump()
-    return single_step.of_run(run, model, batches, input_ids, chosen)
-
-
-def _towards(given: Given, model: OLMo, input_ids: Tensor) -> Measure:
-    """Measure along the difference to the checkpoint that follows."""
-
-    def each(folder: Path, micro_batch_size: int, group: h5py.Group) -> None:
-        assert given.next is not None
-        load_weights(given.next, model)
-        after = copy_of(model)
-        load_weights(folder, model)
-        update = difference(copy_of(model), after)
-        chosen = getattr(given.settings, given.measurement)
-        ALONG_UPDATE[given.measurement](model, input_ids, update, chosen, micro_batch_size, group)
-
-    return each
-
-
-def _of_step(given: Given, model: OLMo, target: torch.device) -> tuple[Run, Tensor]:
-    """The run, and its training batches (batches, sequences, positions)."""
+        return along_update(
+            settings, model, input_ids, lambda folder: _towards(given, model, folder)
+        )
     assert given.run is not None and given.batches is not None
     flat = given.batches.reshape(-1, given.batches.shape[-1])
-    return given.run, evaluation_tokens(flat, model, target).view(given.batches.shape)
+    batches = evaluation_tokens(flat, model, input_ids.device).view(given.batches.shape)
+    return of_steps(settings, given.run, model, batches, input_ids)
+
+
+def _towards(given: Given, model: LanguageModel, folder: Path) -> Weights:
+    """The difference to the checkpoint that follows; leaves ``model`` at the one in ``folder``."""
+    assert given.next is not None
+    model.load(given.next)
+    after = copy_of(model)
+    model.load(folder)
+    return difference(copy_of(model), after)

@@ -1,30 +1,31 @@
 """Measuring one checkpoint after another into one HDF5 file.
 
-Each measurement is a module of this package with a function ``measure`` that writes the
-datasets of one checkpoint to an HDF5 group. ``token_losses`` and ``gradient_opposition`` look
-at the weights; ``token_gradients`` and ``cross_section`` also at the update that follows them;
-``single_step`` makes that update. Here is what they have in common.
+Each measurement is a class of :mod:`zsl.config.measurements` and a module of this package with a
+function ``measure`` that writes the datasets of one checkpoint to an HDF5 group. Here is what they
+have in common.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import torch
-from olmo.model import OLMo
 from torch import Tensor
 
 from zsl.config.grids import checkpoint_name
+from zsl.config.measurements import Measurement
 from zsl.errors import MeasurementError
 from zsl.measurements.hdf5 import writing
 from zsl.measurements.token_ids import check_ids
 from zsl.memory import MicroBatch
-from zsl.training.checkpoint import load_weights
+from zsl.models.base import LanguageModel
 
 Measure = Callable[[Path, int, h5py.Group], None]
 """Measures the checkpoint in a folder, so many sequences at once, and writes datasets to a group.
@@ -32,22 +33,46 @@ Measure = Callable[[Path, int, h5py.Group], None]
 It can be called again after it ran out of memory."""
 
 
-def evaluation_tokens(input_ids: np.ndarray, model: OLMo, device: torch.device) -> Tensor:
+def evaluation_tokens(input_ids: np.ndarray, model: LanguageModel, device: torch.device) -> Tensor:
     """``input_ids`` (sequences, positions) on ``device``.
 
     Raises as :func:`check_ids`.
     """
-    config = model.config
-    check_ids(input_ids, config.max_sequence_length, config.embedding_size or config.vocab_size)
+    check_ids(input_ids, model.context, model.rows)
     return torch.from_numpy(np.array(input_ids, dtype=np.int64, order="C")).to(device)
 
 
-def of_weights(measure: Callable[..., None], model: OLMo, *arguments: Any) -> Measure:
+@dataclass(frozen=True)
+class Prepared:
+    """A measurement that only lacks checkpoints, made by the module that its settings name."""
+
+    measure: Measure
+    model: LanguageModel
+    read: tuple[int, int]
+    """Sequences that could be read at once, and their positions."""
+    attributes: dict[str, int] = field(default_factory=dict)
+    """What the file's root says besides."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What the lineage record says besides."""
+
+
+def function_of(settings: Measurement, model: LanguageModel) -> Callable[..., None]:
+    """The function of a measurement's module.
+
+    Raises MeasurementError where ``model`` cannot do what the measurement asks for.
+    """
+    for capability in settings.capabilities:
+        getattr(model, capability)()
+    measure: Callable[..., None] = import_module(f"zsl.measurements.{settings.name}").measure
+    return measure
+
+
+def of_weights(measure: Callable[..., None], model: LanguageModel, *arguments: Any) -> Measure:
     """Load a checkpoint's weights into ``model``, then measure it:
     ``measure(model, *arguments, micro_batch_size, group)``."""
 
     def measure_checkpoint(folder: Path, micro_batch_size: int, group: h5py.Group) -> None:
-        load_weights(folder, model)
+        model.load(folder)
         measure(model, *arguments, micro_batch_size, group)
 
     return measure_checkpoint

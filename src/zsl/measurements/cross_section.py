@@ -10,24 +10,21 @@ error allows, else evaluated.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import h5py
 import numpy as np
 import torch
-from olmo.model import OLMo
 from torch import Tensor
 
 from zsl.config.measurements import CrossSection
-from zsl.config.schema import Run
 from zsl.errors import MeasurementError
 from zsl.measurements.chebyshev import chebyshev_points, error_estimate, interpolation_matrix
-from zsl.measurements.checkpoints import Measure
 from zsl.measurements.first_order import first_order
 from zsl.measurements.hdf5 import write_dataset
 from zsl.measurements.interference import interference
-from zsl.measurements.next_step import NextStep, Weights, along_update, copy_of, norm
+from zsl.measurements.next_step import Weights, copy_of, norm
 from zsl.measurements.token_losses import evaluate
+from zsl.models.base import LanguageModel
 
 FINE_STEPS = 3.0
 """The fine grid reaches so many update norms to either side of 0, at most the span."""
@@ -38,7 +35,7 @@ FINE_TOLERANCE = 2e-4
 class Line:
     """The model on a line through its weights; they are restored when the block ends."""
 
-    def __init__(self, model: OLMo, update: Weights) -> None:
+    def __init__(self, model: LanguageModel, update: Weights) -> None:
         self.model = model
         self.update = update
         self.norm = norm(update)
@@ -117,25 +114,8 @@ def sharpness(alpha: np.ndarray, losses: np.ndarray, window: float) -> float:
     return float(np.polyfit(alpha[inside], losses[inside], 2)[0])
 
 
-def of_run(
-    run: Run,
-    model: OLMo,
-    batches: Tensor,
-    input_ids: Tensor,
-    settings: dict[str, Any],
-) -> Measure:
-    """What measures the checkpoints of ``run``, along the update on the first of ``batches``.
-
-    ``batches`` (batches, sequences, positions) are training tokens, ``input_ids`` (sequences,
-    positions) evaluation tokens, both on the device to compute on.
-    """
-    chosen = CrossSection.model_validate(settings)
-    step = NextStep(run, model, input_ids.device)
-    return along_update(measure, step, batches[0], input_ids, chosen)
-
-
 def measure(
-    model: OLMo,
+    model: LanguageModel,
     input_ids: Tensor,
     update: Weights,
     settings: CrossSection,

@@ -13,10 +13,14 @@ import numpy as np
 
 from zsl.config.grids import checkpoint_name
 from zsl.errors import MeasurementError
+from zsl.measurements.bootstrap import intervals
 from zsl.measurements.hdf5 import array, reading, write_dataset, writing
 from zsl.measurements.interference import interference
 
 DESCRIPTION = "token loss at step_next minus token loss at step; improvement is negative"
+
+ENDS = "end of a 95 % interval over evaluation sequences, from delta_loss"
+UNITS = {"D": "1", "M": "nats"}
 
 
 def read_token_losses(path: Path, step: int) -> np.ndarray:
@@ -32,11 +36,18 @@ def read_token_losses(path: Path, step: int) -> np.ndarray:
 
 
 def measure_delta_loss(
-    pairs: Sequence[tuple[int, int]], sources: dict[int, Path], out: Path, *, run: str
+    pairs: Sequence[tuple[int, int]],
+    sources: dict[int, Path],
+    out: Path,
+    *,
+    run: str,
+    resamples: int,
+    seed: int,
 ) -> None:
     """Write the changes over ``pairs`` of steps to the HDF5 file ``out``.
 
-    ``sources`` gives the token-loss file that holds each step.
+    ``sources`` gives the token-loss file that holds each step; intervals are of ``resamples`` draws
+    of the evaluation sequences.
     """
     with writing(out, run=run, measurement="delta_loss") as file:
         for step, step_next in sorted(pairs):
@@ -48,19 +59,24 @@ def measure_delta_loss(
                     f"{earlier.shape} at step {step}; measure both again"
                 )
             # Differences of float32 losses are exact in float64; the file keeps float32.
-            write_delta_loss(file, step, step_next, np.subtract(later, earlier, dtype=np.float64))
+            delta = np.subtract(later, earlier, dtype=np.float64)
+            write_delta_loss(file, step, step_next, delta, resamples=resamples, seed=seed)
 
 
-def write_delta_loss(file: h5py.File, step: int, step_next: int, delta: np.ndarray) -> None:
-    """Write one interval's changes, ``delta`` (sequences, positions) float64, with D and M."""
-    measured = interference(delta)
+def write_delta_loss(
+    file: h5py.File, step: int, step_next: int, delta: np.ndarray, *, resamples: int, seed: int
+) -> None:
+    """Write one interval's changes, ``delta`` (sequences, positions) float64, with D and M and
+    their 95 % intervals."""
+    measured, kept = interference(delta), delta.astype(np.float32)
+    ends = intervals(kept, resamples=resamples, seed=seed)
     group = file.create_group(checkpoint_name(step))
     group.attrs["step"] = step
     group.attrs["step_next"] = step_next
     write_dataset(
         group,
         "delta_loss",
-        delta.astype(np.float32),
+        kept,
         units="nats",
         axes=("sequences", "positions"),
         description=DESCRIPTION,
@@ -69,5 +85,6 @@ def write_delta_loss(file: h5py.File, step: int, step_next: int, delta: np.ndarr
         ("D", measured.D, "1", "destructive interference (Eq. 3), from float64 differences"),
         ("M", measured.M, "nats", "mean absolute change (Eq. 5), from float64 differences"),
         ("mean", measured.mean, "nats", "mean change, from float64 differences"),
+        *((name, end, UNITS[name[0]], ENDS) for name, end in ends.items()),
     ):
         write_dataset(group, name, np.array(value), units=units, axes=(), description=description)

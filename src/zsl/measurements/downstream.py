@@ -19,14 +19,14 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 import torch
-from olmo.model import OLMo
 from tokenizers import Tokenizer
 
-from zsl.config.measurements import TaskName
-from zsl.data.tasks import Item, Metric, encode_texts, metric_of
+from zsl.config.measurements import Downstream, TaskName
+from zsl.data.tasks import Item, Metric, encode_texts, metric_of, read_items, sample_items
 from zsl.errors import MeasurementError
 from zsl.measurements.hdf5 import write_dataset
 from zsl.measurements.losses import losses_at
+from zsl.models.base import LanguageModel
 
 Floats = npt.NDArray[np.float64]
 
@@ -65,6 +65,19 @@ class Questions:
         return table
 
 
+def questions_of(
+    settings: Downstream, tokenizer: Tokenizer, length: int
+) -> dict[TaskName, Questions]:
+    """The items that are asked of each task, for a model that reads ``length`` tokens; raises as
+    :func:`encode`."""
+    return {
+        task: encode(
+            sample_items(read_items(task), settings.items, settings.seed), tokenizer, length
+        )
+        for task in settings.tasks
+    }
+
+
 def encode(items: Sequence[Item], tokenizer: Tokenizer, length: int) -> Questions:
     """``items`` for a model that reads ``length`` tokens.
 
@@ -98,7 +111,7 @@ def spans(tokens: int, length: int) -> Iterator[tuple[int, int]]:
 
 
 @torch.inference_mode()
-def log_likelihoods(model: OLMo, parts: Sequence[Part], micro_batch_size: int) -> Floats:
+def log_likelihoods(model: LanguageModel, parts: Sequence[Part], micro_batch_size: int) -> Floats:
     """Log-likelihood (nats) of every choice, (all choices,): the sum over its judged tokens.
 
     Sequences of about one length are computed together, filled up at their end, which what
@@ -155,7 +168,10 @@ def accuracy(scores: Floats, labels: npt.NDArray[np.int64]) -> Accuracy:
 
 
 def measure(
-    model: OLMo, tasks: Mapping[TaskName, Questions], micro_batch_size: int, group: h5py.Group
+    model: LanguageModel,
+    tasks: Mapping[TaskName, Questions],
+    micro_batch_size: int,
+    group: h5py.Group,
 ) -> None:
     """Write the log-likelihoods and accuracies of ``model`` to ``group``, a group for each task."""
     for task, questions in tasks.items():

@@ -4,33 +4,30 @@ The proxy (Eq. 4, A.3) takes the gradients of token *features* for those of toke
 weight W with y = W x gets one contribution dL/dy_p (x) x_p from each position p. Its sum over
 positions is the gradient itself, which the backward pass leaves in ``.grad``; its sum of
 absolute values is one more matrix product per weight, added up by hooks in the same backward
-pass. The model is left as it was.
+pass. A bias gets dL/dy_p from each position, the weight of a norm dL/dy_p times what it scales.
+The model is left as it was.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
 
 import h5py
 import numpy as np
 import torch
-from olmo.model import OLMo
 from torch import Tensor, nn
 
 from zsl.errors import MeasurementError
 from zsl.measurements.hdf5 import write_dataset
 from zsl.measurements.losses import losses_of
+from zsl.models.base import LanguageModel
 
 BINS = 100
 """Bins of the histogram of D over [0, 1]."""
-EMBEDDINGS = ("transformer.wte.weight", "transformer.wpe.weight", "transformer.ff_out.weight")
-"""Weights that read or write the vocabulary or the position: reported apart (A.3)."""
-
-
 TILE = 2048
 """Columns of a gradient whose absolute values are held at once."""
 
@@ -43,6 +40,8 @@ class Opposition:
     """Sum: the gradient of the summed loss."""
     absolute: Tensor
     """Sum of absolute values."""
+    vocabulary: bool
+    """Whether the weight reads or writes tokens or positions: reported apart (A.3)."""
 
     def D(self) -> np.ndarray:
         """1 - abs(total) / absolute of every coordinate that was touched (Eq. 4), float64.
@@ -55,39 +54,56 @@ class Opposition:
         return 1 - total[touched] / absolute[touched]
 
 
+Sums = dict[str, Tensor]
+"""By weight, of its shape."""
+
+
 @contextmanager
-def absolute_gradients(model: OLMo) -> Iterator[dict[str, Tensor]]:
+def absolute_gradients(model: LanguageModel) -> Iterator[Sums]:
     """Collect, per weight, the sum over positions of the absolute proxy gradients.
 
     Every backward pass within the block adds to the yielded tensors, which have the shapes of
-    the weights; gradients go on to ``.grad`` as ever. The output use of a tied embedding, which
-    no module makes, is left to the caller.
+    the weights; gradients go on to ``.grad`` as ever. What makes logits is left to
+    :func:`_of_output`, as the matrix of a tied embedding has no module that does.
+
+    Raises MeasurementError, naming them, where there are weights of a kind that is not known.
     """
-    names = {parameter: name for name, parameter in model.named_parameters()}
-    sums = {name: torch.zeros_like(parameter) for parameter, name in names.items()}
-    handles = []
-
-    def after_linear(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        _add_outer_products(sums[names[module.weight]], inputs[0], output)  # type: ignore[index]
-
-    def after_tokens(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        _add_rows(sums["transformer.wte.weight"], inputs[0], output)
-        if not model.config.rope:
-            # Positions are added to tokens, so each gets the gradient of its token; their own
-            # output has lost the sequences already.
-            places = torch.arange(inputs[0].shape[1], device=output.device)
-            _add_rows(sums["transformer.wpe.weight"], places.expand(inputs[0].shape), output)
-
-    embedding = cast(nn.Module, model.transformer.wte)
-    handles.append(embedding.register_forward_hook(after_tokens))
-    for module in model.modules():
-        if isinstance(module, nn.Linear):
-            handles.append(module.register_forward_hook(after_linear))
+    weights = model.weights()
+    if unknown := [name for name, weight in weights.items() if weight.kind == "other"]:
+        raise MeasurementError(
+            f"gradient opposition of {', '.join(unknown)} cannot be measured: no weight of a "
+            "linear layer, an embedding or a norm, nor a bias of one"
+        )
+    sums = {name: torch.zeros_like(weight.tensor) for name, weight in weights.items()}
+    reads, hooks = _Reads(), []
+    for name, weight in weights.items():
+        if weight.kind == "embedding":
+            hook = partial(reads.embedded, sums[name], name == model.embedding)
+        elif weight.kind == "norm":
+            hook = partial(_after, partial(_add_scaled, _plain(weight.module)), sums[name])
+        elif weight.vocabulary:
+            continue
+        else:
+            add = _add_bias if weight.kind == "bias" else _add_outer_products
+            hook = partial(_after, add, sums[name])
+        hooks.append((weight.module, hook))
+    handles = [module.register_forward_hook(hook) for module, hook in hooks]
     try:
         yield sums
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _after(
+    add: Callable[[Tensor, Tensor, Tensor], None],
+    total: Tensor,
+    _: nn.Module,
+    inputs: tuple[Tensor, ...],
+    output: Tensor,
+) -> None:
+    """A forward hook that calls ``add`` with a total, a module's input and its output."""
+    add(total, inputs[0], output)
 
 
 def _add_outer_products(total: Tensor, x: Tensor, y: Tensor) -> None:
@@ -105,37 +121,101 @@ def _add_outer_products(total: Tensor, x: Tensor, y: Tensor) -> None:
     y.register_hook(add)
 
 
-def _add_rows(total: Tensor, ids: Tensor, y: Tensor) -> None:
-    """When the gradient of an embedding's output arrives, add it to the rows of ``ids``."""
+def _add_bias(total: Tensor, _: Tensor, y: Tensor) -> None:
+    """When the gradient of y = ... + b arrives, add abs(dL/dy) to ``total``."""
 
     def add(gradient: Tensor) -> None:
-        total.index_add_(0, ids.flatten(), gradient.flatten(0, -2).abs())
+        total.add_(gradient.flatten(0, -2).abs().sum(0))
 
     y.register_hook(add)
 
 
-def opposition(model: OLMo, input_ids: Tensor, micro_batch_size: int) -> dict[str, Opposition]:
+def _add_scaled(plain: nn.Module, total: Tensor, x: Tensor, y: Tensor) -> None:
+    """When the gradient of y = w z + b arrives, z what ``plain`` makes of x, add abs(dL/dy z)."""
+    z = plain(x.detach())
+
+    def add(gradient: Tensor) -> None:
+        total.add_((gradient * z).flatten(0, -2).abs().sum(0))
+
+    y.register_hook(add)
+
+
+def _plain(norm: nn.Module) -> nn.Module:
+    """A copy of a norm whose weights are one and whose bias is zero."""
+    plain = deepcopy(norm).requires_grad_(False)
+    for name, weight in plain.named_parameters():
+        weight.fill_(float(name != "bias"))
+    return plain
+
+
+class _Reads:
+    """Adds up what the embeddings of a forward pass read."""
+
+    def __init__(self) -> None:
+        self._sequences = 1
+
+    def embedded(
+        self, total: Tensor, of_tokens: bool, _: nn.Module, inputs: tuple[Tensor, ...], y: Tensor
+    ) -> Tensor:
+        """When the gradient of an embedding's output y arrives, add it to the rows of its ids.
+
+        Positions are read once for all sequences, after the tokens. Returns y with what each
+        sequence gets of it, so that gradients arrive one by one.
+        """
+        (ids,) = inputs
+        if of_tokens:
+            self._sequences = len(ids)
+        elif len(ids) == 1:
+            ids, y = (some.expand(self._sequences, *some.shape[1:]) for some in (ids, y))
+
+        def add(gradient: Tensor) -> None:
+            total.index_add_(0, ids.flatten(), gradient.flatten(0, -2).abs())
+
+        y.register_hook(add)
+        return y
+
+
+def _of_output(model: LanguageModel, sums: Sums, hidden: Tensor, logits: Tensor) -> None:
+    """Add up the gradients of what makes logits, as they arrive."""
+    _add_outer_products(sums[model.unembedding], hidden, logits)
+    bias = f"{model.output.rpartition('.')[0]}.bias"
+    if bias in sums:
+        _add_bias(sums[bias], hidden, logits)
+
+
+def opposition(
+    model: LanguageModel, input_ids: Tensor, micro_batch_size: int
+) -> dict[str, Opposition]:
     """Sums of the proxy gradients over all positions of ``input_ids`` (sequences, positions).
 
     The loss is the sum over all predictions, so that micro-batches add up exactly. Weights of
-    ``model`` and hooks are left as they were; its ``.grad`` are cleared.
+    ``model`` and hooks are left as they were; its ``.grad`` are cleared. Raises MeasurementError
+    where a weight has a gradient of which the positions' shares are not known.
     """
+    weights = model.weights()
     model.zero_grad(set_to_none=True)
     with absolute_gradients(model) as absolute:
-        of_output = partial(_add_outer_products, absolute["transformer.wte.weight"])
-        on_logits = of_output if model.config.weight_tying else None
+        on_logits = partial(_of_output, model, absolute)
         for micro_batch in input_ids.split(micro_batch_size):
             losses_of(model, micro_batch, on_logits=on_logits).sum().backward()
     measured = {
-        name: Opposition(parameter.grad, absolute[name])
-        for name, parameter in model.named_parameters()
-        if parameter.grad is not None
+        name: Opposition(weight.tensor.grad, absolute[name], weight.vocabulary)
+        for name, weight in weights.items()
+        if weight.tensor.grad is not None
     }
     model.zero_grad(set_to_none=True)
+    for name, sums in measured.items():
+        if sums.total.any() and not sums.absolute.any():
+            raise MeasurementError(
+                f"gradient opposition of {name} cannot be measured: it is used outside of the "
+                "module that holds it"
+            )
     return measured
 
 
-def measure(model: OLMo, input_ids: Tensor, micro_batch_size: int, group: h5py.Group) -> None:
+def measure(
+    model: LanguageModel, input_ids: Tensor, micro_batch_size: int, group: h5py.Group
+) -> None:
     """Write the proxy of ``model`` to ``group``.
 
     Raises MeasurementError when a gradient is not finite, naming its weight.
@@ -155,11 +235,11 @@ def measure(model: OLMo, input_ids: Tensor, micro_batch_size: int, group: h5py.G
 
 def mean_D(measured: Mapping[str, Opposition]) -> float:
     """Mean D over the coordinates of all but embedding weights."""
-    return float(_inner({name: sums.D() for name, sums in measured.items()}).mean())
+    return float(np.concatenate([sums.D() for sums in _inner(measured).values()]).mean())
 
 
-def _inner(by_weight: Mapping[str, np.ndarray]) -> np.ndarray:
-    return np.concatenate([D for name, D in by_weight.items() if name not in EMBEDDINGS])
+def _inner(measured: Mapping[str, Opposition]) -> dict[str, Opposition]:
+    return {name: sums for name, sums in measured.items() if not sums.vocabulary}
 
 
 def write_opposition(
@@ -167,7 +247,7 @@ def write_opposition(
 ) -> None:
     """Write D of the sums ``measured`` by weight: means as ``name``..., and a histogram."""
     by_weight = {name: sums.D() for name, sums in measured.items()}
-    inner = _inner(by_weight)
+    inner = np.concatenate([by_weight[name] for name in _inner(measured)])
     sizes = {name: sums.total.numel() for name, sums in measured.items()}
     counts, edges = np.histogram(np.clip(inner, 0, 1), bins=BINS, range=(0, 1))
     group.attrs["weights"] = ", ".join(by_weight)

@@ -10,19 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 import torch
-from olmo.model import OLMo
 from torch import Tensor
 
+from zsl.config.measurements import Measurement
 from zsl.config.schema import Run
 from zsl.errors import MeasurementError
-from zsl.measurements.checkpoints import Measure
+from zsl.measurements.checkpoints import Measure, function_of
 from zsl.memory import MicroBatch
-from zsl.training.checkpoint import load_checkpoint, load_weights
+from zsl.models.base import LanguageModel
+from zsl.training.checkpoint import load_checkpoint
 from zsl.training.micro_batch import first_size
 from zsl.training.model import learning_rate, make_optimizer, make_scheduler
 from zsl.training.order import Order, batch_indices
@@ -65,7 +65,7 @@ class Step:
 class NextStep:
     """Makes steps from checkpoints of a run, in the memory of one model."""
 
-    def __init__(self, run: Run, model: OLMo, device: torch.device) -> None:
+    def __init__(self, run: Run, model: LanguageModel, device: torch.device) -> None:
         # A few steps would not repay compiling.
         precision = run.precision.model_copy(update={"compile": False})
         self.run = run.model_copy(update={"precision": precision})
@@ -118,29 +118,60 @@ class NextStep:
     def update(self, folder: Path, input_ids: Tensor) -> Weights:
         """The update of the step after a checkpoint; leaves the model at the checkpoint."""
         made = self.step(self.load(folder), input_ids)
-        load_weights(folder, self.model)
+        self.model.load(folder)
         return made.update
 
 
-def along_update(
-    measure: Callable[..., None],
-    next_step: NextStep,
-    batch: Tensor,
-    input_ids: Tensor,
-    *arguments: Any,
+def of_steps(
+    settings: Measurement, run: Run, model: LanguageModel, batches: Tensor, input_ids: Tensor
 ) -> Measure:
-    """Make the update that follows a checkpoint on ``batch`` (sequences, positions), then
-    ``measure(model, input_ids, update, *arguments, micro_batch_size, group)`` with the model at
-    the checkpoint."""
+    """What makes a measurement along the update on the first of ``batches``, or of steps on each.
+
+    ``batches`` (batches, sequences, positions) are training tokens, ``input_ids`` (sequences,
+    positions) evaluation tokens, both on the device to compute on. Raises MeasurementError where
+    ``model`` cannot do what the measurement asks for.
+    """
+    measure, device = function_of(settings, model), input_ids.device
+    if settings.step == "along":
+        step = NextStep(run, model, device)
+        return along_update(
+            settings, model, input_ids, lambda folder: step.update(folder, batches[0])
+        )
+    step = stepper(run, model, settings, device)
 
     def measure_checkpoint(folder: Path, micro_batch_size: int, group: h5py.Group) -> None:
-        update = next_step.update(folder, batch)
-        measure(next_step.model, input_ids, update, *arguments, micro_batch_size, group)
+        measure(step, folder, batches, input_ids, settings, micro_batch_size, group)
 
     return measure_checkpoint
 
 
-def copy_of(model: OLMo) -> Weights:
+def along_update(
+    settings: Measurement,
+    model: LanguageModel,
+    input_ids: Tensor,
+    update: Callable[[Path], Weights],
+) -> Measure:
+    """What makes a measurement on ``input_ids`` along the ``update`` that follows a checkpoint,
+    which leaves ``model`` at the checkpoint."""
+    measure = function_of(settings, model)
+
+    def measure_checkpoint(folder: Path, micro_batch_size: int, group: h5py.Group) -> None:
+        measure(model, input_ids, update(folder), settings, micro_batch_size, group)
+
+    return measure_checkpoint
+
+
+def stepper(
+    run: Run, model: LanguageModel, settings: Measurement, device: torch.device
+) -> NextStep:
+    """The steps of a run, or of the variant that ``settings`` name."""
+    if getattr(settings, "variant", "reloaded") == "reloaded":
+        return NextStep(run, model, device)
+    unclipped = run.optimizer.model_copy(update={"clip": float("inf")})
+    return NextStep(run.model_copy(update={"optimizer": unclipped}), model.bfloat16(), device)
+
+
+def copy_of(model: LanguageModel) -> Weights:
     """The weights of ``model``, copied."""
     return {name: p.detach().clone() for name, p in model.named_parameters()}
 

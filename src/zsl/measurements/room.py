@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-from olmo.model import OLMo
-
+from zsl.config.measurements import Measurement
 from zsl.measurements.losses import LOGIT_BYTES
-from zsl.memory import MicroBatch, activations, at_once, check_room
+from zsl.memory import MicroBatch, at_once, check_room
+from zsl.models.base import LanguageModel
 
-FORWARD_ONLY = ("token_losses", "delta_loss", "downstream")
 LOGIT_COPIES, WEIGHT_COPIES = 4, 5
 """Most arrays of the size of the logits, and of the weights, that stand beside one another."""
 
 
 def micro_batch_of(
-    measurement: str, model: OLMo, asked: int | None, most: int, positions: int
+    settings: Measurement, model: LanguageModel, asked: int | None, most: int, positions: int
 ) -> MicroBatch:
-    """The sequences of ``positions`` tokens, of ``most``, that ``measurement`` begins with.
+    """The sequences of ``positions`` tokens, of ``most``, that a measurement begins with.
 
     ``asked``, if given; else all on a GPU, which has fewer tried where they do not fit, and on a
     CPU as many as a bound holds. Raises OutOfMemory where a CPU has no memory for them.
     """
     weight = next(model.parameters())
-    gradients = measurement not in FORWARD_ONLY
-    each = activations(model.config, positions, gradients=gradients)
+    each = model.activation_bytes(positions, gradients=settings.gradients)
     size = asked or at_once(most, each, weight.device)
     if weight.device.type == "cpu":
         read = min(size, most)
-        rows = model.config.embedding_size or model.config.vocab_size
-        logits = min(LOGIT_BYTES, read * positions * rows * weight.element_size())
-        weights = sum(w.nbytes for w in model.parameters()) if gradients else 0
+        logits = min(LOGIT_BYTES, read * positions * model.rows * weight.element_size())
+        weights = sum(w.nbytes for w in model.parameters()) if settings.gradients else 0
         check_room(
             read * each + LOGIT_COPIES * logits + WEIGHT_COPIES * weights,
-            f"{measurement} of {read} sequences of {positions:,} tokens",
+            f"{settings.name} of {read} sequences of {positions:,} tokens",
             "lower measurements.micro_batch_size" if read > 1 else "use shorter sequences",
         )
     return MicroBatch(size)

@@ -8,55 +8,23 @@ Fig. 16), and the step is held against the gradients of both (Eq. 11, Fig. 11).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 import torch
-from olmo.model import OLMo
 from torch import Tensor
 
 from zsl.config.measurements import SingleStep
-from zsl.config.schema import Run
-from zsl.measurements.checkpoints import Measure
 from zsl.measurements.hdf5 import write_dataset
 from zsl.measurements.interference import Interference, interference
 from zsl.measurements.losses import losses_of
 from zsl.measurements.next_step import NextStep, Weights, copy_of, cosine, norm
 from zsl.measurements.token_losses import evaluate
+from zsl.models.base import LanguageModel
 from zsl.training.checkpoint import load_checkpoint
 
 
-def stepper(run: Run, model: OLMo, settings: SingleStep, device: torch.device) -> NextStep:
-    """The steps of the variant that ``settings`` name."""
-    if settings.variant == "reloaded":
-        return NextStep(run, model, device)
-    unclipped = run.optimizer.model_copy(update={"clip": float("inf")})
-    return NextStep(run.model_copy(update={"optimizer": unclipped}), model.bfloat16(), device)
-
-
-def of_run(
-    run: Run,
-    model: OLMo,
-    batches: Tensor,
-    input_ids: Tensor,
-    settings: dict[str, Any],
-) -> Measure:
-    """What measures the checkpoints of ``run``, one step on each of ``batches``.
-
-    ``batches`` (batches, sequences, positions) are training tokens, ``input_ids`` (sequences,
-    positions) evaluation tokens, both on the device to compute on.
-    """
-    chosen = SingleStep.model_validate(settings)
-    step = stepper(run, model, chosen, input_ids.device)
-
-    def measure_checkpoint(folder: Path, micro_batch_size: int, group: h5py.Group) -> None:
-        measure(step, folder, batches, input_ids, chosen, micro_batch_size, group)
-
-    return measure_checkpoint
-
-
-def mean_gradient(model: OLMo, input_ids: Tensor, micro_batch_size: int) -> Weights:
+def mean_gradient(model: LanguageModel, input_ids: Tensor, micro_batch_size: int) -> Weights:
     """Gradient of the mean loss over all predictions of ``input_ids`` (sequences, positions)."""
     model.zero_grad(set_to_none=True)
     n = input_ids[:, 1:].numel()

@@ -15,19 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import h5py
 import numpy as np
 import torch
 import torch.nn.functional as F
-from olmo.model import OLMo
 from torch import Tensor
 
 from zsl.config.measurements import TokenGradients
-from zsl.config.schema import Run
 from zsl.errors import MeasurementError
-from zsl.measurements.checkpoints import Measure
 from zsl.measurements.first_order import first_order
 from zsl.measurements.gradient_opposition import (
     Opposition,
@@ -35,14 +31,11 @@ from zsl.measurements.gradient_opposition import (
     opposition,
     write_opposition,
 )
-from zsl.measurements.gradient_sums import absolute_sums, every_token, token_sums
 from zsl.measurements.hdf5 import write_dataset
 from zsl.measurements.interference import interference
 from zsl.measurements.losses import losses_of
-from zsl.measurements.next_step import NextStep, along_update
-from zsl.measurements.prefix_backward import INPUT, OUTPUT
 from zsl.measurements.sampling import Estimate, sample, total_of
-from zsl.measurements.saved_forward import check_architecture
+from zsl.models.base import ExactGradients, LanguageModel, every_token
 
 C_G = "lack of gradient opposition, weighted by the update (Eqs. 10, 28)"
 C_G_FLOOR = "what C_g would be if the gradient of each token had a random sign"
@@ -104,7 +97,7 @@ def random_signs(input_ids: Tensor, seed: int) -> Tensor:
 
 
 def total_gradient(
-    model: OLMo,
+    model: LanguageModel,
     input_ids: Tensor,
     micro_batch_size: int,
     *,
@@ -114,13 +107,13 @@ def total_gradient(
     """sum_i g_i by weight over all predictions of ``input_ids`` (sequences, positions), or
     sum_i s_i g_i with ``signs`` s (sequences, positions - 1).
 
-    When ``untied``, the output use of a tied embedding is ``transformer.ff_out.weight``.
+    When ``untied``, the output use of a tied embedding is the weight ``model.output``.
     """
     if signs is None:
         signs = torch.ones_like(input_ids[:, 1:], dtype=torch.float32)
     weights = dict(model.named_parameters())
     # A second leaf takes the gradient of the embedding's input use.
-    leaves = {**weights, "input use": weights[INPUT].detach().requires_grad_()}
+    leaves = {**weights, "input use": weights[model.embedding].detach().requires_grad_()}
     totals = {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
     parts = input_ids.split(micro_batch_size), signs.split(micro_batch_size)
     for micro_batch, s in zip(*parts, strict=True):
@@ -130,30 +123,14 @@ def total_gradient(
         for total, gradient in zip(totals.values(), gradients, strict=True):
             total += gradient
     of_inputs = totals.pop("input use")
-    if untied and model.config.weight_tying:
-        return {**totals, INPUT: of_inputs, OUTPUT: totals[INPUT]}
-    return {**totals, INPUT: totals[INPUT] + of_inputs}
-
-
-def of_run(
-    run: Run,
-    model: OLMo,
-    batches: Tensor,
-    input_ids: Tensor,
-    settings: dict[str, Any],
-) -> Measure:
-    """What measures the checkpoints of ``run``, with the update on the first of ``batches``.
-
-    ``batches`` (batches, sequences, positions) are training tokens, ``input_ids`` (sequences,
-    positions) evaluation tokens, both on the device to compute on.
-    """
-    chosen = TokenGradients.model_validate(settings)
-    step = NextStep(run, model, input_ids.device)
-    return along_update(measure, step, batches[0], input_ids, chosen)
+    of_outputs = totals[model.embedding]
+    if untied and model.tied:
+        return {**totals, model.embedding: of_inputs, model.output: of_outputs}
+    return {**totals, model.embedding: of_outputs + of_inputs}
 
 
 def measure(
-    model: OLMo,
+    model: LanguageModel,
     input_ids: Tensor,
     update: Mapping[str, Tensor],
     settings: TokenGradients,
@@ -163,10 +140,10 @@ def measure(
     """Write the token gradients of ``model`` on the first ``settings.sequences`` of ``input_ids``
     (sequences, positions), and what ``update`` by weight makes of them, to ``group``.
 
-    Raises MeasurementError when a gradient is not finite, naming its weight, and for
-    architectures other than :func:`check_architecture` knows.
+    Raises MeasurementError when a gradient is not finite, naming its weight, and for models
+    without exact gradients.
     """
-    check_architecture(model)
+    gradients = model.exact_gradients()
     input_ids = input_ids[: settings.sequences]
     changes = first_order(model, input_ids, update, micro_batch_size)
     size, untied = micro_batch_size, settings.untied
@@ -174,7 +151,7 @@ def measure(
     _check_finite(totals)
     signs = random_signs(input_ids, settings.seed)
     signed = total_gradient(model, input_ids, size, untied=untied, signs=signs)
-    update = {OUTPUT: update[INPUT], **update}  # used when untied
+    update = {model.output: update[model.embedding], **update}  # used when untied
     known = sums(update, totals, signed, changes)
     group.attrs["sequences"] = len(input_ids)
     group.attrs["estimator"] = settings.estimator
@@ -186,11 +163,11 @@ def measure(
         totals = total_gradient(model, whole, size, untied=untied)
     if settings.estimator == "sampled":
         group.attrs["tokens"] = settings.tokens
-        S = sampled_total(model, input_ids, update, settings)
+        S = sampled_total(gradients, input_ids, update, settings)
     else:
-        each, absolute = by_sequence(model, whole, update, settings)
+        each, absolute = by_sequence(gradients, whole, update, settings)
         _check_finite(absolute)
-        _write_D(group, totals, absolute)
+        _write_D(group, model, totals, absolute)
         S = _total_of_sequences(each, changes)
     group.attrs["D_sequences"] = len(whole)
     _write_C(group, known, S, exact=settings.estimator == "exact")
@@ -216,9 +193,16 @@ def _check_finite(gradients: Mapping[str, Tensor]) -> None:
 
 
 def _write_D(
-    group: h5py.Group, totals: Mapping[str, Tensor], absolute: Mapping[str, Tensor]
+    group: h5py.Group,
+    model: LanguageModel,
+    totals: Mapping[str, Tensor],
+    absolute: Mapping[str, Tensor],
 ) -> None:
-    measured = {name: Opposition(total, absolute[name]) for name, total in totals.items()}
+    apart = {name for name, weight in model.weights().items() if weight.vocabulary}
+    measured = {
+        name: Opposition(total, absolute[name], name in {model.output, *apart})
+        for name, total in totals.items()
+    }
     meaning = "destructive interference of token gradients (Eq. 18), mean over coordinates"
     write_opposition(group, measured, name="D_grad", meaning=meaning)
     # Rounding of coordinates that hardly change can exceed 1.
@@ -239,15 +223,17 @@ def _write_C(group: h5py.Group, known: Sums, S: Estimate, *, exact: bool) -> Non
 
 
 def by_sequence(
-    model: OLMo, input_ids: Tensor, update: Mapping[str, Tensor], settings: TokenGradients
+    gradients: ExactGradients,
+    input_ids: Tensor,
+    update: Mapping[str, Tensor],
+    settings: TokenGradients,
 ) -> tuple[np.ndarray, dict[str, Tensor]]:
     """sum_ij abs(p_ij) over the predictions of each of ``input_ids`` (sequences, positions), in
     nats, (sequences,); and sum_i abs(g_i) over all of them by weight."""
     each: list[float] = []
     absolute: dict[str, Tensor] = {}
     for sequence in input_ids.split(1):
-        added = absolute_sums(
-            model,
+        added = gradients.absolute_sums(
             sequence,
             chunk=settings.chunk,
             tile_bytes=tile_bytes(settings),
@@ -269,14 +255,16 @@ def _total_of_sequences(each: np.ndarray, changes: Tensor) -> Estimate:
 
 
 def sampled_total(
-    model: OLMo, input_ids: Tensor, update: Mapping[str, Tensor], settings: TokenGradients
+    gradients: ExactGradients,
+    input_ids: Tensor,
+    update: Mapping[str, Tensor],
+    settings: TokenGradients,
 ) -> Estimate:
     """sum_ij abs(p_ij) over all predictions of ``input_ids`` (sequences, positions), in nats,
     from ``settings.tokens`` of them."""
     tokens = every_token(input_ids)
     chosen = sample(len(tokens), settings.tokens, settings.seed)
-    s, shares = token_sums(
-        model,
+    s, shares = gradients.token_sums(
         input_ids,
         tokens[chosen],
         update,

@@ -9,12 +9,12 @@ from __future__ import annotations
 import h5py
 import numpy as np
 import torch
-from olmo.model import OLMo
 from torch import Tensor
 
 from zsl.errors import MeasurementError
 from zsl.measurements.hdf5 import write_dataset
 from zsl.measurements.losses import losses_of
+from zsl.models.base import LanguageModel
 
 DESCRIPTION = (
     "cross-entropy of evaluation token p + 1 of each sequence given the tokens up to p, over "
@@ -23,7 +23,7 @@ DESCRIPTION = (
 
 
 @torch.inference_mode()
-def evaluate(model: OLMo, input_ids: Tensor, micro_batch_size: int) -> np.ndarray:
+def evaluate(model: LanguageModel, input_ids: Tensor, micro_batch_size: int) -> np.ndarray:
     """Losses of all predictions of ``input_ids`` (sequences, positions).
 
     Returns (sequences, positions - 1) float32 in nats. Raises MeasurementError when a loss is
@@ -39,7 +39,9 @@ def evaluate(model: OLMo, input_ids: Tensor, micro_batch_size: int) -> np.ndarra
     return losses
 
 
-def measure(model: OLMo, input_ids: Tensor, micro_batch_size: int, group: h5py.Group) -> None:
+def measure(
+    model: LanguageModel, input_ids: Tensor, micro_batch_size: int, group: h5py.Group
+) -> None:
     """Write the token losses of ``model`` to ``group``."""
     write_dataset(
         group,

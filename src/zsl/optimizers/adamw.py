@@ -1,4 +1,4 @@
-"""AdamW (Loshchilov and Hutter, 2019), as OLMo makes it."""
+"""AdamW (Loshchilov and Hutter, 2019), as torch has it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal
 from zsl.optimizers.base import Shared
 
 if TYPE_CHECKING:
-    from olmo.model import OLMo
     from torch.optim import Optimizer
+
+    from zsl.models.base import LanguageModel
 
 
 class AdamW(Shared):
@@ -18,20 +19,17 @@ class AdamW(Shared):
     """AdamW, the default."""
 
 
-def build(settings: AdamW, model: OLMo) -> Optimizer:
-    """OLMo's AdamW over the weights of ``model``, fused: a tenth of a small model's step."""
-    from olmo.config import OptimizerConfig, OptimizerType, TrainConfig
-    from olmo.optim import build_optimizer
+def build(settings: AdamW, model: LanguageModel) -> Optimizer:
+    """AdamW over the weights of ``model``, fused: a tenth of a small model's step."""
+    import torch
 
-    config = OptimizerConfig(
-        name=OptimizerType.adamw,
-        learning_rate=settings.learning_rate,
+    from zsl.optimizers.groups import weight_groups
+
+    return torch.optim.AdamW(
+        weight_groups(settings, model),
+        lr=settings.learning_rate,
         betas=settings.betas,
         eps=settings.eps,
         weight_decay=settings.weight_decay,
-        decay_embeddings=settings.decay_embeddings,
+        fused=True,
     )
-    optimizer = build_optimizer(TrainConfig(optimizer=config), model)
-    for group in optimizer.param_groups:
-        group["fused"] = True
-    return optimizer

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -16,13 +16,17 @@ from zsl.optimizers.base import Shared
 from zsl.optimizers.moments import State, adam_moments
 
 if TYPE_CHECKING:
-    from olmo.model import OLMo
     from torch import Tensor
     from torch.optim import Optimizer
+
+    from zsl.models.base import LanguageModel
 
 
 class AdEMAMix(Shared):
     """AdEMAMix (C.2)."""
+
+    moments: ClassVar[int] = 3
+    moments_of_matrices: ClassVar[int] = 3
 
     name: Literal["ademamix"]
     """AdEMAMix."""
@@ -45,9 +49,10 @@ class AdEMAMix(Shared):
         return self
 
 
-def build(settings: AdEMAMix, model: OLMo) -> Optimizer:
+def build(settings: AdEMAMix, model: LanguageModel) -> Optimizer:
     """AdEMAMix over the weights of ``model``."""
-    from zsl.optimizers.rule import RuleOptimizer, weight_groups
+    from zsl.optimizers.groups import weight_groups
+    from zsl.optimizers.rule import RuleOptimizer
 
     update = partial(mixed_update, settings=settings)
     groups = [{**group, "update": update} for group in weight_groups(settings, model)]

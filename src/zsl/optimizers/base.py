@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from zsl.config.base import Settings
@@ -9,6 +11,11 @@ from zsl.config.base import Settings
 
 class Shared(Settings):
     """Constants of AdamW, which every optimizer here extends (A.1)."""
+
+    moments: ClassVar[int] = 2
+    """Numbers that are kept for each weight, beside it."""
+    moments_of_matrices: ClassVar[int] = 2
+    """The same of the matrices of blocks."""
 
     learning_rate: float = Field(gt=0)
     """Peak learning rate."""

@@ -14,9 +14,10 @@ from zsl.optimizers.base import Shared
 from zsl.optimizers.moments import State, adam_moments
 
 if TYPE_CHECKING:
-    from olmo.model import OLMo
     from torch import Tensor
     from torch.optim import Optimizer
+
+    from zsl.models.base import LanguageModel
 
 SMALLEST_SHARE = 1e-3
 
@@ -28,9 +29,10 @@ class CAdamW(Shared):
     """C-AdamW."""
 
 
-def build(settings: CAdamW, model: OLMo) -> Optimizer:
+def build(settings: CAdamW, model: LanguageModel) -> Optimizer:
     """C-AdamW over the weights of ``model``."""
-    from zsl.optimizers.rule import RuleOptimizer, weight_groups
+    from zsl.optimizers.groups import weight_groups
+    from zsl.optimizers.rule import RuleOptimizer
 
     update = partial(cautious_update, settings=settings)
     groups = [{**group, "update": update} for group in weight_groups(settings, model)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -16,21 +16,23 @@ from zsl.optimizers.base import Shared
 from zsl.optimizers.moments import State, adam_update
 
 if TYPE_CHECKING:
-    from olmo.model import OLMo
     from torch import Tensor
     from torch.optim import Optimizer
+
+    from zsl.models.base import LanguageModel
 
 ITERATIONS = 5
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the odd quintic that is iterated, by Jordan et al.: steep at 0, so that five iterations
 bring all but the smallest singular values near 1, not to it."""
 SMALLEST_NORM = 1e-7
-HIDDEN = "transformer.blocks."
 
 
 class Muon(Shared):
     """Muon (C.2) for the matrices of the blocks. The shared constants are those of AdamW, which
     trains embeddings, positions and an output matrix of its own."""
+
+    moments_of_matrices: ClassVar[int] = 1
 
     name: Literal["muon"]
     """Muon."""
@@ -45,21 +47,22 @@ class Muon(Shared):
     a singular value, would hide in a single step what is measured there."""
 
 
-def build(settings: Muon, model: OLMo) -> Optimizer:
+def build(settings: Muon, model: LanguageModel) -> Optimizer:
     """Muon over the weights of ``model``, AdamW included."""
     from zsl.optimizers.rule import RuleOptimizer
 
     return RuleOptimizer(list(_groups(settings, model)), settings)
 
 
-def _groups(settings: Muon, model: OLMo) -> Iterator[dict[str, Any]]:
-    from zsl.optimizers.rule import weight_groups
+def _groups(settings: Muon, model: LanguageModel) -> Iterator[dict[str, Any]]:
+    from zsl.optimizers.groups import weight_groups
 
-    matrices = {name: w for name, w in model.named_parameters() if is_matrix(name, w)}
-    for parts in sorted({parts_of(name, model) for name in matrices}):
-        names = [name for name in matrices if parts_of(name, model) == parts]
+    weights = model.weights().items()
+    matrices = {n: w for n, w in weights if w.kind == "linear" and not w.vocabulary}
+    for parts in sorted({weight.parts for weight in matrices.values()}):
+        names = [name for name, weight in matrices.items() if weight.parts == parts]
         yield {
-            "params": [matrices[name] for name in names],
+            "params": [matrices[name].tensor for name in names],
             "param_names": names,
             "update": partial(orthogonal_update, settings=settings, parts=parts),
             "factor": settings.muon_rate,
@@ -71,19 +74,6 @@ def _groups(settings: Muon, model: OLMo) -> Iterator[dict[str, Any]]:
         if rest:
             shared = {"update": partial(adam_update, settings=settings)}
             yield {**group, "params": [*rest.values()], "param_names": [*rest], **shared}
-
-
-def is_matrix(name: str, weight: Tensor) -> bool:
-    """Whether a weight is a hidden matrix: neither an embedding, nor an output, nor a vector."""
-    return name.startswith(HIDDEN) and weight.ndim == 2
-
-
-def parts_of(name: str, model: OLMo) -> int:
-    """Matrices that a weight stacks: queries, keys and values; gate and value of SwiGLU."""
-    if name.endswith(".att_proj.weight"):
-        return 3
-    gated = model.config.activation_type == "swiglu"
-    return 2 if gated and name.endswith(".ff_proj.weight") else 1
 
 
 def orthogonal_update(gradient: Tensor, state: State, settings: Muon, parts: int) -> Tensor:

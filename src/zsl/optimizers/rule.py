@@ -7,21 +7,16 @@ with decoupled decay. All state is in tensors, by weight, as checkpoints keep it
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
-from olmo.config import OptimizerConfig, TrainConfig
-from olmo.model import OLMo
-from olmo.optim import get_param_groups
 from torch import Tensor
 
 from zsl.optimizers.base import Shared
+from zsl.optimizers.groups import Group
 from zsl.optimizers.moments import State
 
 Update = Callable[[Tensor, State], Tensor]
 """From a weight's gradient and what is kept of it to its update, of the same shape."""
-Group = dict[str, Any]
-"""Weights that share a rule, as torch takes them; with ``update`` and, if not 1, ``factor``."""
 
 
 class RuleOptimizer(torch.optim.Optimizer):
@@ -40,9 +35,3 @@ class RuleOptimizer(torch.optim.Optimizer):
                 if weight.grad is not None:
                     update = group["update"](weight.grad, self.state[weight])
                     weight.mul_(1 - rate * group["weight_decay"]).add_(update, alpha=-rate)
-
-
-def weight_groups(settings: Shared, model: OLMo) -> list[Group]:
-    """The weights that decay and those that do not, divided as OLMo divides them for AdamW."""
-    asked = OptimizerConfig(decay_embeddings=settings.decay_embeddings)
-    return get_param_groups(TrainConfig(optimizer=asked), model)

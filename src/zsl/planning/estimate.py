@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from zsl import registry
+from zsl.config.flops import Flops, Sequences, training_step
 from zsl.config.grids import Segment
 from zsl.config.load import Plan
+from zsl.config.measurements import MEASUREMENT_OF
 from zsl.config.parameters import n_parameters, tokens_per_step
-from zsl.planning import flops, storage
-from zsl.planning.flops import Flops, Sequences
+from zsl.planning import storage
 from zsl.planning.hardware import GPUS, gpu_hours
 from zsl.planning.jobs import Job, Jobs
-from zsl.registry.inputs import MEASUREMENT_OF
 from zsl.registry.target import Target
 
 MEASUREMENTS = tuple(dict.fromkeys(MEASUREMENT_OF.values()))
@@ -210,19 +210,16 @@ class Costs:
         n_steps = segment.end - segment.start
         owned = self.jobs.layout(job.of).owned(segment)
         stored = sum(storage.checkpoint(run, rows, step) for step in owned)
-        return flops.training_step(run, rows) * n_steps, stored + storage.STEP_RECORD * n_steps
+        return training_step(run, rows) * n_steps, stored + storage.STEP_RECORD * n_steps
 
     def _measurement(self, job: Job) -> tuple[Flops, float]:
-        layout = self.jobs.layout(job.of)
-        if job.rule == "delta_loss":
+        layout, asked = self.jobs.layout(job.of), self.plan.experiment.measurements.of(job.rule)
+        if asked.reads == "losses":
             n = len(layout.pairs(job.part))
         else:
-            of_block = layout.blocks if job.rule == "token_losses" else layout.measured_blocks
-            n = len(of_block[job.part])
+            n = len((layout.blocks if asked.every else layout.measured_blocks)[job.part])
         run, corpus = self.plan.runs[job.of], self.plan.corpus(job.of)
-        settings = self.plan.experiment.measurements
-        work = flops.measurement(job.rule, run, corpus, settings)
-        return work * n, storage.measurement(job.rule, run, corpus, settings) * n
+        return asked.flops(run, corpus) * n, asked.stored(run, corpus) * n
 
 
 def _corpus(plan: Plan, name: str) -> CorpusCost:

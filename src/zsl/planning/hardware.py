@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from zsl.planning.flops import Flops
+from zsl.config.flops import Flops
 
 
 @dataclass(frozen=True)

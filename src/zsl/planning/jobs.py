@@ -13,7 +13,8 @@ from typing import cast
 
 from zsl.config.grids import Layout, Segment
 from zsl.config.load import Plan
-from zsl.registry.inputs import MEASUREMENT_OF, blocks_of, runs_of
+from zsl.config.measurements import MEASUREMENT_OF
+from zsl.registry.inputs import blocks_of, runs_of
 from zsl.registry.target import InputKind, Target
 
 CURVE_RULES = {"breakdown": "breakdown_curve", "sensitivity": "sensitivity_curve"}

@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from zsl.config.measurements import MEASUREMENT_OF
 from zsl.registry.target import IMPORTED_KINDS, InputKind, Target
 
 if TYPE_CHECKING:
     from zsl.config.load import Plan
-
-MEASUREMENT_OF: Mapping[InputKind, str] = {
-    "eval_loss": "token_losses",
-    "delta_loss": "delta_loss",
-    "step_grids": "delta_loss",
-    "gradient_opposition": "gradient_opposition",
-    "gradient_histograms": "gradient_opposition",
-    "token_gradients": "token_gradients",
-    "single_step": "single_step",
-    "cross_section": "cross_section",
-    "landscapes": "cross_section",
-    "token_landscapes": "cross_section",
-    "downstream": "downstream",
-    "breakdown": "delta_loss",
-    "token_changes": "delta_loss",
-}
-"""The measurement that each kind of curve is made from; the other kinds come from training."""
 
 
 def shown_runs(plan: Plan, target: Target) -> list[str]:

@@ -11,29 +11,22 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import torch
-from olmo.model import OLMo
 from omegaconf import OmegaConf as om
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from zsl.errors import BrokenFileError, TrainingError
 from zsl.files import by_umask, read_json, sha256, sha256_of_json, write_json
-from zsl.foreign import what_it_is
-from zsl.permissions import require_readable
-from zsl.training.architecture import empty_model
-from zsl.training.foreign import foreign_folder, plain_names
+from zsl.models.base import LanguageModel
+from zsl.models.olmo.adapter import WEIGHTS, Olmo
+from zsl.models.weights import read_tensors
 from zsl.training.sharding import of_this_process, weights, whole_state
 
-WEIGHTS, OPTIMIZER, STATE = "model.safetensors", "optim.safetensors", "state.json"
+OPTIMIZER, STATE = "optim.safetensors", "state.json"
 FILES = (WEIGHTS, OPTIMIZER, STATE, "config.yaml")
-FORMATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
-"""Formats of weights that are read; ours are float32."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +42,7 @@ class TrainingState:
 
 
 def save_checkpoint(
-    folder: Path, model: OLMo, optimizer: torch.optim.Optimizer, state: TrainingState
+    folder: Path, model: Olmo, optimizer: torch.optim.Optimizer, state: TrainingState
 ) -> None:
     """Write a checkpoint folder whole or not at all; the bytes depend on the state alone.
 
@@ -93,57 +86,17 @@ def _digests(folder: Path, state: dict[str, int]) -> dict[str, str]:
     return {**files, STATE: sha256_of_json(state)}
 
 
-def load_model(folder: Path) -> OLMo:
-    """The model of a checkpoint folder, ours or another's that OLMo wrote, on CPU.
-
-    Reads ``config.yaml`` and ``model.safetensors``, whose weights may have the names that
-    :func:`plain_names` knows. Raises TrainingError naming the file when one is missing, damaged,
-    or no OLMo model.
-    """
-    _require(folder, "config.yaml")
-    with _reading(folder / WEIGHTS) as path, safe_open(path, "pt") as file:
-        names = plain_names(file.keys(), path)
-        shapes = {name: tuple(file.get_slice(names[name]).get_shape()) for name in names}
-    model = empty_model(folder, shapes)
-    load_weights(folder, model)
-    return model
-
-
-def load_weights(folder: Path, model: OLMo) -> None:
-    """Load a checkpoint's weights into ``model``; every tensor must fit by name and shape.
-
-    Raises TrainingError naming the file when it is damaged, of another architecture, or not
-    finite.
-    """
-    path = folder / WEIGHTS
-    stored = _read(path)
-    tensors = {name: stored[key] for name, key in plain_names(stored, path).items()}
-    for name, tensor in tensors.items():
-        if tensor.dtype not in FORMATS:
-            raise TrainingError(
-                f"{path}: {name} is in {tensor.dtype}, and weights are read in "
-                f"{', '.join(map(str, FORMATS))} only"
-            )
-        if not tensor.isfinite().all():
-            raise TrainingError(
-                f"{path}: {name} is not finite; the run diverged before this checkpoint, use an "
-                "earlier one"
-            )
-    try:
-        model.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise TrainingError(f"{path}: not weights of this architecture: {error}") from None
-
-
-def load_checkpoint(folder: Path, model: OLMo, optimizer: torch.optim.Optimizer) -> TrainingState:
+def load_checkpoint(
+    folder: Path, model: LanguageModel, optimizer: torch.optim.Optimizer
+) -> TrainingState:
     """Load weights, optimizer and random state; return where the run was.
 
     Raises TrainingError naming the file when it is damaged or does not fit.
     """
     state = _training_state(folder / STATE)
-    load_weights(folder, model)
+    model.load(folder)
     path = folder / OPTIMIZER
-    tensors = _read(path)
+    tensors = read_tensors(path)
     try:
         torch.set_rng_state(tensors.pop("rng"))
     except (LookupError, TypeError, RuntimeError):
@@ -190,7 +143,9 @@ def _optimizer_states(
     return states
 
 
-def _optimizer_tensors(model: OLMo, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+def _optimizer_tensors(
+    model: LanguageModel, optimizer: torch.optim.Optimizer
+) -> dict[str, torch.Tensor]:
     tensors, moments = {"rng": torch.get_rng_state()}, whole_state(optimizer)
     for name, parameter in model.named_parameters():
         for key, value in moments.get(parameter, {}).items():
@@ -200,32 +155,6 @@ def _optimizer_tensors(model: OLMo, optimizer: torch.optim.Optimizer) -> dict[st
 
 def _contiguous(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-
-
-def _read(path: Path) -> dict[str, torch.Tensor]:
-    with _reading(path):
-        return load_file(path)
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[Path]:
-    _require(path.parent, path.name)
-    try:
-        yield path
-    except (SafetensorError, LookupError, ValueError, OSError) as error:
-        if what := what_it_is(path):
-            raise TrainingError(f"{path}: no safetensors, but {what}") from None
-        raise TrainingError(
-            f"{path}: damaged ({error}); delete the segment's folder and train it again"
-        ) from None
-
-
-def _require(folder: Path, name: str) -> None:
-    require_readable(folder / name)
-    if not (folder / name).is_file():
-        if what := foreign_folder(folder):
-            raise TrainingError(f"{folder}: {what}")
-        raise TrainingError(f"{folder / name}: no such file; the checkpoint is incomplete")
 
 
 def _sync(path: Path) -> None:

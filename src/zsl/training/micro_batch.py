@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from olmo.model import OLMo
 
 from zsl.config.schema import Run
-from zsl.memory import MicroBatch, activations, at_once, check_room
+from zsl.memory import MicroBatch, at_once, check_room
+from zsl.models.base import LanguageModel
 from zsl.training.sharding import of_this_process, weights
 from zsl.training.step import alone, backward_alone
 
@@ -28,17 +28,16 @@ LOGIT_COPIES = 3
 """Arrays of the size of the logits that a training step holds at once."""
 
 
-def first_size(run: Run, model: OLMo, share: int) -> int:
+def first_size(run: Run, model: LanguageModel, share: int) -> int:
     """Sequences per pass to begin with, of a process' ``share`` of the batch."""
-    asked = run.precision.micro_batch_size or at_once(share, _each(run, model), model.device)
+    asked = run.precision.micro_batch_size or at_once(share, _each(run, model), model.table.device)
     return min(asked, share)
 
 
-def _each(run: Run, model: OLMo) -> int:
+def _each(run: Run, model: LanguageModel) -> int:
     """Bytes that a training step takes for a sequence."""
-    rows = model.config.embedding_size or model.config.vocab_size
-    logits = run.sequence_length * rows * torch.float32.itemsize
-    return activations(model.config, run.sequence_length, gradients=True) + LOGIT_COPIES * logits
+    logits = run.sequence_length * model.rows * torch.float32.itemsize
+    return model.activation_bytes(run.sequence_length, gradients=True) + LOGIT_COPIES * logits
 
 
 def settle_micro_batch(trainer: Trainer, state: Path) -> None:

@@ -26,7 +26,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from olmo.model import OLMo
 
 from zsl.config.grids import Segment, checkpoint_name
 from zsl.config.schema import Run
@@ -34,13 +33,15 @@ from zsl.config.sources import Tokenizer
 from zsl.errors import TrainingError
 from zsl.files import write_json
 from zsl.memory import MicroBatch
+from zsl.models.olmo.adapter import Olmo
+from zsl.models.olmo.build import build_model
 from zsl.progress import Progress
 from zsl.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from zsl.training.guards import SaveClock, stop_signal
 from zsl.training.loader import Loader, Tokens
 from zsl.training.lock import Lock, locked
 from zsl.training.micro_batch import first_size, settle_micro_batch
-from zsl.training.model import build_model, learning_rate, make_optimizer, make_scheduler
+from zsl.training.model import learning_rate, make_optimizer, make_scheduler
 from zsl.training.order import Order, batch_indices, run_order
 from zsl.training.parallel import Processes
 from zsl.training.records import StepRecords
@@ -60,7 +61,7 @@ class Trainer:
     """A run in memory: what one process needs to make the next step."""
 
     run: Run
-    model: OLMo
+    model: Olmo
     optimizer: torch.optim.Optimizer
     tokens: Tokens
     order: Order
@@ -214,9 +215,7 @@ def _resume(trainer: Trainer, segment: Segment, state: Path, parent: Path | None
             f"{start}: is at step {trainer.state.step}, outside of segment {segment.name}; "
             f"delete {state} and run again"
         )
-    config = trainer.model.config
-    rows = config.embedding_size or config.vocab_size
-    peak = peak_tokens_per_second(trainer.run, rows, trainer.group)
+    peak = peak_tokens_per_second(trainer.run, trainer.model.rows, trainer.group)
     done = range(segment.start + 1, trainer.state.step + 1)
     return StepRecords.resume(state if first else None, done, peak)
 

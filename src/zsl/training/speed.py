@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from zsl.config.flops import training_step
 from zsl.config.schema import Run
-from zsl.planning.flops import training_step
 from zsl.planning.hardware import GPUS, Gpu
 from zsl.training.parallel import Processes
 

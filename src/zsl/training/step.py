@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from olmo.model import OLMo
 from torch import nn
 from torch.autograd.function import once_differentiable
 from torch.nn.parallel import DistributedDataParallel
@@ -49,7 +48,7 @@ class StepResult:
     """Global gradient norm before clipping."""
 
 
-def wrap(model: OLMo, run: Run, group: Processes) -> nn.Module:
+def wrap(model: nn.Module, run: Run, group: Processes) -> nn.Module:
     """The module whose forward pass trains ``model``'s parameters as the run asks."""
     module: nn.Module = model
     if run.precision.weights == "bfloat16":

@@ -27,7 +27,7 @@ Spoil = Callable[[Path], object]
 def model_of() -> Any:
     from zsl.config.schema import Model
     from zsl.config.sources import TrainedTokenizer
-    from zsl.training.model import empty_model
+    from zsl.models.olmo.build import empty_model
 
     tokenizer = TrainedTokenizer(kind="bpe", vocab_size=20)
     return empty_model(Model.model_validate(SMALL), 12, tokenizer)
@@ -39,11 +39,10 @@ def state_of() -> dict[str, torch.Tensor]:
 
 def of_weights(spoil: Spoil, project: Path) -> Iterator[None]:
     """A checkpoint's weights, loaded into the model that they should be of."""
-    from zsl.training.checkpoint import load_weights
 
     spoil(project / "model.safetensors")
     yield
-    load_weights(project, model_of())
+    model_of().load(project)
 
 
 def header(values: Any, data: bytes = b"", size: int | None = None) -> Spoil:
@@ -154,7 +153,7 @@ for name, (spoil, says) in WEIGHTS.items():
 
 def of_architecture(text: bytes, project: Path) -> Iterator[None]:
     """The architecture of a checkpoint that may be another's."""
-    from zsl.training.checkpoint import load_model
+    from zsl.models.olmo.architecture import load_model
 
     save_file(state_of(), project / "model.safetensors")
     (project / "config.yaml").write_bytes(text)

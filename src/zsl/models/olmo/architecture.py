@@ -13,12 +13,15 @@ from pathlib import Path
 import torch
 from olmo.config import ModelConfig
 from olmo.exceptions import OLMoError
-from olmo.model import OLMo
 from omegaconf import OmegaConf as om
 from omegaconf.errors import OmegaConfBaseException
+from safetensors import safe_open
 
 from zsl.config.yaml_files import read_values
 from zsl.errors import BrokenFileError, TrainingError
+from zsl.models.foreign import plain_names
+from zsl.models.olmo.adapter import WEIGHTS, Olmo
+from zsl.models.weights import reading, require_file
 
 LARGEST_TABLE = 1 << 27
 """Numbers that a model may keep about positions: 64 times those of OLMo-7B."""
@@ -37,7 +40,23 @@ MALFORMED = (
 """What OmegaConf, OLMo and torch raise for values that make no model."""
 
 
-def empty_model(folder: Path, shapes: dict[str, tuple[int, ...]]) -> OLMo:
+def load_model(folder: Path) -> Olmo:
+    """The model of a checkpoint folder, ours or another's that OLMo wrote, on CPU.
+
+    Reads ``config.yaml`` and ``model.safetensors``, whose weights may have the names that
+    :func:`plain_names` knows. Raises TrainingError naming the file when one is missing, damaged,
+    or no OLMo model.
+    """
+    require_file(folder / "config.yaml")
+    with reading(folder / WEIGHTS) as path, safe_open(path, "pt") as file:
+        names = plain_names(file.keys(), path)
+        shapes = {name: tuple(file.get_slice(names[name]).get_shape()) for name in names}
+    model = declared_model(folder, shapes)
+    model.load(folder)
+    return model
+
+
+def declared_model(folder: Path, shapes: dict[str, tuple[int, ...]]) -> Olmo:
     """The model of ``config.yaml`` on CPU, weights not set, if its weights have these ``shapes``.
 
     Raises TrainingError naming the file when it is missing, or describes no such model.
@@ -46,7 +65,7 @@ def empty_model(folder: Path, shapes: dict[str, tuple[int, ...]]) -> OLMo:
     try:
         config = _config(path, len(shapes))
         config.init_device = "meta"
-        model = OLMo(config, init_params=False)
+        model = Olmo(config, init_params=False)
     except OSError:
         raise TrainingError(f"{path}: no such file; a folder that OLMo wrote has one") from None
     except MALFORMED as error:
@@ -54,7 +73,7 @@ def empty_model(folder: Path, shapes: dict[str, tuple[int, ...]]) -> OLMo:
     for name, weight in model.state_dict().items():
         if shapes.get(name) != tuple(weight.shape):
             raise TrainingError(
-                f"{folder / 'model.safetensors'}: not weights of this architecture: {name} has "
+                f"{folder / WEIGHTS}: not weights of this architecture: {name} has "
                 f"shape {shapes.get(name)} instead of {tuple(weight.shape)}, as {path} has it"
             )
     config.init_device = "cpu"

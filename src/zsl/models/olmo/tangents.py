@@ -14,7 +14,17 @@ import torch.nn.functional as F
 from olmo.model import LayerNormBase, OLMo, OLMoSequentialBlock
 from torch import Tensor, nn
 
-from zsl.measurements.saved_forward import Norm
+from zsl.errors import MeasurementError
+from zsl.models.olmo.saved_forward import Norm, check_architecture
+
+
+def is_known(model: OLMo) -> bool:
+    """Whether tangents of a model are written out here."""
+    try:
+        check_architecture(model)
+    except MeasurementError:
+        return False
+    return True
 
 
 def hidden_states(
@@ -22,7 +32,7 @@ def hidden_states(
 ) -> tuple[Tensor, Tensor]:
     """Final hidden states and their tangents along ``update``, (sequences, positions, width).
 
-    ``model`` must pass :func:`zsl.measurements.saved_forward.check_architecture`.
+    ``model`` must be one that :func:`is_known`.
     """
     x = _embedded(model, input_ids, update)
     blocks = cast("list[OLMoSequentialBlock]", list(cast(nn.ModuleList, model.transformer.blocks)))

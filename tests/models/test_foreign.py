@@ -6,9 +6,10 @@ from olmo.safetensors_util import state_dict_to_safetensors_file
 from safetensors.torch import load_file, save_file
 
 from zsl.errors import TrainingError
-from zsl.training.checkpoint import TrainingState, load_model, load_weights, save_checkpoint
-from zsl.training.foreign import plain_names
-from zsl.training.model import build_model
+from zsl.models.foreign import plain_names
+from zsl.models.olmo.architecture import load_model
+from zsl.models.olmo.build import build_model
+from zsl.training.checkpoint import TrainingState, save_checkpoint
 
 POINTER = (
     b"version https://git-lfs.github.com/spec/v1\n"
@@ -53,7 +54,7 @@ def loads(folder, model):
     other = load_model(folder)
     for weight in other.parameters():
         torch.nn.init.zeros_(weight)
-    load_weights(folder, other)
+    other.load(folder)
     for found in (loaded, other.state_dict()):
         assert found.keys() == expected.keys()
         assert all(torch.equal(found[name], expected[name]) for name in expected)

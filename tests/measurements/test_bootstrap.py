@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom, norm
 
-from zsl.curves.bootstrap import intervals
 from zsl.curves.measured import CURVES
+from zsl.measurements.bootstrap import intervals
 from zsl.measurements.delta_loss import write_delta_loss
 from zsl.measurements.hdf5 import writing
 
@@ -98,16 +98,16 @@ def test_one_sequence_or_no_change_gives_no_interval(delta):
 def test_curves_of_loss_changes_have_the_ends_of_their_intervals(tmp_path):
     generator = np.random.default_rng(6)
     paths = [tmp_path / f"{name}.h5" for name in ("00000000-00000004", "decades")]
-    changes = {}
+    changes, draws = {}, {"resamples": 300, "seed": 9}
     for path, pairs in zip(paths, (((2, 4), (1, 2)), ((3, 4),)), strict=True):
         with writing(path) as file:
             for step, step_next in pairs:
                 changes[step, step_next] = simulated(-0.5, 20, generator).astype(np.float32)
-                write_delta_loss(file, step, step_next, changes[step, step_next].astype(np.float64))
-    draws = {"resamples": 300, "seed": 9}
-    doublings = CURVES["delta_loss"]("main-x", paths[:1], **draws)
+                delta = changes[step, step_next].astype(np.float64)
+                write_delta_loss(file, step, step_next, delta, **draws)
+    doublings = CURVES["delta_loss"]("main-x", paths[:1])
     assert list(doublings["step"]) == [1, 2]
-    grids = CURVES["step_grids"]("main-x", paths, **draws)
+    grids = CURVES["step_grids"]("main-x", paths)
     assert list(grids["grid"]) == ["doublings", "doublings", "decades"]
     assert set(grids) == {"grid", *doublings}
     for table in (doublings, grids):

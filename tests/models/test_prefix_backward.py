@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import torch
 from olmo.config import ActivationType, BlockType, LayerNormType
-from olmo.model import OLMo
 
 from zsl.errors import MeasurementError
-from zsl.measurements import attention_backward, prefix_backward
-from zsl.measurements.gradient_sums import absolute_sums, every_token, token_sums
-from zsl.training.model import build_model, model_config
+from zsl.models.base import every_token
+from zsl.models.olmo import attention_backward, prefix_backward
+from zsl.models.olmo.adapter import Olmo
+from zsl.models.olmo.build import build_model, model_config
 
 ARCHITECTURES = {
     "tied": {"d_model": 16, "n_layers": 2, "n_heads": 2},
@@ -78,7 +78,7 @@ def test_sums_equal_one_backward_pass_per_prediction(
 ):
     truth = absolute(gradients_by_token(wide, input_ids))
     for ours, bound in ((wide, 1e-10), (model, 1e-5)):
-        sums = absolute_sums(ours, input_ids, chunk=chunk, tile_bytes=tile_bytes)
+        sums = ours.exact_gradients().absolute_sums(input_ids, chunk=chunk, tile_bytes=tile_bytes)
         assert distance(sums, truth) <= bound
 
 
@@ -92,7 +92,9 @@ def test_each_tokens_sum_is_that_of_its_gradient(
     chosen = np.random.default_rng(0).permutation(33)[:13]
     tokens = every_token(input_ids)[chosen]
     for ours, u, bound in ((wide, update, 1e-10), (model, narrow_update, 1e-5)):
-        s, _ = token_sums(ours, input_ids, tokens, u, chunk=chunk, tile_bytes=tile_bytes)
+        s, _ = ours.exact_gradients().token_sums(
+            input_ids, tokens, u, chunk=chunk, tile_bytes=tile_bytes
+        )
         assert s.dtype == torch.float64
         torch.testing.assert_close(s, truth[torch.from_numpy(chosen)], rtol=bound, atol=0)
 
@@ -102,7 +104,12 @@ def test_sums_of_some_tokens(wide, input_ids, gradients_by_token):
     each = gradients_by_token(wide, input_ids)
     truth = absolute({name: g[torch.from_numpy(chosen)] for name, g in each.items()})
     tokens = every_token(input_ids)[chosen]
-    assert distance(absolute_sums(wide, input_ids, tokens, chunk=2, tile_bytes=600), truth) <= 1e-10
+    assert (
+        distance(
+            wide.exact_gradients().absolute_sums(input_ids, tokens, chunk=2, tile_bytes=600), truth
+        )
+        <= 1e-10
+    )
 
 
 @pytest.mark.parametrize("architecture", [ARCHITECTURES["tied"], ARCHITECTURES["gpt2"]])
@@ -117,9 +124,11 @@ def test_untied_uses_are_two_matrices(
     untied.double().load_state_dict(state)
     each = gradients_by_token(untied, input_ids)
     pieces = {"chunk": 4, "tile_bytes": 1000, "untied": True}
-    assert distance(absolute_sums(wide, input_ids, **pieces), absolute(each)) <= 1e-10
+    assert (
+        distance(wide.exact_gradients().absolute_sums(input_ids, **pieces), absolute(each)) <= 1e-10
+    )
     update = random_update(wide)
-    s, _ = token_sums(wide, input_ids, every_token(input_ids), update, **pieces)
+    s, _ = wide.exact_gradients().token_sums(input_ids, every_token(input_ids), update, **pieces)
     both = {**update, "transformer.ff_out.weight": update["transformer.wte.weight"]}
     torch.testing.assert_close(s, s_of(both, each), rtol=1e-10, atol=0)
 
@@ -127,38 +136,46 @@ def test_untied_uses_are_two_matrices(
 @pytest.mark.parametrize("architecture", [ARCHITECTURES["untied"]])
 def test_untied_changes_nothing_about_an_untied_model(model, input_ids):
     pieces = {"chunk": 4, "tile_bytes": 1000}
-    plain = absolute_sums(model, input_ids, **pieces)
-    untied = absolute_sums(model, input_ids, **pieces, untied=True)
+    plain = model.exact_gradients().absolute_sums(input_ids, **pieces)
+    untied = model.exact_gradients().absolute_sums(input_ids, **pieces, untied=True)
     assert untied.keys() == plain.keys()
     assert all(torch.equal(untied[name], value) for name, value in plain.items())
 
 
 def test_neither_order_nor_threads_matter(wide, input_ids):
-    sums = absolute_sums(wide, input_ids, chunk=16, tile_bytes=2**20)
+    sums = wide.exact_gradients().absolute_sums(input_ids, chunk=16, tile_bytes=2**20)
     torch.set_num_threads(2)
     try:
-        flipped = absolute_sums(wide, input_ids.flip(0), chunk=16, tile_bytes=2**20)
+        flipped = wide.exact_gradients().absolute_sums(
+            input_ids.flip(0), chunk=16, tile_bytes=2**20
+        )
     finally:
         torch.set_num_threads(1)
     assert distance(flipped, sums) <= 1e-10
 
 
 def test_logits_may_come_in_several_pieces(wide, input_ids, monkeypatch):
-    whole = absolute_sums(wide, input_ids, chunk=4, tile_bytes=1000)
+    whole = wide.exact_gradients().absolute_sums(input_ids, chunk=4, tile_bytes=1000)
     monkeypatch.setattr(prefix_backward, "LOGIT_BYTES", 3 * 24 * 8)
-    assert distance(absolute_sums(wide, input_ids, chunk=4, tile_bytes=1000), whole) <= 1e-10
+    assert (
+        distance(wide.exact_gradients().absolute_sums(input_ids, chunk=4, tile_bytes=1000), whole)
+        <= 1e-10
+    )
 
 
 @pytest.mark.parametrize("keys", [1, 5])
 def test_keys_may_come_in_several_pieces(wide, input_ids, monkeypatch, keys):
-    whole = absolute_sums(wide, input_ids, chunk=4, tile_bytes=1000)
+    whole = wide.exact_gradients().absolute_sums(input_ids, chunk=4, tile_bytes=1000)
     monkeypatch.setattr(attention_backward, "KEYS", keys)
-    assert distance(absolute_sums(wide, input_ids, chunk=4, tile_bytes=1000), whole) <= 1e-10
+    assert (
+        distance(wide.exact_gradients().absolute_sums(input_ids, chunk=4, tile_bytes=1000), whole)
+        <= 1e-10
+    )
 
 
 def test_the_model_is_left_as_it_was(model, input_ids):
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    absolute_sums(model, input_ids, chunk=4, tile_bytes=1000)
+    model.exact_gradients().absolute_sums(input_ids, chunk=4, tile_bytes=1000)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert all(p.grad is None and p.requires_grad for p in model.parameters())
     assert not any(m._forward_hooks for m in model.modules())
@@ -187,17 +204,17 @@ def test_the_model_is_left_as_it_was(model, input_ids):
 )
 def test_other_architectures_are_refused(make_run, tokenizer, input_ids, unsupported):
     config = model_config(make_run().model, 12, tokenizer)
-    model = OLMo(dataclasses.replace(config, **unsupported))
+    model = Olmo(dataclasses.replace(config, **unsupported))
     with pytest.raises(MeasurementError, match=next(iter(unsupported))):
-        absolute_sums(model, input_ids, chunk=4, tile_bytes=1000)
+        model.exact_gradients().absolute_sums(input_ids, chunk=4, tile_bytes=1000)
 
 
 def test_relu_is_supported_and_half_precision_is_not(
     make_run, tokenizer, input_ids, in_float64, gradients_by_token
 ):
     config = model_config(make_run().model, 12, tokenizer)
-    model = in_float64(OLMo(dataclasses.replace(config, activation_type=ActivationType.relu)))
-    sums = absolute_sums(model, input_ids, chunk=4, tile_bytes=1000)
+    model = in_float64(Olmo(dataclasses.replace(config, activation_type=ActivationType.relu)))
+    sums = model.exact_gradients().absolute_sums(input_ids, chunk=4, tile_bytes=1000)
     assert distance(sums, absolute(gradients_by_token(model, input_ids))) <= 1e-10
     with pytest.raises(MeasurementError, match="bfloat16"):
-        absolute_sums(model.bfloat16(), input_ids, chunk=4, tile_bytes=1000)
+        model.bfloat16().exact_gradients().absolute_sums(input_ids, chunk=4, tile_bytes=1000)

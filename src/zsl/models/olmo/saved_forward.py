@@ -37,6 +37,8 @@ REQUIRED = {
     "embedding_dropout": 0.0,
 }
 """Settings of OLMo that the backward pass is written for."""
+MATRICES = ("att_proj.weight", "attn_out.weight", "ff_proj.weight", "ff_out.weight")
+"""Weights of a block; that of the output is named as the last one."""
 
 
 def check_architecture(model: OLMo) -> None:
@@ -56,6 +58,8 @@ def check_architecture(model: OLMo) -> None:
             f"implemented; expected as many as n_heads={config.n_heads}"
         )
     for name, weight in model.named_parameters():
+        if not name.endswith((*MATRICES, "wte.weight", "wpe.weight")):
+            raise MeasurementError(f"per-token gradients of {name} are not implemented")
         if weight.dtype not in (torch.float32, torch.float64):
             raise MeasurementError(
                 f"{name} is {weight.dtype}; per-token gradients need float32 weights"

@@ -23,8 +23,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from zsl.measurements.attention_backward import Rotation, attention_backward, unrotate
-from zsl.measurements.saved_forward import BlockForward, SavedForward
+from zsl.models.olmo.attention_backward import Rotation, attention_backward, unrotate
+from zsl.models.olmo.saved_forward import BlockForward, SavedForward
 
 INPUT = "transformer.wte.weight"
 PLACES = "transformer.wpe.weight"

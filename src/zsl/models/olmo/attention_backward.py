@@ -9,10 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zsl.measurements.saved_forward import BlockForward
-
-KEYS = 64
-"""Keys that are taken together: queries before them are skipped, later ones fit the cache."""
+from zsl.config.blocks import KEYS
+from zsl.models.olmo.saved_forward import BlockForward
 
 Rotation = tuple[Tensor, Tensor] | None
 """Sine and cosine, (positions, head width)."""

@@ -1,0 +1,36 @@
+"""What is measured of the next steps of a run, on batches that no checkpoint has seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter
+
+from zsl.config.measurements import Measurement
+from zsl.config.schema import Run
+from zsl.config.sources import Tokenizer
+from zsl.data.manifest import read_manifest
+from zsl.data.tokens import open_training
+from zsl.measurements.checkpoints import Prepared
+from zsl.measurements.next_step import of_steps, unseen_batches
+from zsl.measurements.on_tokens import held_out
+from zsl.models.olmo.build import empty_model
+from zsl.training.order import run_order
+
+
+def prepare(settings: Measurement, params: Any, inputs: Any, target: torch.device) -> Prepared:
+    """A measurement by the parameters and inputs of its job; on the device ``target``."""
+    run = Run.model_validate(params.run)
+    manifest = read_manifest(Path(inputs.tokens))
+    train = open_training(Path(inputs.token_files), manifest, run)
+    tokenizer = TypeAdapter(Tokenizer).validate_python(params.tokenizer)
+    model = empty_model(run.model, run.sequence_length, tokenizer).eval()
+    order = run_order(run, len(train), params.data_order["data_seed"])
+    unseen = unseen_batches(order, run, params.batch["batches"])
+    batches = torch.stack([torch.from_numpy(train.batch(indices)) for indices in unseen])
+    input_ids = held_out(params.evaluation, inputs, model, target)
+    measure = of_steps(settings, run, model, batches.to(target), input_ids)
+    position = {"data_position": run.steps * run.batch_size, "batch_size": run.batch_size}
+    return Prepared(measure, model, tuple(input_ids.shape), position)

@@ -1,0 +1,39 @@
+"""What is measured of weights on the evaluation tokens of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import TypeAdapter
+from torch import Tensor
+
+from zsl.config.measurements import Measurement
+from zsl.config.schema import Model
+from zsl.config.sources import Tokenizer
+from zsl.data.manifest import read_manifest
+from zsl.data.tokens import open_split
+from zsl.measurements.checkpoints import Prepared, evaluation_tokens, function_of, of_weights
+from zsl.models.base import LanguageModel
+from zsl.models.olmo.build import empty_model
+
+
+def prepare(settings: Measurement, params: Any, inputs: Any, target: torch.device) -> Prepared:
+    """A measurement by the parameters and inputs of its job; on the device ``target``."""
+    tokenizer = TypeAdapter(Tokenizer).validate_python(params.tokenizer)
+    length = params.context["sequence_length"]
+    model = empty_model(Model.model_validate(params.model), length, tokenizer).to(target).eval()
+    input_ids = held_out(params.evaluation, inputs, model, target)
+    measure = of_weights(function_of(settings, model), model, input_ids)
+    return Prepared(measure, model, tuple(input_ids.shape))
+
+
+def held_out(
+    evaluation: dict[str, int], inputs: Any, model: LanguageModel, target: torch.device
+) -> Tensor:
+    """The first evaluation sequences, (sequences, positions) on ``target``."""
+    manifest, files = read_manifest(Path(inputs.tokens)), Path(inputs.token_files)
+    tokens = open_split(files, manifest, "eval", evaluation["sequence_length"])
+    return evaluation_tokens(tokens.batch(np.arange(evaluation["sequences"])), model, target)

@@ -1,0 +1,1 @@
+"""OLMo: the models that are trained here, and checkpoints that OLMo's trainer wrote."""
