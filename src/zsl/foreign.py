@@ -11,7 +11,7 @@ from pathlib import Path
 HEAD = 512
 """Bytes that are looked at."""
 _PICKLE = "a pickle, which could execute anything and is not read"
-_COMPRESSED = "a compressed file: decompress it"
+_COMPRESSED = "a compressed file: decompress it (text may be .gz or .zst, and is called so)"
 _PAGE = "a web page, such as servers send in place of a file: fetch the file itself"
 SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (
@@ -26,8 +26,9 @@ SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\x28\xb5\x2f\xfd", _COMPRESSED),
     (b"BZh", _COMPRESSED),
     (b"\xfd7zXZ\0", _COMPRESSED),
-    (b"PAR1", "a Parquet file"),
-    (b"ARROW1", "an Arrow file"),
+    (b"PAR1", "a Parquet file: end its name in .parquet"),
+    (b"ARROW1", "an Arrow file: end its name in .arrow"),
+    (b"%PDF-", "a PDF"),
     (b"\x89HDF\r\n", "an HDF5 file"),
     (b"GGUF", "a GGUF file of llama.cpp"),
     (b"MMIDIDX\0\0", "the index of a Megatron data set: the tokens are in the .bin beside it"),
@@ -43,7 +44,11 @@ def what_it_is(path: Path) -> str | None:
     Raises OSError where it cannot be read.
     """
     with path.open("rb") as file:
-        head = file.read(HEAD)
+        return what_begins(file.read(HEAD))
+
+
+def what_begins(head: bytes) -> str | None:
+    """As :func:`what_it_is`, of the first bytes of a file."""
     for begin, what in SIGNATURES:
         text = head.lstrip().lower() if begin.startswith(b"<") else head
         if text.startswith(begin):

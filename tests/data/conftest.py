@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +19,6 @@ import pytest
 from zsl.config.schema import Corpus
 from zsl.data.corpus import build_corpus
 from zsl.data.manifest import Manifest
-from zsl.data.transfer import Patience
 
 WORDS = [a + b + c for a in "bdgklmnprst" for b in "aeiou" for c in "lnrs"]
 
@@ -116,14 +118,11 @@ def serve() -> Iterator[Callable[..., Server]]:
         http.server_close()
 
 
-@pytest.fixture
-def hasty() -> Patience:
-    return Patience(attempts=3, wait=0.01)
-
-
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zsl.data.transfer.time.sleep", lambda _: None)
+    """An address is tried three times, one after the other."""
+    monkeypatch.setattr("zsl.data.download.ATTEMPTS", 3)
+    monkeypatch.setattr("time.sleep", lambda _: None)
 
 
 def _passages(count: int, length: int = 30, seed: int = 0) -> list[str]:
@@ -171,3 +170,34 @@ def _build(root: Path, declared: dict[str, Any], out: str = "out", **options: An
         **{"threads": 1, "requirements": [], **options},
     )
     return Built(manifest, data / "tokens", data / "tokenizer.json", data / "manifest.json")
+
+
+SCRIPT = """
+import json, sys
+from pathlib import Path
+from zsl.config.schema import Corpus
+from zsl.data.corpus import build_corpus
+root, out, threads = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+build_corpus(
+    "small",
+    Corpus.model_validate(json.loads((root / "corpus.json").read_text())),
+    tokens_folder=out / "data/tokens",
+    tokenizer_path=out / "data/tokenizer.json",
+    manifest_path=out / "data/manifest.json",
+    state=out / "state",
+    root=root,
+    threads=threads,
+)
+"""
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Callable[..., subprocess.Popen]:
+    """``job(declared, out, threads)``: a process that makes a corpus as ``build`` does."""
+
+    def started(declared: dict[str, Any], out: str = "out", threads: int = 1) -> subprocess.Popen:
+        (tmp_path / "corpus.json").write_text(json.dumps(declared))
+        arguments = [str(tmp_path), str(tmp_path / out), str(threads)]
+        return subprocess.Popen([sys.executable, "-c", SCRIPT, *arguments])
+
+    return started

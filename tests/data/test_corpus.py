@@ -2,8 +2,6 @@
 
 import gzip
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +15,6 @@ from zsl.errors import DataError
 from zsl.files import sha256
 
 EOS = 0
-BUILD = """
-import json, sys
-from pathlib import Path
-from zsl.config.schema import Corpus
-from zsl.data.corpus import build_corpus
-root, threads = Path(sys.argv[1]), sys.argv[2]
-out = root / f"out{threads}"
-build_corpus(
-    "small",
-    Corpus.model_validate(json.loads((root / "corpus.json").read_text())),
-    tokens_folder=out / "data/tokens",
-    tokenizer_path=out / "data/tokenizer.json",
-    manifest_path=out / "data/manifest.json",
-    state=out / "state",
-    root=root,
-    threads=int(threads),
-)
-"""
 
 
 def jsonl(path: Path, texts: list[str], **extra: Any) -> str:
@@ -136,17 +116,14 @@ def test_no_window_of_the_evaluation_tokens_is_in_the_training_tokens(
     assert built.manifest.documents == 208 - report.held_out - report.overlapping
 
 
-def test_bytes_do_not_depend_on_threads_or_repetition(
-    tmp_path: Path, texts: list[str], build
-) -> None:
+def test_bytes_do_not_depend_on_threads_or_repetition(tmp_path, texts, job) -> None:
     declared = {
         "train": [files("*.jsonl")],
         "evaluation": {"sequences": 4, "sequence_length": 16},
         "tokenizer": {"kind": "bpe", "vocab_size": 300},
     }
-    (tmp_path / "corpus.json").write_text(json.dumps(declared))
-    for threads in ("1", "3"):  # the number of threads is fixed at a process' first use
-        subprocess.run([sys.executable, "-c", BUILD, str(tmp_path), threads], check=True)
+    for threads in (1, 3):  # the number of threads is fixed at a process' first use
+        assert job(declared, f"out{threads}", threads).wait() == 0
     one, three = tmp_path / "out1/data", tmp_path / "out3/data"
     names = sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file())
     assert len(names) == 4

@@ -139,31 +139,6 @@ def test_ids_that_few_texts_have_are_warned_of(memmap, what, caplog):
     assert len(warnings(caplog)) == 1
 
 
-def test_no_end_of_a_document_stops_the_job(memmap):
-    with pytest.raises(DataError, match=r"no token 50279 \(EOS\)"):
-        memmap(np.ones(400))
-
-
-def test_files_listed_twice_count_twice(tmp_path: Path, build, serve):
-    server = serve()
-    draw = np.random.default_rng(3).integers(1, 50279, 200)
-    draw[::10] = EOS
-    for name in ("a.npy", "e.npy"):
-        server.files[name] = draw.astype("<u2").tobytes()
-    server.files["mix.yaml"] = f"data: {{paths: [{server.url}a.npy, {server.url}a.npy]}}".encode()
-    built = build(
-        {
-            "train": [{"kind": "memmap", "shards": {"remote": {"url": server.url + "mix.yaml"}}}],
-            "eval_sources": [{"kind": "memmap", "remote": [{"url": server.url + "e.npy"}]}],
-            "evaluation": {"sequences": 3, "sequence_length": 16},
-            "tokenizer": OLMO,
-        }
-    )
-    assert built.manifest.facts.train.tokens == built.manifest.train_tokens == 400
-    assert built.manifest.facts.train.eos == 40
-    assert built.manifest.facts.eval.tokens == 48
-
-
 def words_in(texts: list[str]) -> list[str]:
     return sorted({word for text in texts for word in text.split()})
 
@@ -193,13 +168,6 @@ def test_unknown_tokens(tmp_path: Path, build, passages, share, stops, caplog):
     assert (facts.train.unknown == 0) == (share == 0)
     assert ("unknown_share" in facts.implausible) == (share > 0)
     assert any("are unknown tokens" in text for text in warnings(caplog)) == (share > 0)
-
-
-def test_the_name_of_the_unknown_token_gives_no_character_back(tmp_path, build, passages):
-    texts = passages(100)
-    tokenizer = word_level(tmp_path / "t.json", words_in(texts))
-    shouting = jsonl(tmp_path / "a.jsonl", [f"{text} UNK" for text in texts])
-    assert build({"train": [shouting], "tokenizer": tokenizer}).manifest.facts.lost == 300
 
 
 def byte_level(path: Path, alphabet: list[str], texts: list[str]) -> dict[str, Any]:
@@ -292,19 +260,6 @@ def test_characters_lost_by_each_kind_of_tokenizer(tmp_path, build, passages, ma
     assert facts.lost == lost * len(texts)
     per_document = facts.train.unknown / built.manifest.documents
     assert per_document == unknown if make is not unigram else per_document > 0
-
-
-def test_a_decoder_that_is_missing_loses_nothing(tmp_path: Path, build, passages):
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(special_tokens=["<|endoftext|>"], initial_alphabet=alphabet)
-    made.train_from_iterator(["λόγος"], trainer)
-    assert made.decoder is None
-    tokenizer = saved(made, tmp_path / "t.json")
-    texts = [f"{text} λόγος Zoë" for text in passages(50)]
-    built = build({"train": [jsonl(tmp_path / "a.jsonl", texts)], "tokenizer": tokenizer})
-    assert built.manifest.facts.lost == 0 < built.manifest.facts.sampled
 
 
 @pytest.mark.parametrize(("shared", "stops"), [(0, False), (60, False), (199, True)])

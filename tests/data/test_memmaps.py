@@ -1,11 +1,6 @@
 """Corpora of ready-made tokens, local and fetched, whole and in part."""
 
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +151,7 @@ def test_a_published_list_is_read_whole_with_its_repetitions(
     assert len(manifest.train) == 11
     assert len(list(built.tokens.glob("train-*"))) == 9
     assert manifest.train[7:9] == manifest.train[9:11]
-    assert manifest.train_tokens == 1000 + 400 + 160 * 2
+    assert manifest.train_tokens == manifest.facts.train.tokens == 1000 + 400 + 160 * 2
     assert manifest.train[0].origin == server.url + "web/part-0.npy"
     for file in manifest.train:
         name = file.origin.removeprefix(server.url)
@@ -190,37 +185,15 @@ def test_a_corpus_too_small_is_refused_before_the_first_shard(build, serve) -> N
     assert {m for m, n, _ in server.requests if n.endswith("npy")} == {"HEAD"}
 
 
-BUILD = """
-import json, sys
-from pathlib import Path
-from zsl.config.schema import Corpus
-from zsl.data.corpus import build_corpus
-root = Path(sys.argv[1])
-data = root / "out/data"
-build_corpus(
-    "small",
-    Corpus.model_validate(json.loads((root / "corpus.json").read_text())),
-    tokens_folder=data / "tokens",
-    tokenizer_path=data / "tokenizer.json",
-    manifest_path=data / "manifest.json",
-    state=root / "out/state",
-    root=root,
-    threads=1,
-)
-"""
-
-
-def test_a_killed_job_goes_on_shard_by_shard(tmp_path: Path, build, serve) -> None:
+def test_a_killed_job_goes_on_shard_by_shard(tmp_path: Path, build, serve, job) -> None:
     server = serve(delay=0.15)
     source = served(server)
-    (tmp_path / "corpus.json").write_text(json.dumps(declared(source)))
-    job = subprocess.Popen([sys.executable, "-c", BUILD, str(tmp_path)])
+    process = job(declared(source))
     downloads = tmp_path / "out/state/downloads"
-    deadline = time.monotonic() + 60
-    while len(list(downloads.glob("*.npy"))) < 3 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    os.kill(job.pid, signal.SIGKILL)
-    job.wait()
+    while len(list(downloads.glob("*.npy"))) < 3 and process.poll() is None:
+        threading.Event().wait(0.01)
+    process.kill()
+    process.wait()
     here = {path.name.partition("-")[2] for path in downloads.glob("*.npy")}
     kept = len(list(downloads.glob("*.npy")))
     assert 3 <= kept < 9 and here

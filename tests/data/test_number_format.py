@@ -1,6 +1,5 @@
 """Token files in every format that people write, read as every one that can be declared."""
 
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,6 @@ OLMO = {
     "vocab_size": SIZE,
     "eos_token_id": EOS,
 }
-FORMATS = ("<u2", "<u4", "<i4", "<i8", ">u2", ">u4", ">i8", "<f4", "<f8")
-BYTES = {"<u2": 2, "<u4": 4, "<i4": 4, "<i8": 8}
 
 
 def ids(count: int = 400, seed: int = 0, vocab_size: int = SIZE) -> np.ndarray:
@@ -46,20 +43,13 @@ def evaluation(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["uint16", "uint32", "int32", "int64"])
-@pytest.mark.parametrize("written", FORMATS)
+@pytest.mark.parametrize("written", ["uint16", "uint32", "int32", "int64"])
 def test_a_file_is_taken_in_its_own_format_and_refused_in_any_other(written: str, dtype: str):
-    own = {"<u2": ["uint16"], "<u4": ["uint32", "int32"], "<i4": ["uint32", "int32"]}
-    own["<i8"] = ["int64"]
+    named = {"int32": "uint32"}.get(written, written)
+    same = dtype == written or {dtype, written} == {"uint32", "int32"}
     for seed in range(5):
-        said = looks_like(ids(seed=seed).astype(written).tobytes(), dtype, SIZE)
-        if dtype in own.get(written, []):
-            assert said is None
-        elif written in BYTES:
-            assert said == f"{own[written][0]}: declare dtype: {own[written][0]}"
-        else:
-            assert said is not None
-            assert ("big-endian" in said) == (written[0] == ">")
-            assert ("float" in said) == ("f" in written)
+        found = looks_like(ids(seed=seed).astype(written).tobytes(), dtype, SIZE)
+        assert found == (None if same else named)
 
 
 @pytest.mark.parametrize("vocab_size", [8, 256, 50280, 65536, 100278])
@@ -137,36 +127,13 @@ def llm_c(tokens: np.ndarray) -> bytes:
     return header.tobytes() + tokens.astype(np.uint16).tobytes()
 
 
-def litdata(tokens: np.ndarray) -> bytes:
-    """A chunk as LitData's ``BinaryWriter`` writes it."""
-    items = [part.astype("<u2").tobytes() for part in np.split(tokens, 20)]
-    offsets = np.cumsum([0, *map(len, items)]).astype("<u4") + 4 * (len(items) + 2)
-    return struct.pack("<I", len(items)) + offsets.astype("<u4").tobytes() + b"".join(items)
-
-
-def megatron_index(tokens: np.ndarray) -> bytes:
-    """The beginning of an index as Megatron-LM's ``IndexedDatasetBuilder`` writes it."""
-    lengths = struct.pack("<BQQ", 8, 20, 21) + np.full(20, 20, "<i4").tobytes()
-    return b"MMIDIDX\x00\x00" + struct.pack("<Q", 1) + lengths
-
-
-def datatrove_index(tokens: np.ndarray) -> bytes:
-    """``.ds.index`` as datatrove's ``TokenizedFile`` writes it: the end of each document."""
-    return np.arange(20, 420, 20, dtype="<u8").tobytes()
-
-
 POINTER = (
     b"version https://git-lfs.github.com/spec/v1\n"
     b"oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"
 )
 CONTAINERS = {
     "llm.c": (llm_c, r"a shard of llm\.c, with a header of 1024 bytes.*dtype: uint16"),
-    "LitData": (litdata, "a shard of LitData or"),
-    "Megatron's index": (
-        megatron_index,
-        "the index of a Megatron data set: the tokens",
-    ),
-    "datatrove's index": (datatrove_index, r"an index of offsets \(datatrove"),
+    "Megatron's index": (lambda _: b"MMIDIDX\0\0" + bytes(99), "the index of a Megatron data set"),
     "a pointer": (lambda _: POINTER, "a pointer of Git LFS.*git lfs pull"),
     "text": (lambda _: b'{"text": "ninety-nine luftballons"}\n' * 20, "a text file: declare it"),
     "numpy.savez": (lambda _: b"PK\x03\x04" + bytes(96), "a zip, such as torch.save and numpy"),
@@ -182,11 +149,4 @@ def test_what_holds_more_than_ids_is_named(tmp_path: Path, kind: str):
         check_format(tmp_path / "a.bin", "a.bin", "uint16", SIZE)
     corpus = Corpus.model_validate(declared())
     with pytest.raises(DataError, match=said):  # when the DAG is built
-        known_tokens(corpus, tmp_path / "none.json", tmp_path)
-
-
-def test_wrong_formats_are_seen_when_the_dag_is_built(tmp_path: Path):
-    ids().astype("<i8").tofile(tmp_path / "a.bin")
-    corpus = Corpus.model_validate(declared())
-    with pytest.raises(DataError, match="look like int64: declare dtype: int64"):
         known_tokens(corpus, tmp_path / "none.json", tmp_path)

@@ -3,8 +3,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zsl.data.grouping import grouped
-from zsl.data.passages import Passages, PassageWriter
+from zsl.data.passages import Passages, PassageWriter, grouped
 
 
 def spooled(folder: Path, texts: list[str], seed: int = 0) -> Passages:

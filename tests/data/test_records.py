@@ -2,12 +2,10 @@ import gzip
 import json
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 import zstandard
 
 from zsl.data import records
-from zsl.data.arrow import arrow_records
 from zsl.data.fields import MissingFieldError, field_lines, record_text
 from zsl.data.json_files import jsonl_records
 from zsl.errors import DataError
@@ -61,29 +59,6 @@ def test_a_line_that_is_not_json_is_named_by_file_and_line(tmp_path: Path) -> No
     found = list(jsonl_records(path, "a.jsonl", "", told.append))
     assert [number for number, _ in found] == [1, 4]
     assert len(told) == 1
-
-
-@pytest.mark.parametrize("stream", [True, False])
-def test_arrow_files_and_streams_give_rows_of_the_wanted_columns(
-    tmp_path: Path, stream: bool
-) -> None:
-    table = pa.table({"text": [str(n) for n in range(3000)], "other": list(range(3000))})
-    path = tmp_path / "a.arrow"
-    new = pa.ipc.new_stream if stream else pa.ipc.new_file
-    with new(str(path), table.schema) as writer:
-        writer.write_table(table, max_chunksize=1000)
-    found = list(arrow_records(path, "a", ["text", "absent"]))
-    assert found == [(n + 1, {"text": str(n)}) for n in range(3000)]
-
-
-def test_a_cut_off_arrow_file_is_an_error(tmp_path: Path) -> None:
-    table = pa.table({"text": ["x" * 100] * 3000})
-    path = tmp_path / "a.arrow"
-    with pa.ipc.new_stream(str(path), table.schema) as writer:
-        writer.write_table(table)
-    path.write_bytes(path.read_bytes()[:-5000])
-    with pytest.raises(DataError, match="not a whole Arrow file"):
-        list(arrow_records(path, "a", ["text"]))
 
 
 @pytest.mark.parametrize(

@@ -142,15 +142,6 @@ def test_a_sample_is_ordered_distinct_and_fixed_by_its_seed():
     assert sample_items(items, None, 0) == sample_items(items, 1000, 0) == items
 
 
-def test_every_item_is_as_likely_to_be_drawn():
-    items = read_items("arc_easy")[:20]
-    count = np.zeros(20)
-    for seed in range(1000):
-        count[[item.number for item in sample_items(items, 5, seed)]] += 1
-    assert count.sum() == 5000
-    assert abs(count - 250).max() < 5 * np.sqrt(1000 * 0.25 * 0.75)
-
-
 def windows_of(ids):
     """Windows of 13 ids, as bytes."""
     sliding = np.lib.stride_tricks.sliding_window_view(ids.astype(np.uint32), 13)

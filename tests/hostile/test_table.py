@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from attacks.judged import table
-from page import PAGE, filled
 
 from zsl.errors import printable
 
@@ -30,8 +29,3 @@ def test_row(make, id):
     assert "Traceback" not in found["refused"] and len(found["refused"]) < MESSAGE
     assert printable(found["refused"]) == found["refused"]
     assert found["changed"] == []
-
-
-def test_the_page_counts_the_rows():
-    text = PAGE.read_text(encoding="utf-8")
-    assert text == filled(text), "run: python tests/hostile/page.py"

@@ -15,35 +15,27 @@ LARGEST = 1 << 20
 """Bytes of a configuration; those that are shipped have a hundredth."""
 NODES = 100_000
 """Keys, values and lists of a file, those that aliases repeat counted each time."""
-DEPTH = 50
-"""Levels of lists and mappings in one another."""
-MALFORMED = (yaml.YAMLError, ValueError, TypeError, RecursionError)
-"""What PyYAML raises for text that is no YAML, or not in UTF-8."""
+MALFORMED = (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What PyYAML raises for text that is no YAML, for values that do not fit their tags, and for lists
+nested too deeply."""
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's loader of plain values, with bounds, and with doubled keys as errors."""
+    """PyYAML's loader of plain values; aliases have bounds, and doubled keys are errors."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self._nodes = self._depth = 0
+        self._nodes = 0
         self._sizes: dict[int, int] = {}
         self._seen: set[int] = set()
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        alias = self.check_event(yaml.AliasEvent)
-        mark = self.peek_event().start_mark
+        alias, mark = self.check_event(yaml.AliasEvent), self.peek_event().start_mark
         before = self._nodes
-        self._depth += 1
-        self._bound(self._depth <= DEPTH, f"nested more than {DEPTH} deep", mark)
         node = super().compose_node(parent, index)
-        self._depth -= 1
-        if alias:
-            self._bound(id(node) in self._sizes, "an alias of what it is itself part of", mark)
-            self._nodes += self._sizes[id(node)]
-        else:
-            self._nodes += 1
-            self._sizes[id(node)] = self._nodes - before
+        # An alias of what it is itself part of has no size yet, and no end.
+        self._nodes += self._sizes.get(id(node), NODES) if alias else 1
+        self._sizes.setdefault(id(node), self._nodes - before)
         self._bound(self._nodes <= NODES, f"more than {NODES:,} values, aliases written out", mark)
         return node
 
@@ -56,14 +48,6 @@ class _Loader(yaml.SafeLoader):
                 self._bound(name not in names, f"the key {key.value!r} a second time", key)
                 names.add(name)
         super().flatten_mapping(node)
-
-    def construct_object(self, node: Any, deep: bool = False) -> Any:
-        try:
-            return super().construct_object(node, deep)
-        except (ValueError, LookupError, AttributeError):  # of a value that does not fit its tag
-            kind = node.tag.rpartition(":")[2]
-            problem = f"found {str(node.value)[:40]!r}, which is no {kind}"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
 
     def construct_yaml_int(self, node: Any) -> int:
         value: int = super().construct_yaml_int(node)

@@ -1,19 +1,24 @@
-"""Records of Arrow files: validated before they are read, and only where bytes stand for them."""
+"""Records of Arrow and Parquet files, a few rows at a time, checked by pyarrow."""
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from zsl.data.fields import named
+from zsl.data.text_files import LONGEST, too_long
 from zsl.errors import DataError
+from zsl.files import is_bomb
 
-ROWS = 1024
-"""Rows that are made Python values at a time."""
+ARROW_ROWS = 1024
+"""Rows of an Arrow file that are made Python values at a time."""
+PARQUET_ROWS = 4
+"""Rows of a Parquet file that are read at a time: a page may name one long text in each row."""
 _MAGIC = b"ARROW1"
 _STREAM = 8
 """Where the stream begins in a file that has the magic."""
@@ -23,47 +28,75 @@ def arrow_records(path: Path, name: str, columns: list[str]) -> Iterator[tuple[i
     """Records of an Arrow file or stream with their row numbers, reading only ``columns``.
 
     A column the file does not have is left out of its records. Raises DataError for a file that
-    is not Arrow, is cut off or compressed, contradicts itself, or holds in ``columns`` what is
-    no text, number, list or record of them.
+    is not Arrow, is cut off, contradicts itself, or holds in ``columns`` what is no text, number,
+    list or record of them.
     """
-    number = 0
+    with _whole(name, "Arrow"), pa.memory_map(str(path)) as source:
+        source.seek(_STREAM if source.read(len(_MAGIC)) == _MAGIC else 0)
+        reader = pa.ipc.open_stream(source)
+        present = _present(reader.schema, columns, name, dictionaries=False)
+        number = 0
+        for batch in reader:
+            wanted = batch.select(present)
+            if is_bomb(wanted.nbytes, path.stat().st_size):
+                raise DataError(
+                    f"{name}: holds {wanted.nbytes:,} bytes in so few that they are no text (a "
+                    "decompression bomb?); give another file"
+                )
+            wanted.validate(full=True)
+            for row in range(0, wanted.num_rows, ARROW_ROWS):
+                for record in wanted.slice(row, ARROW_ROWS).to_pylist():
+                    number += 1
+                    yield number, record
+
+
+def parquet_records(path: Path, name: str, columns: list[str]) -> Iterator[tuple[int, Any]]:
+    """Records of a Parquet file with their row numbers, reading only ``columns``; errors as for
+    :func:`arrow_records`, and for a text longer than a document may be."""
+    with (
+        _whole(name, "Parquet"),
+        pq.ParquetFile(path, memory_map=True, pre_buffer=False) as file,
+    ):
+        present = _present(file.schema_arrow, columns, name, dictionaries=True)
+        number = 0
+        for batch in file.iter_batches(PARQUET_ROWS, columns=present, use_threads=False):
+            if batch.nbytes > LONGEST:
+                for row in range(batch.num_rows):
+                    if batch.slice(row, 1).nbytes > LONGEST:
+                        raise too_long(f"{name}, row {number + row + 1}")
+            for record in batch.to_pylist():
+                number += 1
+                yield number, record
+
+
+@contextmanager
+def _whole(name: str, kind: str) -> Iterator[None]:
+    """What pyarrow raises for a file that is none, is cut off or contradicts itself, in words."""
     try:
-        with pa.memory_map(str(path)) as source:
-            start = _STREAM if source.read(len(_MAGIC)) == _MAGIC else 0
-            _refuse_compressed(source, start, name)
-            source.seek(start)
-            for batch in pa.ipc.open_stream(source):
-                present = [column for column in columns if column in batch.schema.names]
-                refuse_types(batch.schema, present, name)
-                wanted = batch.select(present)
-                wanted.validate(full=True)
-                for row in range(0, wanted.num_rows, ROWS):
-                    for record in wanted.slice(row, ROWS).to_pylist():
-                        number += 1
-                        yield number, record
-    except (pa.ArrowException, OSError, ValueError, IndexError, struct.error) as error:
-        raise DataError(
-            f"{name}: not a whole Arrow file (after row {number}: {error}); get the file again"
-        ) from error
+        yield
+    except (pa.ArrowException, OSError, ValueError, IndexError) as error:
+        raise DataError(f"{name}: not a whole {kind} file ({error}); get the file again") from error
 
 
-def refuse_types(
-    schema: pa.Schema, columns: list[str], name: str, *, dictionaries: bool = False
-) -> None:
-    """Raise DataError where there are no ``columns``, or they hold what is no text, number, list or
-    record of them, or nothing but nulls, which take no bytes. ``dictionaries`` of text are text,
-    where the reader takes care of them."""
-    if not columns:
+def _present(schema: pa.Schema, columns: list[str], name: str, *, dictionaries: bool) -> list[str]:
+    """Those of the ``columns`` that are there.
+
+    Raises DataError where none is, or where they hold what is no text, number, list or record of
+    them, or nothing but nulls. ``dictionaries`` of text are text.
+    """
+    present = [column for column in columns if column in schema.names]
+    if not present:
         raise DataError(f"{name}: none of the fields is a column; it has {named(schema.names)}")
-    types = [schema.field(column).type for column in columns]
-    for column, type in zip(columns, types, strict=True):
-        if pa.types.is_null(type) and all(map(pa.types.is_null, types)):
-            raise DataError(f"{name}: column {column!r} holds nothing but nulls; correct fields")
+    types = [schema.field(column).type for column in present]
+    if all(map(pa.types.is_null, types)):
+        raise DataError(f"{name}: column {present[0]!r} holds nothing but nulls; correct fields")
+    for column, type in zip(present, types, strict=True):
         if not (_takes_bytes(type, dictionaries) or pa.types.is_null(type)):
             raise DataError(
                 f"{name}: column {column!r} holds {str(type)[:80]}; expected text, "
                 "numbers, or lists or records of them: convert the file"
             )
+    return present
 
 
 def _takes_bytes(type: pa.DataType, dictionaries: bool) -> bool:
@@ -81,42 +114,3 @@ def _takes_bytes(type: pa.DataType, dictionaries: bool) -> bool:
         return dictionaries
     text = kinds.is_string(type) or kinds.is_large_string(type)
     return text or kinds.is_integer(type) or kinds.is_floating(type) or kinds.is_boolean(type)
-
-
-def _refuse_compressed(source: Any, start: int, name: str) -> None:
-    """Raise DataError for compressed batches, of which no size is known before they are read."""
-    source.seek(start)
-    reader = pa.ipc.MessageReader.open_stream(source)
-    while True:
-        try:
-            message = reader.read_next_message()
-        except StopIteration:
-            return
-        if _is_compressed(message.metadata.to_pybytes()):
-            raise DataError(f"{name}: a compressed Arrow file; write it without compression")
-
-
-def _is_compressed(metadata: bytes) -> bool:
-    """Whether a message (a flatbuffer, see Arrow's Message.fbs) is a batch with a codec."""
-    message = struct.unpack_from("<I", metadata)[0]
-    kind = _field(metadata, message, 1)
-    header = _field(metadata, message, 2)
-    if kind is None or header is None or metadata[kind] not in (2, 3):
-        return False
-    table = header + struct.unpack_from("<I", metadata, header)[0]
-    if metadata[kind] == 2:  # a dictionary, which has the batch as its field 1
-        data = _field(metadata, table, 1)
-        if data is None:
-            return False
-        table = data + struct.unpack_from("<I", metadata, data)[0]
-    return _field(metadata, table, 3) is not None
-
-
-def _field(data: bytes, table: int, index: int) -> int | None:
-    """Where a field of a flatbuffer's table lies; None where the table has it not."""
-    names = table - struct.unpack_from("<i", data, table)[0]
-    entry = 4 + 2 * index
-    if entry + 2 > struct.unpack_from("<H", data, names)[0]:
-        return None
-    offset = struct.unpack_from("<H", data, names + entry)[0]
-    return table + offset if offset else None

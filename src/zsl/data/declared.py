@@ -8,10 +8,9 @@ from pathlib import Path
 from zsl.config.schema import Corpus, Experiment
 from zsl.config.sources import DistributionSource, FileSource
 from zsl.data.budget import declaration_digest
-from zsl.data.file_records import file_records
 from zsl.data.manifest import read_manifest
 from zsl.data.records import format_of
-from zsl.data.sources import UNUSABLE, files_here, group_of, text_of
+from zsl.data.sources import UNUSABLE, file_records, files_here, group_of, text_of
 from zsl.errors import DataError
 
 

@@ -5,10 +5,11 @@ It holds no times and no paths of the machine, so that equal data have equal man
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, TypeAdapter, ValidationError
 
 from zsl.errors import DataError
 from zsl.files import read_json, write_json
@@ -22,9 +23,9 @@ Split = Literal["train", "eval"]
 class TokenFile:
     """A headerless array of token ids."""
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
     """File in the tokens folder."""
-    tokens: int
+    tokens: NonNegativeInt
     """Token ids in it."""
     sha256: str
     """Digest of its bytes."""
@@ -133,15 +134,15 @@ class Facts:
 class Manifest:
     """A corpus, as training and measurements read it."""
 
-    dtype: str
+    dtype: Annotated[str, Field(pattern="^uint(16|32)$")]
     """Number format of a token id, ``uint16`` or ``uint32``, little-endian."""
-    vocab_size: int
+    vocab_size: NonNegativeInt
     """Token ids are below this."""
-    eos_token_id: int
+    eos_token_id: NonNegativeInt
     """Id that ends each document."""
-    sequences: int
+    sequences: NonNegativeInt
     """Sequences of the evaluation set."""
-    sequence_length: int
+    sequence_length: NonNegativeInt
     """Tokens of an evaluation sequence."""
     train: tuple[TokenFile, ...]
     """Training files in reading order; a file listed twice is read twice (up-sampling)."""
@@ -170,6 +171,10 @@ class Manifest:
         return sum(file.tokens for file in self.eval)
 
 
+_READER = TypeAdapter(Manifest)
+"""Reads one; names of files are checked, so that none leads out of the folder."""
+
+
 def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write a manifest as JSON, with its totals for people to read."""
     totals = {"train_tokens": manifest.train_tokens, "eval_tokens": manifest.eval_tokens}
@@ -185,49 +190,13 @@ def read_manifest(path: Path) -> Manifest:
         if value.pop("format") != FORMAT:
             raise DataError(f"{path}: another format than {FORMAT}; make the corpus again")
         totals = (value.pop("train_tokens"), value.pop("eval_tokens"))
-        manifest = _from_json(value)
-        _check(manifest)
+        manifest = _READER.validate_python(value)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(
-            f"{path}: not a corpus manifest ({type(error).__name__}: {error}); "
-            "make the corpus again"
-        ) from error
+        said = f"{type(error).__name__}: {error}"
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            said = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise DataError(f"{path}: not a corpus manifest ({said}); make the corpus again") from error
     if totals != (manifest.train_tokens, manifest.eval_tokens):
         raise DataError(f"{path}: totals disagree with the files listed; make the corpus again")
     return manifest
-
-
-def _check(manifest: Manifest) -> None:
-    """Raise ValueError for what would be read as another number format or in another folder."""
-    if manifest.dtype not in ("uint16", "uint32"):
-        raise ValueError(f"dtype is {manifest.dtype!r:.60}, expected uint16 or uint32")
-    for file in (*manifest.train, *manifest.eval):
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", file.name):
-            raise ValueError(f"{file.name!r:.60} is no name of a token file")
-        if type(file.tokens) is not int or file.tokens < 0:
-            raise ValueError(f"{file.name} has {file.tokens!r:.60} tokens")
-    for name in ("vocab_size", "eos_token_id", "sequences", "sequence_length"):
-        if type(number := getattr(manifest, name)) is not int or number < 0:
-            raise ValueError(f"{name} is {number!r:.60}, expected a whole number")
-
-
-def _from_json(value: dict[str, Any]) -> Manifest:
-    def report(item: dict[str, Any]) -> SourceReport:
-        files = tuple(SourceFile(**file) for file in item.pop("files"))
-        shares = tuple(Share(**share) for share in item.pop("shares"))
-        return SourceReport(files=files, shares=shares, **item)
-
-    def split(item: dict[str, Any]) -> SplitFacts:
-        return SplitFacts(frequent=tuple(Frequent(**of) for of in item.pop("frequent")), **item)
-
-    def facts(item: dict[str, Any] | None) -> Facts | None:
-        if item is None:
-            return None
-        splits = (split(item.pop("train")), split(item.pop("eval")))
-        return Facts(*splits, implausible=tuple(item.pop("implausible")), **item)
-
-    train = tuple(TokenFile(**file) for file in value.pop("train"))
-    evaluation = tuple(TokenFile(**file) for file in value.pop("eval"))
-    sources = tuple(report(item) for item in value.pop("sources"))
-    looks = facts(value.pop("facts", None))
-    return Manifest(train=train, eval=evaluation, sources=sources, facts=looks, **value)

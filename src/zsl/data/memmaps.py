@@ -13,7 +13,7 @@ import numpy.typing as npt
 from zsl.config.sources import MemmapSource
 from zsl.data.download import fetch_all
 from zsl.data.manifest import Share, SourceFile, SourceReport, Split, TokenFile
-from zsl.data.number_format import LABEL_PADDING, check_format
+from zsl.data.number_format import check_format
 from zsl.data.shards import Shard, local_shards, proportional, remote_shards
 from zsl.data.sources import Place
 from zsl.errors import DataError
@@ -21,6 +21,8 @@ from zsl.files import link_or_copy, sha256
 
 ITEMS = 1 << 20
 """Tokens looked at together."""
+LABEL_PADDING = -100
+"""What transformers puts where no loss is to be computed: in ``labels``, never in ``input_ids``."""
 Ids = npt.NDArray[np.integer]
 Counts = npt.NDArray[np.int64]
 """(ids,) how often each id occurs."""

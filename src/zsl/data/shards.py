@@ -16,7 +16,6 @@ from zsl.data.download import fetch, remote_sizes
 from zsl.data.fields import named
 from zsl.data.manifest import Share
 from zsl.data.patterns import matching
-from zsl.data.transfer import PATIENCE, Patience
 from zsl.errors import BrokenFileError, DataError
 
 LARGEST_LIST = 1 << 23
@@ -61,9 +60,7 @@ def local_shards(source: MemmapSource, root: Path) -> list[Shard]:
     return shards
 
 
-def remote_shards(
-    source: MemmapSource, downloads: Path, patience: Patience = PATIENCE
-) -> list[Shard]:
+def remote_shards(source: MemmapSource, downloads: Path) -> list[Shard]:
     """Shards of a memmap source's ``remote`` files or published list, with the sizes that their
     servers tell; a shard listed twice is there twice.
 
@@ -71,9 +68,9 @@ def remote_shards(
     """
     remotes = source.remote
     if source.shards is not None:
-        remotes = read_shard_list(source.shards, downloads, patience)
+        remotes = read_shard_list(source.shards, downloads)
     distinct = {remote.url: remote for remote in remotes}
-    sizes = dict(zip(distinct, remote_sizes(distinct.values(), patience=patience), strict=True))
+    sizes = dict(zip(distinct, remote_sizes(distinct.values()), strict=True))
     silent = [url for url, size in sizes.items() if size is None]
     if silent:
         raise DataError(
@@ -96,14 +93,12 @@ def _tokens(origin: str, size: int, item: int) -> int:
     return size // item
 
 
-def read_shard_list(
-    listed: ShardList, downloads: Path, patience: Patience = PATIENCE
-) -> list[Remote]:
+def read_shard_list(listed: ShardList, downloads: Path) -> list[Remote]:
     """Addresses in a published list, in order and with repetitions.
 
     Raises DataError, also where a list of a server names files of this machine.
     """
-    path = fetch(listed.remote, downloads, patience=patience).path
+    path = fetch(listed.remote, downloads).path
     try:
         value: Any = read_values(path, LARGEST_LIST)
     except BrokenFileError as error:

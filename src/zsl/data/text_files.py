@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 import zstandard
 
 from zsl.errors import DataError
+from zsl.foreign import what_begins
 
 LONGEST = 1 << 24
 """Bytes of a line or a document; tokenising one takes a hundred times as much memory."""
@@ -38,20 +39,6 @@ ENCODINGS = {
     b"\xfe\xff": "UTF-16",
 }
 """How files of other encodings begin."""
-KINDS = {
-    b"\x1f\x8b": "compressed by gzip: end its name in .gz, or decompress it",
-    b"\x28\xb5\x2f\xfd": "compressed by zstandard: end its name in .zst, or decompress it",
-    b"BZh": "compressed by bzip2: decompress it",
-    b"\xfd7zXZ": "compressed by xz: decompress it",
-    b"PK\x03\x04": "a zip archive (or an office document): unpack it",
-    b"%PDF-": "a PDF: convert it to text",
-    b"PAR1": "a Parquet file: end its name in .parquet",
-    b"ARROW1": "an Arrow file: end its name in .arrow",
-    b"version https://git-lfs.github.com/spec/": (
-        "a pointer of Git LFS in place of the file: fetch the file with git lfs pull"
-    ),
-}
-"""How files that are no text begin, and what to do with them."""
 
 
 def normal(text: str) -> str:
@@ -180,9 +167,8 @@ def _refuse_other_kinds(head: bytes, name: str) -> None:
         if head.startswith(start):
             begins = start.hex(" ").upper()
             raise _encoded(name, encoding, f"it begins with the mark {begins}")
-    for start, kind in KINDS.items():
-        if head.startswith(start):
-            raise DataError(f"{name}: not text but {kind}")
+    if not head.lstrip().startswith(b"<") and (kind := what_begins(head)):  # a page is text
+        raise DataError(f"{name}: not text but {kind}")
     even, odd = head[::2].count(0), head[1::2].count(0)
     if even + odd > len(head) // 4:
         if even > len(head) // 4 and odd > len(head) // 4:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import Any
 
 from tokenizers import Encoding, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
@@ -26,8 +24,6 @@ END_TOKENS = (EOS, "</s>", "<|end_of_text|>", "<eos>", "<|eos|>", "<EOS>", "[EOS
 """Names under which tokenizers have their end-of-document token."""
 HOLES = 0.1
 """Share of ids that may have no token: some padded or reserved blocks have a per cent."""
-GROWTH = 32
-"""Most characters that a normalizer may make of one."""
 
 
 def declared_tokenizer(
@@ -46,26 +42,20 @@ def load_tokenizer(path: Path) -> Tokenizer:
     """Load a tokenizers file so that it encodes text whole and as text: nothing is cut, padded
     or added, and the name of a special token inside a document is not that token.
 
-    Raises DataError for a file that is none, or whose normalizer multiplies text, ClosedError
-    where this user may not read it.
+    Raises DataError for a file that is none, ClosedError where this user may not read it.
     """
     require_readable(path)
     try:
         values = read_json(path)
-        growth = _growth(values["normalizer"])
-        _without_dropout(values["model"], path)
-        text = json.dumps(values)  # what was looked at, and nothing that stood there twice
+        if dropout := values["model"].get("dropout"):  # a text would have other tokens each time
+            log.warning("%s: its BPE-dropout (%s) is not used", path, dropout)
+            values["model"]["dropout"] = None
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         what = what_instead(path) if path.is_file() else None
         said = f"file, but {what}" if what else f"file ({error}); give another file"
         raise DataError(f"{path}: not a tokenizers JSON {said}") from None
-    if growth > GROWTH:
-        raise DataError(
-            f"{path}: its normalizer makes more than {GROWTH} characters of one, which no "
-            "tokenizer of text does; give another file"
-        )
     with _refusals(f"{path}: not a tokenizers JSON file"):
-        tokenizer = Tokenizer.from_str(text)
+        tokenizer = Tokenizer.from_str(json.dumps(values))
     for token in values.get("added_tokens") or ():
         if (id := tokenizer.token_to_id(token["content"])) != token["id"]:
             raise DataError(
@@ -74,13 +64,6 @@ def load_tokenizer(path: Path) -> Tokenizer:
                 "a file in which they are in the vocabulary or follow it"
             )
     return _for_text(tokenizer)
-
-
-def _without_dropout(model: dict[str, Any], path: Path) -> None:
-    """Take BPE-dropout out, with which a text would have other tokens at each time."""
-    if model.get("dropout"):
-        log.warning("%s: its BPE-dropout (%s) is not used", path, model["dropout"])
-        model["dropout"] = None
 
 
 def unknown_id(tokenizer: Tokenizer) -> int | None:
@@ -109,29 +92,6 @@ def _refusals(what: str) -> Iterator[None]:
             raise
         said = str(error)[:300]
         raise DataError(f"{what} ({said}); give another tokenizer file") from None
-
-
-def _growth(normalizer: dict[str, Any] | None) -> int:
-    """How many characters a normalizer may make of one.
-
-    Raises ValueError for a table of which tokenizers would reserve more memory than it has bytes.
-    """
-    growth = 1
-    waiting = [normalizer] if normalizer else []
-    while waiting:
-        made = waiting.pop()
-        waiting += made.get("normalizers", ())
-        if made["type"] == "Replace":
-            replaced = len(made["pattern"].get("String", "")) or 1
-            growth *= max(1, len(made["content"]) // replaced)
-        if made["type"] == "Precompiled":
-            table = base64.b64decode(made["precompiled_charsmap"])
-            size = int.from_bytes(table[:4], "little")
-            if size > len(table):
-                raise ValueError("a table of characters that is cut off")
-            texts = table[4 + size :].split(b"\0")
-            growth *= max(1, *(len(text.decode(errors="replace")) for text in texts))
-    return growth
 
 
 def _for_text(tokenizer: Tokenizer) -> Tokenizer:
@@ -164,11 +124,14 @@ def check_tokenizer(
 ) -> None:
     """Raise DataError unless vocabulary size and end token are those declared."""
     vocabulary = tokenizer.get_vocab(with_added_tokens=True)
-    tokens, ids_used = len(vocabulary), len(set(vocabulary.values()))
-    size = max(vocabulary.values()) + 1
-    if ids_used < tokens:
-        twice = _with_one_id(vocabulary)
-        raise DataError(f"the tokenizer has one id for {twice}; give another tokenizer file")
+    tokens, size = len(vocabulary), max(vocabulary.values()) + 1
+    firsts: dict[int, str] = {}
+    for token, id in sorted(vocabulary.items()):
+        if (first := firsts.setdefault(id, token)) != token:
+            raise DataError(
+                f"the tokenizer has one id for {first!r:.60} and {token!r:.60} ({id}); give "
+                "another tokenizer file"
+            )
     if size - tokens > HOLES * size:
         raise DataError(
             f"the tokenizer has {tokens} tokens and the id {size - 1}; not more than a tenth of "
@@ -192,15 +155,6 @@ def check_tokenizer(
         )
     if tokenizer.id_to_token(declared.eos_token_id) is None:
         raise DataError(f"the tokenizer has no token {declared.eos_token_id}; correct eos_token_id")
-
-
-def _with_one_id(vocabulary: dict[str, int]) -> str:
-    tokens: dict[int, str] = {}
-    for token, id in sorted(vocabulary.items()):
-        if id in tokens:
-            return f"{tokens[id]!r:.60} and {token!r:.60} ({id})"
-        tokens[id] = token
-    return ""
 
 
 def is_end_token(tokenizer: Tokenizer, id: int) -> bool:

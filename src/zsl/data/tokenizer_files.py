@@ -6,38 +6,40 @@ writes. People also name what lies beside it or comes before it.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Any
 
-from zsl.errors import BrokenFileError, DataError
-from zsl.files import read_json
-from zsl.foreign import HEAD, what_it_is
+from zsl.errors import DataError
+from zsl.foreign import what_it_is
 
 NAME = "tokenizer.json"
 _FAST = (
     "AutoTokenizer.from_pretrained(FOLDER).save_pretrained(OUT) of transformers (with "
     f"sentencepiece and protobuf installed) writes a {NAME}"
 )
-_SENTENCEPIECE = f"a SentencePiece model: {_FAST}"
 _MERGES = (
-    "ByteLevelBPETokenizer('vocab.json', 'merges.txt').save('tokenizer.json') of tokenizers makes "
-    "one of the two"
+    "vocab.json and merges.txt: ByteLevelBPETokenizer('vocab.json', 'merges.txt').save("
+    "'tokenizer.json') of tokenizers makes one of the two"
 )
-_WORDPIECE = "BertWordPieceTokenizer('vocab.txt').save('tokenizer.json') of tokenizers makes one"
 _RANKS = (
     "ranks of tiktoken, without the pattern and the special tokens that belong to them: "
     "transformers.integrations.tiktoken.convert_tiktoken_to_fast(ENCODING, OUT) writes a "
     f"{NAME}"
 )
 BESIDE = (
-    ("*.model", _SENTENCEPIECE),
-    ("merges.txt", f"vocab.json and merges.txt: {_MERGES}"),
-    ("vocab.txt", f"a vocabulary of WordPiece: {_WORDPIECE}"),
+    ("*.model", f"a SentencePiece model: {_FAST}"),
+    ("merges.txt", _MERGES),
+    ("vocab.json", _MERGES),
+    (
+        "vocab.txt",
+        "a vocabulary of WordPiece: BertWordPieceTokenizer('vocab.txt').save('tokenizer.json') of "
+        "tokenizers makes one",
+    ),
     ("*.tiktoken", _RANKS),
     ("tokenizer_config.json", f"settings without the tokenizer itself: {_FAST}"),
+    ("special_tokens_map.json", f"special tokens alone: give the {NAME} beside it, or its folder"),
+    ("config.json", f"config.json of a model: give the {NAME} beside it, or its folder"),
 )
-"""What a folder without ``tokenizer.json`` may hold, and what to do."""
+"""Files of tokenizers by their names, and what to do with them."""
 
 
 def tokenizer_file(root: Path, declared: str) -> Path:
@@ -64,34 +66,5 @@ def what_instead(path: Path) -> str | None:
 
     Raises OSError where it cannot be read.
     """
-    if what := what_it_is(path):
-        return what
-    with path.open("rb") as file:
-        head = file.read(HEAD)
-    if b"\n\x05<unk>" in head:
-        return _SENTENCEPIECE
-    lines = head.splitlines()[:-1] or head.splitlines()
-    if head.startswith(b"#version:"):
-        return f"the merges of a BPE without its vocabulary: {_MERGES}"
-    if lines and all(re.fullmatch(rb"[A-Za-z0-9+/]+=* \d+", line) for line in lines):
-        return _RANKS
-    if b"[UNK]" in lines or b"[PAD]" in lines:
-        return f"a vocabulary of WordPiece: {_WORDPIECE}"
-    try:
-        return _of_json(read_json(path))
-    except BrokenFileError:
-        return None
-
-
-def _of_json(values: Any) -> str | None:
-    if not isinstance(values, dict) or not values:
-        return None
-    if "tokenizer_class" in values or "added_tokens_decoder" in values:
-        return f"tokenizer_config.json of transformers: give the {NAME} beside it, or its folder"
-    if "model_type" in values or "architectures" in values:
-        return f"config.json of a model of transformers: give the {NAME} beside it, or its folder"
-    if {"eos_token", "unk_token", "bos_token"} & values.keys():
-        return f"special tokens of transformers alone: give the {NAME} beside it, or its folder"
-    if all(type(number) is int for number in values.values()):
-        return f"a vocabulary without the rules that use it; with its merges: {_MERGES}"
-    return None
+    named = next((what for pattern, what in BESIDE if path.match(pattern)), None)
+    return named or what_it_is(path)

@@ -2,16 +2,19 @@
 
 A row is a generator over the folder of a project. It lays the input down, yields, and hands it to
 the library or to a command. :mod:`attacks.judged` runs it in a process of its own and looks at what
-came of it.
+came of it. Of each reader there are the few rows that show its promises: nothing is executed,
+nothing is written outside the results, memory is bounded, one message says what is wrong.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 Attack = Callable[[Path], Iterator[None]]
 """Given the project's folder; what it does before its ``yield`` is preparation."""
@@ -21,38 +24,33 @@ Attack = Callable[[Path], Iterator[None]]
 class Row:
     """One hostile input."""
 
-    kind: str
-    """The kind of input, a heading of docs/hostile.md."""
-    name: str
-    """What is hostile in it."""
     attack: Attack
     says: str | None
     """Words of the one message; None: the input is taken as what it is, and does no harm."""
 
-    @property
-    def id(self) -> str:
-        """Name of the test."""
-        return f"{self.kind}: {self.name}"
-
 
 TABLE: dict[str, Row] = {}
-
-
-def add(kind: str, name: str, attack: Attack, says: str | None) -> None:
-    """Add a row."""
-    made = Row(kind, name, attack, says)
-    assert made.id not in TABLE, f"two rows are called {made.id}"
-    TABLE[made.id] = made
+"""By the kind of input and what is hostile in it."""
 
 
 def row(kind: str, name: str, says: str | None) -> Callable[[Attack], Attack]:
     """Add the function that follows as a row."""
 
     def added(attack: Attack) -> Attack:
-        add(kind, name, attack, says)
+        id = f"{kind}: {name}"
+        assert id not in TABLE, f"two rows are called {id}"
+        TABLE[id] = Row(attack, says)
         return attack
 
     return added
+
+
+def rows(
+    kind: str, attack: Callable[..., Iterator[None]], made: Mapping[str, tuple[Any, ...]]
+) -> None:
+    """Add rows of which each gives ``attack`` other arguments; the last one is what is said."""
+    for name, (*given, says) in made.items():
+        row(kind, name, says)(partial(attack, *given))
 
 
 class Refused(Exception):

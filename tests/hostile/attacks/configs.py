@@ -1,18 +1,17 @@
-"""Configuration files that are no YAML, no mapping, bombs, or wrong in size, kind and number."""
+"""Configurations: no YAML, bombs, wrong kinds and sizes, names and texts that are commands."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from attacks import add, row, zsl
+from attacks import row, rows, zsl
 
 KIND = "configuration"
 RUN = {
@@ -29,6 +28,9 @@ CORPUS = {
     "evaluation": {"sequences": 4, "sequence_length": 16},
     "tokenizer": {"kind": "bpe", "vocab_size": 300},
 }
+IMPORTED = {"path": "curves.json", "format": "authors", "values": "smoothed"}
+STEPS = [*range(1, 300)]
+CURVES = json.dumps({"14M": {"smoothed_loss": {"x": STEPS, "y": [3 - n / 300 for n in STEPS]}}})
 
 
 def valid() -> dict[str, Any]:
@@ -54,175 +56,168 @@ def changed(key: str, value: Any) -> dict[str, Any]:
     return values
 
 
-def of_bytes(data: bytes, project: Path) -> Iterator[None]:
+def of_text(text: str | bytes, project: Path) -> Iterator[None]:
     """A file of these bytes, as ``zsl plan`` reads it."""
     path = project / "config.yaml"
-    path.write_bytes(data)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
     yield
     zsl("plan", "--configfile", path)
 
 
-def of_values(values: Any, project: Path) -> Iterator[None]:
-    """These values as a file."""
-    yield from of_bytes(yaml.safe_dump(values).encode(), project)
-
-
-LETTERS = "abcdefghij"
-
-
-def lists(repeats: int) -> str:
-    """Lists of lists by aliases: ``repeats`` times as many values with each line."""
-    lines = ["a: &a [x, x, x, x, x, x, x, x, x, x]"]
-    for before, name in pairwise(LETTERS):
-        lines.append(f"{name}: &{name} [{', '.join([f'*{before}'] * repeats)}]")
-    return "\n".join(lines)
-
-
-def merges(repeats: int) -> str:
-    """The same of mappings that are merged in."""
-    lines = ["a: &a {k: 1}"]
-    for before, name in pairwise(LETTERS):
-        lines.append(f"{name}: &{name} {{<<: [{', '.join([f'*{before}'] * repeats)}]}}")
+def multiplied(first: str, line: str) -> str:
+    """Lists or mappings of aliases: ten times as many values with each line."""
+    lines = [first]
+    for before, name in pairwise("abcdefghij"):
+        lines.append(line.format(name, ", ".join([f"*{before}"] * 10)))
     return "\n".join(lines)
 
 
 SYSTEM = "os.system('touch ../outside/executed')"
 NO_YAML = "config.yaml: not a YAML file"
+BOMB = multiplied("a: &a [x, x, x, x, x, x, x, x, x, x]", "{0}: &{0} [{1}]")
+TAG = f'experiment: !!python/object/apply:os.system ["{SYSTEM}"]'
+YTE = f"__use_yte__: true\n__definitions__:\n  - import os\nexperiment: ?{SYSTEM}"
 FILES: dict[str, tuple[str | bytes, str]] = {
-    "a tag that runs a command": (
-        f'experiment: !!python/object/apply:os.system ["{SYSTEM}"]',
-        "could not determine a constructor for the tag",
+    "a tag that runs a command": (TAG, "could not determine a constructor for the tag"),
+    "Python in a template of Snakemake's (YTE)": (YTE, "unknown key '__use_yte__'"),
+    "aliases that multiply lists a billion times": (BOMB, "values, aliases written out"),
+    "aliases that merge mappings a billion times": (
+        multiplied("a: &a {k: 1}", "{0}: &{0} {{<<: [{1}]}}"),
+        "values, aliases written out",
     ),
-    "a tag that names a function": (
-        "experiment: !!python/name:os.system",
-        "could not determine a constructor for the tag",
-    ),
-    "a tag that makes an object": (
-        'experiment: !!python/object/new:pathlib.Path ["/etc/passwd"]',
-        "could not determine a constructor for the tag",
-    ),
-    "Python in a template of Snakemake's (YTE)": (
-        f"__use_yte__: true\n__definitions__:\n  - import os\nexperiment: ?{SYSTEM}",
-        "unknown key '__use_yte__'",
-    ),
-    "aliases that multiply lists a billion times": (lists(10), "values, aliases written out"),
-    "aliases that merge mappings a billion times": (merges(10), "values, aliases written out"),
-    "an alias of what it is in": ("a: &a [*a]", "an alias of what it is itself part of"),
-    "a mapping that merges itself": ("a: &a {<<: *a}", "an alias of what it is itself part of"),
-    "100,000 lists in one another": ("a: " + "[" * 100_000, "nested more than 50 deep"),
-    "100 mappings in one another": (
-        "".join(f"{' ' * n}a:\n" for n in range(100)),
-        "nested more than 50 deep",
-    ),
-    "101,000 values": ("a: [" + "a," * 101_000 + "]", "more than 100,000 values"),
+    "100,000 lists in one another": ("a: " + "[" * 100_000, NO_YAML),
     "a file of 2 MiB": ("# " + "x" * (2 << 20), "larger than 1,048,576 bytes"),
     "a key that stands there twice": ("experiment: a\nexperiment: b", "the key 'experiment' a"),
-    "a number of 5,000 digits": ("threads: " + "9" * 5000, "which is no int"),
     "a number of 20,000 bits": ("threads: 0x" + "f" * 5000, "a number of more than 63 bits"),
-    "a day that does not exist": ("experiment: 2020-99-99", "which is no timestamp"),
-    "a word tagged as a number": ("threads: !!int x", "which is no int"),
-    "a set, which has no order": ("tables: {table2_steps: !!set {1, 2}}", NO_YAML),
-    "a key that is a list": ("[a, b]: 1", "unhashable key"),
-    "a key that is a number": ("1: 1", "config.yaml: line 1: the name 1 is a number to YAML"),
-    "two documents": ("experiment: a\n---\nexperiment: b", "expected a single document"),
     "bytes that are not UTF-8": (b"experiment: \xff\xfe", NO_YAML),
-    "UTF-16": ("experiment: a".encode("utf-16"), NO_YAML),
-    "a NUL byte": (b"experiment: a\0b", NO_YAML),
-    "half a surrogate pair": ('experiment: "\\ud800"', "experiment"),
-    "nothing": ("", "expected keys and values, found NoneType"),
-    "a list": ("- a", "expected keys and values, found list"),
     "a pickle": (b"\x80\x04\x95\x0c\x00\x00\x00cposix\nsystem\n", NO_YAML),
 }
-for name, (text, says) in FILES.items():
-    data = text if isinstance(text, bytes) else text.encode()
-    add(KIND, name, partial(of_bytes, data), says)
+rows(KIND, of_text, FILES)
 
+
+def of_value(key: str, value: Any, project: Path) -> Iterator[None]:
+    """The small configuration with one value changed."""
+    yield from of_text(yaml.safe_dump(changed(key, value)), project)
+
+
+TRAIN = "corpora.text.train"
 VALUES: dict[str, tuple[str, Any, str]] = {
-    "text for a number": ("suites.main.runs.a.steps", "many", "suites.main.runs.a.steps = 'many'"),
-    "a list for a mapping": ("suites", [1], "suites = [1]"),
-    "text for a run": ("suites.main.runs.a", "run", "suites.main.runs.a = 'run'"),
     "NaN": ("suites.main.runs.a.optimizer.learning_rate", float("nan"), "learning_rate = nan"),
-    "infinity": ("suites.main.runs.a.optimizer.learning_rate", float("inf"), "finite number"),
-    "NaN as the largest gradient norm": ("suites.main.runs.a.optimizer.clip", float("nan"), "clip"),
-    "a seed below 0": ("suites.main.repeat", {"a": [-1]}, "suites.main.repeat.a.0 = -1"),
-    "more steps than names of checkpoints have digits for": (
-        "suites.main.runs.a.steps",
-        10**8,
-        "less than or equal to 99999999",
-    ),
     "10 million checkpoints": (
         "suites.main.runs.a",
         {**RUN, "steps": 10**7, "checkpoints": {"every": 1}},
         "keeps 10,000,000 checkpoints, more than 10,000",
     ),
-    "a width of which all divisors are listed": (
-        "suites.main.runs.a.model",
-        {"d_model": 999_983, "n_layers": 1, "n_heads": 2},
-        "choose one of 1, 999983",
-    ),
-    "a width of a trillion": ("suites.main.runs.a.model.d_model", 10**12, "d_model"),
-    "a billion layers": ("suites.main.runs.a.model.n_layers", 10**9, "n_layers = 1000000000"),
     "a vocabulary of 2^40": ("corpora.text.tokenizer.vocab_size", 1 << 40, "vocab_size"),
-    "a window of a billion tokens": ("corpora.text.evaluation.window", 10**9, "window"),
-    "a billion threads": ("threads", 10**9, "threads = 1000000000"),
-    "a trillion refits": ("fits.bootstrap", 10**12, "fits.bootstrap"),
-    "a repetition that is another run already": (
-        "suites.main",
-        {"runs": {"a": RUN, "a_seed7": {**RUN, "steps": 300}}, "repeat": {"a": [7]}},
-        "there is another run main-a_seed7",
-    ),
     "a wrong value of a megabyte": ("threads", "x" * 900_000, "900,002 characters"),
-    "a wrong key of a megabyte": ("x" * 900_000, 1, "unknown key 'xxx"),
     "a key with a terminal's escape sequence": ("\x1b[2Jboo", 1, "unknown key '\\x1b[2Jboo'"),
-    "a nested key with a line end": (
-        "suites.main.runs.a.model",
-        {"d_model": 8, "n_layers": 1, "n_heads": 2, "a\nb": 1},
-        "unknown key 'a\\nb'",
-    ),
     "a thousand mistakes": ("tables.table2_steps", ["x"] * 1000, "and 980 more mistakes"),
+    "a tokenizer named as a path": (
+        "corpora.text.tokenizer",
+        {"kind": "olmo", "name": "../../x", "vocab_size": 10, "eos_token_id": 0},
+        "name = '../../x'",
+    ),
+    "a pattern of a package that leads out of it": (
+        TRAIN,
+        [{"kind": "distribution", "distribution": "ai2-olmo", "files": ["../../../etc/*.txt"]}],
+        "leads out of the folder",
+    ),
+    "a path with a NUL": (TRAIN, [{"kind": "files", "paths": ["a\0.txt"]}], "control characters"),
+    "a path with a wildcard of Snakemake's": (
+        TRAIN,
+        [{"kind": "files", "paths": ["{run}.txt"]}],
+        "which Snakemake takes for wildcards",
+    ),
+    "the records' folder for a name": ("experiment", "lineage", "is the folder of the records"),
 }
-for name, (key, value, says) in VALUES.items():
-    add(KIND, name, partial(of_values, changed(key, value)), says)
+rows(KIND, of_value, VALUES)
+
+PLACES: dict[str, Callable[[str], Any]] = {
+    "experiment": lambda name: changed("experiment", name),
+    "corpus": lambda name: {**valid(), "corpora": {name: CORPUS}},
+    "suite": lambda name: {**valid(), "suites": {name: {"runs": {"a": RUN}}}},
+    "run": lambda name: {**valid(), "suites": {"main": {"runs": {name: RUN}}}},
+    "repeated run": lambda name: changed("suites.main.repeat", {name: [1]}),
+    "imported run": lambda name: changed("suites.main.imported", {"runs": {name: IMPORTED}}),
+    "corpus of a run": lambda name: changed("suites.main.runs.a.corpus", name),
+}
+REMOTES: dict[str, Callable[[str], Any]] = {
+    "mirror": lambda url: changed(
+        TRAIN, [{"kind": "files", "remote": [{"url": "http://x.org/a.txt", "mirrors": [url]}]}]
+    ),
+    "list": lambda url: changed(TRAIN, [{"kind": "memmap", "shards": {"remote": {"url": url}}}]),
+    "curve": lambda url: changed(
+        "suites.main.imported",
+        {"runs": {"14M": {**IMPORTED, "path": None, "url": url, "sha256": "0" * 64}}},
+    ),
+    "text": lambda url: changed(TRAIN, [{"kind": "files", "remote": [{"url": url}]}]),
+}
 
 
-@row(KIND, "a folder", "config.yaml: no plain file")
-def folder(project: Path) -> Iterator[None]:
-    (project / "config.yaml").mkdir()
-    yield
-    zsl("plan", "--configfile", project / "config.yaml")
-
-
-@row(KIND, "a device without end", "/dev/zero: no plain file")
-def device(project: Path) -> Iterator[None]:
-    yield
-    zsl("plan", "--configfile", "/dev/zero")
-
-
-@row(KIND, "a pipe that nobody writes to", "config.yaml: no plain file")
-def pipe(project: Path) -> Iterator[None]:
-    os.mkfifo(project / "config.yaml")
-    yield
-    zsl("plan", "--configfile", project / "config.yaml")
-
-
-@row(KIND, "a link to itself", "config.yaml: cannot be read")
-def loop(project: Path) -> Iterator[None]:
-    (project / "config.yaml").symlink_to("config.yaml")
-    yield
-    zsl("plan", "--configfile", project / "config.yaml")
-
-
-def published(data: bytes, project: Path) -> Iterator[None]:
-    """The authors' file that ZSL_PUBLISHED_DIR names, which imported curves are taken from."""
+def everywhere(places: dict[str, Callable[[str], Any]], text: str, project: Path) -> Iterator[None]:
+    """This text in each of these places: each is refused; the last message is handed on."""
     from zsl.config.load import resolve
+    from zsl.errors import ConfigError
 
-    (project / "bnsl_fit.json").write_bytes(data)
-    curve = {"url": "https://localhost/bnsl_fit.json", "sha256": "0" * 64, "format": "authors"}
-    curves = {"runs": {"14M": {**curve, "values": "smoothed"}}}
-    values = {"experiment": "small", "suites": {"main": {"imported": curves}}}
     yield
-    resolve(values, {"ZSL_PUBLISHED_DIR": str(project)})
+    for place, make in places.items():
+        try:
+            resolve(make(text))
+        except ConfigError as error:
+            refused = error
+            continue
+        raise AssertionError(f"taken as the {place}")
+    raise refused
 
 
-add(KIND, "authors' curves nested too deeply", partial(published, b"[" * 100_000), "not JSON")
-add(KIND, "authors' curves that are a list", partial(published, b"[]"), "expected curves by the")
+NAMES = {
+    "that leads out of the results": "../../outside",
+    "that is empty": "",
+    "that looks like an option": "-rf",
+    "with a command": "a; $(touch executed)",
+    "with a wildcard of Snakemake's": "{run}",
+    "with a terminal's escape sequence": "a\x1b[2J\n\0",
+}
+ADDRESSES = {
+    "of a script": "javascript:alert(1)",
+    "with a line end": "http://example.org/a.txt\nHost: other",
+    "of 5,000 characters": "http://example.org/" + "a" * 5000,
+}
+rows(KIND, everywhere, {f"a name {n}": (PLACES, t, "String should") for n, t in NAMES.items()})
+rows(
+    KIND,
+    everywhere,
+    {f"an address {n}": (REMOTES, t, "train.0.remote.0.url") for n, t in ADDRESSES.items()},
+)
+
+
+def of_odd(make: Callable[[Path], object], project: Path) -> Iterator[None]:
+    """A path that is something else than a file."""
+    make(project / "config.yaml")
+    yield
+    zsl("plan", "--configfile", project / "config.yaml")
+
+
+ODD: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a folder": (Path.mkdir, "config.yaml: no plain file"),
+    "a device without end": (lambda path: path.symlink_to("/dev/zero"), "yaml: no plain file"),
+    "a pipe that nobody writes to": (os.mkfifo, "config.yaml: no plain file"),
+}
+rows(KIND, of_odd, ODD)
+WORDS = "$(touch executed) `touch executed`; <script>alert(1)</script> {run} {0} %s \\input{x}"
+
+
+@row(KIND, "descriptions and notes of commands, markup and formats", None)
+def words(project: Path) -> Iterator[None]:
+    values = changed("description", WORDS)
+    imported = {"runs": {"14M": {**IMPORTED, "note": WORDS}}}
+    values["suites"]["main"] |= {"description": WORDS, "imported": imported}
+    path = project / "config.yaml"
+    path.write_text(yaml.safe_dump(values))
+    (project / "curves.json").write_text(CURVES)
+    (project / "text.txt").write_text("text")
+    yield
+    for command in ("plan", "runs", "config"):
+        said = " ".join(zsl(command, "--configfile", path).split())
+        assert WORDS in said, f"zsl {command} printed {said[:3000]}"
+    zsl("targets", "--configfile", path)

@@ -6,14 +6,13 @@ import copy
 import json
 import os
 from collections.abc import Callable, Iterator
-from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import small_records
 
-from attacks import Refused, add, row, zsl
+from attacks import Refused, row, rows, zsl
 
 KIND = "lineage records"
 OUTSIDE = "results/small/../../../outside/secret.txt"
@@ -68,21 +67,8 @@ RECORDS: dict[str, tuple[Change, str]] = {
         of_entry("outputs", path=OUTSIDE),
         NONE + "path is",
     ),
-    "an output with an absolute path": (of_entry("outputs", path="/etc/passwd"), NONE + "path is"),
-    "an input that leads out of the results": (of_entry("inputs", path=OUTSIDE), NONE + "path is"),
-    "an input with a NUL in its path": (of_entry("inputs", path="a\0b"), NONE + "path is"),
-    "an input with a line end in its path": (of_entry("inputs", path="a\nb"), NONE + "path is"),
-    "an input with a path of Windows": (of_entry("inputs", path="..\\..\\x"), NONE + "path is"),
-    "an input with a path of a megabyte": (of_entry("inputs", path="x" * 10**6), NONE + "path is"),
-    "a path that is a list": (of_entry("inputs", path=["a"]), NONE + "path is"),
-    "a size that is text": (of_entry("outputs", size="4"), NONE + "size of"),
-    "a size that is NaN": (of_entry("outputs", size=1e99), NONE + "size of"),
-    "a kind that is none": (of_entry("outputs", kind="device"), NONE + "kind of"),
+    "an input with a NUL and a line end": (of_entry("inputs", path="a\0b\n"), NONE + "path is"),
     "a digest that is a path": (of_entry("outputs", sha256="../../../x"), NONE + "digest of"),
-    "the digest of a record that is a path": (
-        of_entry("inputs", record="../x"),
-        NONE + "digest of",
-    ),
     "a folder with files that lead out of it": (
         of_entry("outputs", kind="folder", files={"../../../../outside/secret.txt": "0" * 64}),
         NONE + "file in",
@@ -93,33 +79,13 @@ RECORDS: dict[str, tuple[Change, str]] = {
         of_key(rule="tokens", wildcards={"corpus": "../../../outside"}),
         NONE + "wildcard corpus",
     ),
-    "a wildcard that is a number": (of_key(wildcards={"run": 1}), NONE),
     "a module that leads out of the project": (
         of_key(code={**MODULES, "modules": {"../../outside/secret.txt": "0" * 64}}),
         NONE + "module is",
     ),
-    "a digest of a module that is a path": (
-        of_key(code={**MODULES, "modules": {"zsl.model": "../../../../outside/secret"}}),
-        NONE + "digest of module",
-    ),
-    "a source that is no text": (
-        of_key(facts={"sources": [{**SOURCE, "origin": 1}]}),
-        NONE + "origin",
-    ),
-    "a source with another digest than digests are": (
-        of_key(facts={"sources": [{**SOURCE, "sha256": "x"}]}),
-        NONE + "digest of a source",
-    ),
-    "a path of the record that leads out": (
-        of_key(path="../../x/lineage/a.json"),
-        NONE + "path is",
-    ),
-    "times that are none": (of_key(time={"start": "now", "end": "later"}), NONE),
     "parameters that are a list": (of_key(params=[1]), NONE + "params is no JSON object"),
-    "no inputs": (lambda content: content.pop("inputs"), NONE + "it lacks 'inputs'"),
 }
-for name, (change, says) in RECORDS.items():
-    add(KIND, name, partial(of_record, change), says)
+rows(KIND, of_record, RECORDS)
 
 
 def of_file(name: str, spoil: Callable[[Path], object], project: Path) -> Iterator[None]:
@@ -133,52 +99,22 @@ def of_file(name: str, spoil: Callable[[Path], object], project: Path) -> Iterat
     audited(results)
 
 
-def sparse(path: Path) -> None:
-    with path.open("wb") as file:
-        file.truncate(100 << 20)
-
-
 def text(content: str | bytes) -> Callable[[Path], object]:
     data = content.encode() if isinstance(content, str) else content
     return lambda path: path.write_bytes(data)
 
 
+SOURCE_OF_NONE = "it is not the source that its name gives"
 FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "JSON nested 100,000 deep": (FIT, text("[" * 100_000), NONE),
-    "a record that is a list": (FIT, text("[]"), NONE + "no JSON object"),
-    "a record of 100 MiB": (FIT, sparse, NONE),
     "a record that is a link to a device": (FIT, lambda path: path.symlink_to("/dev/zero"), FIT),
     "a record that is a pipe": (FIT, os.mkfifo, NONE),
-    "a record that is a folder": (FIT, Path.mkdir, FIT),
-    "a pickle": (FIT, text(b"\x80\x04\x95cposix\nsystem\n"), NONE),
-    "a kept record that is a bomb": (
-        f"lineage/history/{'0' * 64}.json",
-        text("[" * 100_000),
-        f"lineage/history/{'0' * 64}.json",
-    ),
-    "a kept source nested too deeply": (
-        f"lineage/code/{'0' * 64}.py",
-        text("x = " + "-" * 100_000 + "1"),
-        "it is not the source that its name gives",
-    ),
-    "a kept source of 100,000 brackets": (
-        f"lineage/code/{'0' * 64}.py",
-        text("(" * 100_000),
-        "it is not the source that its name gives",
-    ),
     "a kept source that would run": (
         f"lineage/code/{'0' * 64}.py",
         text("import os\nos.system('touch ../outside/executed')\n"),
-        "it is not the source that its name gives",
+        SOURCE_OF_NONE,
     ),
-    "an acceptance that is a list": ("lineage/accepted/0001.json", text("[]"), NONE),
-    "an acceptance of nothing": ("lineage/accepted/0001.json", text('{"schema": 1}'), NONE),
     "an artifact that is a pipe": ("fits/main-1k.json", os.mkfifo, "fits/main-1k.json"),
-    "an artifact that is a link to a device": (
-        "fits/main-1k.json",
-        lambda path: path.symlink_to("/dev/zero"),
-        "is a symbolic link to /dev/zero",
-    ),
     "an artifact that is a link out of the results": (
         "fits/main-1k.json",
         lambda path: path.symlink_to("../../../../outside/secret.txt"),
@@ -195,41 +131,7 @@ FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
         "\\u001b[2Jboo",
     ),
 }
-for name, (path, spoil, says) in FILES.items():
-    add(KIND, name, partial(of_file, path, spoil), says)
-
-
-def of_manifest(content: Any, project: Path) -> Iterator[None]:
-    """A manifest of a corpus as the record of its job has it."""
-    results = made(project)
-    path = results / "data/c/manifest.json"
-    path.write_text(data := content if isinstance(content, str) else json.dumps(content))
-    record = results / "lineage/data/c/manifest.json"
-
-    def change(values: dict[str, Any]) -> None:
-        for entry in values["outputs"]:
-            if entry["path"].endswith("manifest.json"):
-                entry |= {"sha256": small_records.digest(data), "size": len(data)}
-
-    change_record(record, change)
-    yield
-    lineage(results)
-
-
-def lineage(results: Path) -> None:
-    for kind in ("text", "mermaid", "dot", "json"):
-        zsl("lineage", "data/c/manifest.json", "--format", kind, "--results", results)
-
-
-for name, content in {
-    "nested 100,000 deep": "[" * 100_000,
-    "that is a list": [],
-    "of sources that are text": {"sources": ["a"]},
-    "of files that are numbers": {"sources": [{"origin": "a", "files": [1]}]},
-    "of a file without a digest": {"sources": [{"origin": "a", "files": [{"origin": "a"}]}]},
-}.items():
-    says = "not JSON" if isinstance(content, str) else "manifest.json: "
-    add(KIND, f"a manifest {name}", partial(of_manifest, content), says)
+rows(KIND, of_file, FILES)
 
 
 @row(KIND, "sources that lead out of the project and out of packages", None)
@@ -249,51 +151,15 @@ def sources(project: Path) -> Iterator[None]:
     assert all("not hashed again" in " ".join(finding["details"]) for finding in seen)
 
 
-@row(KIND, "an experiment named as an option and a command", "Not verified")
-def experiment(project: Path) -> Iterator[None]:
-    results = made(project)
-    for path in (results / "lineage").rglob("*.json"):
-        path.write_text(path.read_text().replace("results/small/", "results/; touch executed/"))
-    yield
-    audited(results)
-
-
-for name, arguments in {
-    "no text": b"\xff\xfe",
-    "another list": b"a list of something else\n",
-    "nested JSON": b"[" * 100_000,
-}.items():
-
-    def held(project: Path, data: bytes = arguments) -> Iterator[None]:
-        results = made(project)
-        (project / "root").write_bytes(data)
-        yield
-        zsl("audit", "--results", results, "--root", project / "root")
-
-    add(KIND, f"a file of a root that is {name}", held, "zsl root --out")
-
-
-def of_project(change: Change, project: Path) -> Iterator[None]:
+@row(KIND, "a rule that is an option of Snakemake's, to be made again", "no record is of it")
+def reproduced(project: Path) -> Iterator[None]:
     """What ``zsl reproduce`` would link, and run, by a record."""
     from attacks.configs import valid
 
     results = made(project)
-    change_record(results / FIT, change)
+    change_record(results / FIT, RECORDS["a rule that is an option of Snakemake's"][0])
     (project / "Snakefile").write_text("rule all:\n    input: []\n")
     (project / "config").mkdir()
     (project / "config/config.yaml").write_text(json.dumps(valid()))
     yield
     zsl("reproduce", "fits/main-1k.json")
-
-
-for name in (
-    "an output that leads out of the results",
-    "an input that leads out of the results",
-    "a rule that is an option of Snakemake's",
-):
-    add(
-        KIND,
-        f"what is made again by {name}",
-        partial(of_project, RECORDS[name][0]),
-        "no record is of it",
-    )

@@ -1,22 +1,26 @@
-"""Text, plain and compressed, and JSON lines: bombs, endless lines, broken bytes, odd records."""
+"""Text, JSON and tables, plain and compressed: bombs, endless lines, damage, odd records."""
 
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import random
-from collections.abc import Iterator
-from functools import partial
+import struct
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import zstandard
 
-from attacks import add, row
+from attacks import row, rows
 
-KIND = "text and JSON lines"
+KIND = "text and records"
 WORDS = [a + b + c for a in "bdgklmnprst" for b in "aeiou" for c in "lnrs"]
+Make = Callable[[], bytes]
 
 
 def words_of(passages: int, seed: int = 0) -> str:
@@ -49,13 +53,21 @@ def build(project: Path, train: list[dict[str, Any]], **declared: Any) -> Any:
     )
 
 
-def of_file(name: str, data: bytes, source: dict[str, Any], project: Path) -> Iterator[None]:
-    """A corpus of good text and of this file."""
+def of_path(
+    name: str, make: Callable[[Path], object], source: dict[str, Any], project: Path
+) -> Iterator[None]:
+    """A corpus of good text and of what is made at this path."""
     (project / "good.txt").write_text(words_of(300))
-    (project / name).write_bytes(data)
+    make(project / name)
     good = {"kind": "files", "paths": ["good.txt"]}
     yield
     build(project, [good, {"kind": "files", "paths": [name], **source}])
+
+
+def of_file(name: str, make: Make, project: Path, **source: Any) -> Iterator[None]:
+    """A corpus of good text and of a file of these bytes, of which records have a ``text``."""
+    fields = {} if ".txt" in name else {"fields": ["text"]}
+    return of_path(name, lambda path: path.write_bytes(make()), {**fields, **source}, project)
 
 
 def gzipped(block: bytes, times: int) -> bytes:
@@ -63,280 +75,59 @@ def gzipped(block: bytes, times: int) -> bytes:
     return gzip.compress(block, 9) * times
 
 
-def zstandarded(block: bytes, times: int) -> bytes:
-    """The same of zstandard."""
-    return zstandard.ZstdCompressor(19).compress(block) * times
-
-
-def one_frame(mebibytes: int) -> bytes:
-    """So many MiB of blanks in one frame of zstandard, of some ten thousand bytes."""
-    made = zstandard.ZstdCompressor(1).compressobj()
-    block = b" " * (1 << 20)
-    return b"".join(made.compress(block) for _ in range(mebibytes)) + made.flush()
-
-
-BLANKS = b" " * (1 << 24)
-
-
-def wide_window(data: bytes) -> bytes:
-    """A .zst frame that asks for a window of 2 GiB."""
-    settings = zstandard.ZstdCompressionParameters(window_log=31, enable_ldm=True)
-    made = zstandard.ZstdCompressor(compression_params=settings).compressobj()
-    return made.compress(data) + made.flush()
+def zstandarded(block: bytes, times: int, **settings: Any) -> bytes:
+    """The same in one frame of zstandard."""
+    wanted = zstandard.ZstdCompressionParameters(**settings)
+    made = zstandard.ZstdCompressor(compression_params=wanted).compressobj()
+    return b"".join(made.compress(block) for _ in range(times)) + made.flush()
 
 
 GOOD = "\n".join(json.dumps({"text": f"passage {n}"}) for n in range(20)).encode()
 TEXT = words_of(50).encode()
+LINES = (b"word " * 2000 + b"\n") * 200
 TOO_LONG = "longer than 16,777,216 bytes"
-FILES: dict[str, tuple[str, Any, dict[str, Any], str | None]] = {
-    "a gzip bomb of one line": (
-        "a.txt.gz",
-        lambda: gzipped(BLANKS, 100),
-        {},
-        TOO_LONG,
-    ),
-    "a gzip bomb of many lines": (
-        "a.txt.gz",
-        lambda: gzipped((b"word " * 2000 + b"\n") * 200, 100),
-        {"documents": "line"},
-        "(a decompression bomb?)",
-    ),
-    "a zstandard bomb of one line": (
-        "a.txt.zst",
-        lambda: one_frame(900),
-        {},
-        TOO_LONG,
-    ),
-    "a zstandard bomb of JSON lines": (
-        "a.jsonl.zst",
-        lambda: zstandarded((b'{"text": "' + b"word " * 2000 + b'"}\n') * 80, 100),
-        {"fields": ["text"]},
-        "(a decompression bomb?)",
-    ),
+BOMB = "(a decompression bomb?)"
+FILES: dict[str, tuple[str, Make, str | None]] = {
+    "a gzip bomb of one line": ("a.txt.gz", lambda: gzipped(b" " * (1 << 24), 100), TOO_LONG),
+    "a gzip bomb of many lines": ("a.txt.gz", lambda: gzipped(LINES + b"\n", 100), BOMB),
     "a zstandard frame with a window of 2 GiB": (
         "a.txt.zst",
-        lambda: wide_window(TEXT),
-        {},
+        lambda: zstandarded(TEXT, 1, window_log=31, enable_ldm=True),
         "compressed data is damaged after line 0",
     ),
-    "a gzip file that is cut off": (
-        "a.txt.gz",
-        lambda: gzip.compress(TEXT)[:-20],
-        {},
-        "damaged after",
-    ),
-    "a zstandard file that is cut off": (
-        "a.txt.zst",
-        lambda: zstandard.compress(TEXT)[:-20],
-        {},
-        "damaged after",
-    ),
-    "a gzip file that is none": ("a.txt.gz", lambda: TEXT, {}, "damaged after line 0"),
-    "a gzip file within a gzip file": (
-        "a.txt.gz",
-        lambda: gzip.compress(gzip.compress(TEXT)),
-        {},
-        "a.txt.gz: not text but compressed by gzip",
-    ),
-    "one endless line": ("a.txt", lambda: b"word " * (5 << 20), {}, TOO_LONG),
-    "a paragraph without an end": (
+    "a gzip file that is cut off": ("a.txt.gz", lambda: gzip.compress(TEXT)[:-20], "damaged after"),
+    "one endless line": ("a.txt", lambda: b"word " * (5 << 20), TOO_LONG),
+    "bytes that are not UTF-8": ("a.txt", lambda: b"good\n\nbad \xff\xfe", "line 3: not UTF-8"),
+    "a pickle called text": ("a.txt", lambda: b"\x80\x04\x95cos\nsystem\n", "not text but a pick"),
+    "control characters and names of special tokens": (
         "a.txt",
-        lambda: (b"word " * 20 + b"\n") * 200_000,
-        {},
-        TOO_LONG,
-    ),
-    "a file that is one document of 20 MB": (
-        "a.txt",
-        lambda: (b"word " * 20 + b"\n\n") * 200_000,
-        {"documents": "file"},
-        TOO_LONG,
-    ),
-    "bytes that are not UTF-8": (
-        "a.txt",
-        lambda: b"good\n\nbad \xff\xfe",
-        {},
-        "a.txt, line 3: not UTF-8",
-    ),
-    "UTF-16": ("a.txt", lambda: TEXT.decode().encode("utf-16"), {}, "not UTF-8 text but UTF-16"),
-    "UTF-16 without a mark": ("a.txt", lambda: TEXT.decode().encode("utf-16-le"), {}, "UTF-16LE"),
-    "a file of NUL bytes": ("a.txt", lambda: bytes(1 << 16), {}, "NUL bytes in place of text"),
-    "carriage returns alone": (
-        "a.txt",
-        lambda: b"\r" * (1 << 20) + b"text",
-        {},
+        lambda: b"{0} %n \0 \x1b[2J <|endoftext|> ${HOME} \\x00 " * 20 + TEXT,
         None,
     ),
-    "a suffix that is not read": (
-        "a.zip",
-        lambda: b"PK\x03\x04",
-        {},
-        "a.zip: cannot tell how to read",
-    ),
-    "a Parquet file called text": ("a.txt", lambda: b"PAR1", {}, "a Parquet file: end its name"),
-    "a pickle called text": ("a.txt", lambda: b"\x80\x04\x95cos\nsystem\n", {}, "not UTF-8 text"),
     "JSON nested 100,000 deep": (
         "a.jsonl",
         lambda: GOOD + b"\n" + b"[" * 100_000,
-        {"fields": ["text"]},
         "a.jsonl, line 21: not a JSON record",
-    ),
-    "JSON that is cut off": (
-        "a.jsonl",
-        lambda: GOOD + b'\n{"text": "a',
-        {"fields": ["text"]},
-        "a.jsonl, line 21: not a JSON record",
-    ),
-    "JSON with bytes that are not UTF-8": (
-        "a.jsonl",
-        lambda: b'{"text": "\xff"}',
-        {"fields": ["text"]},
-        "a.jsonl, line 1: not a JSON record",
-    ),
-    "JSON with a number of 5,000 digits": (
-        "a.jsonl",
-        lambda: b'{"text": ' + b"9" * 5000 + b"}",
-        {"fields": ["text"]},
-        "a.jsonl, line 1: not a JSON record",
     ),
     "JSON with half a surrogate pair": (
         "a.jsonl",
         lambda: b'{"text": "\\ud800"}',
-        {"fields": ["text"]},
         "a.jsonl, line 1: 'utf-8' codec",
     ),
-    "JSON that is a list": ("a.jsonl", lambda: b"[1]", {"fields": ["text"]}, "a JSON array"),
-    "an array of 5 million records": (
-        "a.json",
-        lambda: b"[" + b"{}," * 5_000_000 + b"{}]",
-        {"fields": ["text"]},
-        "a.json, line 1: no field 'text'",
-    ),
-    "an array that ends in the middle": (
-        "a.json",
-        lambda: b'[{"text": "a"}, {"text": "b" ',
-        {"fields": ["text"]},
-        "a.json, line 1: not a JSON record",
-    ),
+    "JSON of 20 MB": ("a.jsonl", lambda: b'{"text": "' + b"word " * (4 << 20) + b'"}', TOO_LONG),
     "an array with an element of 20 MB": (
         "a.json",
         lambda: b'["' + b"word " * (4 << 20) + b'"]',
-        {"fields": ["text"]},
-        "or one longer than 16,777,216 bytes",
-    ),
-    "an array nested 100,000 deep": (
-        "a.json",
-        lambda: b"[" * 100_000,
-        {"fields": ["text"]},
-        "a.json, line 1: not a JSON record",
-    ),
-    "an object of a million columns": (
-        "a.json",
-        lambda: b"{" + b",".join(b'"%x":[1]' % n for n in range(1_000_000)) + b"}",
-        {"fields": ["text"]},
-        "and 999990 more",
+        "a.json, line 1: ",
     ),
     "a cell without an end": (
         "a.csv",
         lambda: b'text\n"' + b"word\n" * (4 << 20),
-        {"fields": ["text"]},
         "a.csv, row that begins in line 2: longer than 16,777,216 bytes",
     ),
-    "a row of 16 million cells": (
-        "a.csv",
-        lambda: b"text\n" + b"," * (16 << 20) + b"\n",
-        {"fields": ["text"]},
-        "a.csv, ",
-    ),
-    "a bomb of CSV": (
-        "a.csv.gz",
-        lambda: gzipped(b"text\n" + (b"word " * 2000 + b"\n") * 200, 100),
-        {"fields": ["text"]},
-        "(a decompression bomb?)",
-    ),
-    "a table without its column": (
-        "a.csv",
-        lambda: b"a\x1b,b\n1,2\n",
-        {"fields": ["text"]},
-        "a.csv, line 1: no columns text",
-    ),
-    "JSON whose field is a record": (
-        "a.jsonl",
-        lambda: b'{"text": {"a": 1}}',
-        {"fields": ["text"]},
-        "field 'text' holds dict",
-    ),
-    "JSON whose field is a list 900 deep": (
-        "a.jsonl",
-        lambda: b'{"text": ' + b"[" * 900 + b"]" * 900 + b"}",
-        {"fields": ["text"]},
-        "a.jsonl, line 1: ",
-    ),
-    "JSON of 100,000 other fields": (
-        "a.jsonl",
-        lambda: json.dumps({f"field \x1b {n}": 1 for n in range(100_000)}).encode(),
-        {"fields": ["text"]},
-        "and 99990 more",
-    ),
-    "JSON of 20 MB": (
-        "a.jsonl",
-        lambda: b'{"text": "' + b"word " * (4 << 20) + b'"}',
-        {"fields": ["text"]},
-        TOO_LONG,
-    ),
-    "JSON lines without a field to read": (
-        "a.jsonl",
-        lambda: GOOD,
-        {},
-        "the source names no fields",
-    ),
-    "NUL bytes and control characters": (
-        "a.txt",
-        lambda: b"a word \0 and \x1b[2J\n\n" + TEXT,
-        {},
-        None,
-    ),
-    "formats, markup and names of special tokens": (
-        "a.txt",
-        lambda: b"{0} %n <|endoftext|> </s> ${HOME} \\x00 " * 20 + TEXT,
-        {},
-        None,
-    ),
+    "a bomb of CSV": ("a.csv.gz", lambda: gzipped(b"text\n" + LINES, 100), BOMB),
 }
-for name, (file, made, source, says) in FILES.items():
-
-    def attack(
-        project: Path, file: str = file, made: Any = made, source: dict[str, Any] = source
-    ) -> Iterator[None]:
-        yield from of_file(file, made(), source, project)
-
-    add(KIND, name, attack, says)
-
-
-def of_odd(make: Any, says: str, project: Path) -> Iterator[None]:
-    """A source that is something else than a file."""
-    (project / "good.txt").write_text(words_of(300))
-    make(project / "a.txt")
-    yield
-    build(
-        project, [{"kind": "files", "paths": ["good.txt"]}, {"kind": "files", "paths": ["a.txt"]}]
-    )
-
-
-for name, maker in {
-    "a pipe called a.txt": os.mkfifo,
-    "a link to a device": lambda path: path.symlink_to("/dev/zero"),
-    "a link to itself": lambda path: path.symlink_to(path.name),
-    "nothing": lambda path: None,
-}.items():
-    add(KIND, name, partial(of_odd, maker, name), "pattern 'a.txt' matches no file")
-
-
-add(
-    KIND,
-    "a folder called a.txt",
-    partial(of_odd, Path.mkdir, ""),
-    "pattern 'a.txt' is a folder without a file of text",
-)
+rows(KIND, of_file, FILES)
 
 
 def linked(path: Path) -> None:
@@ -348,7 +139,24 @@ def linked(path: Path) -> None:
     os.mkfifo(path / "pipe.txt")
 
 
-add(KIND, "a folder with links and pipes", partial(of_odd, linked, ""), None)
+def written(name: str) -> Callable[[Path], object]:
+    """Good text under this name."""
+    return lambda path: path.with_name(name).write_text(words_of(300))
+
+
+NO_FILE = "pattern 'a.txt' matches no file"
+ODD: dict[str, tuple[str, Callable[[Path], object], dict[str, Any], str | None]] = {
+    "a pipe": ("a.txt", os.mkfifo, {}, NO_FILE),
+    "a link to a device": ("a.txt", lambda path: path.symlink_to("/dev/zero"), {}, NO_FILE),
+    "a folder with links and pipes": ("texts", linked, {}, None),
+    "a file whose name is a command and a format": (
+        (name := "$(touch executed); %s 'x' \"y\" -rf é.txt"),
+        written(name),
+        {},
+        None,
+    ),
+}
+rows(KIND, of_path, ODD)
 
 
 @row(KIND, "broken records of every kind, which are skipped and counted", None)
@@ -365,10 +173,73 @@ def skipped(project: Path) -> Iterator[None]:
     assert manifest.sources[1].broken == len(broken)
 
 
-@row(KIND, "records that are grouped into a bomb", "(a decompression bomb?)")
-def grouped(project: Path) -> Iterator[None]:
-    line = json.dumps({"passage": "word " * 500, "question": "why? "}).encode() + b"\n"
-    (project / "a.jsonl.gz").write_bytes(gzipped(line * 600, 100))
-    yield
-    source = {"paths": ["a.jsonl.gz"], "fields": ["question"], "group_by": "passage"}
-    build(project, [{"kind": "files", **source}])
+def arrow(column: Any, compression: str | None = None) -> bytes:
+    """An Arrow stream with a column ``text``."""
+    batch, made = pa.record_batch({"text": column}), io.BytesIO()
+    options = pa.ipc.IpcWriteOptions(compression=compression)
+    with pa.ipc.new_stream(made, batch.schema, options=options) as writer:
+        writer.write_batch(batch)
+    return made.getvalue()
+
+
+def parquet(column: Any) -> bytes:
+    """A Parquet file with a column ``text``."""
+    made = io.BytesIO()
+    pq.write_table(pa.table({"text": column}), made, compression="zstd")
+    return made.getvalue()
+
+
+def spoilt(offset: int) -> bytes:
+    """A column of text whose last offset is another one."""
+    data = bytearray(arrow(pa.array([f"text {n}" for n in range(8)])))
+    place = data.rindex(struct.pack("<ii", 42, 48))
+    struct.pack_into("<i", data, place + 4, offset)
+    return bytes(data)
+
+
+def repeated(count: int, size: int) -> Any:
+    """So many values that are one text."""
+    return pa.DictionaryArray.from_arrays(pa.nulls(count, pa.int32()).fill_null(0), ["x" * size])
+
+
+def many_nulls() -> Any:
+    """Two lists of a billion nulls each, which take no bytes."""
+    offsets = pa.array([0, 10**9, 2 * 10**9], pa.int32())
+    return pa.ListArray.from_arrays(offsets, pa.nulls(2 * 10**9))
+
+
+NO_ARROW, NO_PARQUET = "a.arrow: not a whole Arrow", "a.parquet: not a whole Parquet"
+TABLES: dict[str, tuple[str, Make, str]] = {
+    "Arrow: an offset beyond the text": ("a.arrow", lambda: spoilt(1_000_000_000), NO_ARROW),
+    "Arrow: a quarter of a gigabyte compressed": (
+        "a.arrow",
+        lambda: arrow(pa.array(["x" * (1 << 28)]), "zstd"),
+        BOMB,
+    ),
+    "Arrow: a dictionary that is a terabyte written out": (
+        "a.arrow",
+        lambda: arrow(repeated(10**6, 10**6)),
+        "column 'text' holds",
+    ),
+    "Arrow: lists of a billion nulls": (
+        "a.arrow",
+        lambda: arrow(many_nulls()),
+        "column 'text' holds list<",
+    ),
+    "Parquet: a footer longer than the file": (
+        "a.parquet",
+        lambda: b"PAR1" + struct.pack("<I", 0x7FFFFFFF) + b"PAR1",
+        NO_PARQUET,
+    ),
+    "Parquet: a text of 50 MB in each of a hundred rows": (
+        "a.parquet",
+        lambda: parquet(repeated(100, 50 << 20)),
+        "a.parquet, row 1: longer than",
+    ),
+    "Parquet: a text of a megabyte in each of 100,000 rows": (
+        "a.parquet",
+        lambda: parquet(repeated(100_000, 1 << 20)),
+        BOMB,
+    ),
+}
+rows(KIND, of_file, TABLES)
