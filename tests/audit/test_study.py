@@ -11,10 +11,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from zsl.audit.records import Record
 from zsl.audit.study import check_study
 from zsl.config.grids import checkpoint_name
 from zsl.config.load import read_yaml, resolve
+from zsl.lineage.store import Record
 from zsl.registry import available, caption
 from zsl.registry.inputs import shown_runs
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from zsl.audit.changes import Change
 from zsl.audit.errors import AuditError
-from zsl.audit.records import Records
 from zsl.files import write_json
 from zsl.lineage.history import ACCEPTED, LINEAGE
 from zsl.lineage.machine import revision
+from zsl.lineage.store import Records
 
 SCHEMA = 1
 

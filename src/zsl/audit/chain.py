@@ -14,10 +14,10 @@ from zsl.audit.changes import LARGEST_SOURCE, setting_changes
 from zsl.audit.contents import unread
 from zsl.audit.disk import Disk
 from zsl.audit.findings import Finding
-from zsl.audit.records import NAMES, Record, Records, is_report
 from zsl.files import read_limited
 from zsl.lineage.errors import LineageError
 from zsl.lineage.history import ACCEPTED, CODE, HISTORY, LINEAGE
+from zsl.lineage.store import NAMES, Record, Records
 from zsl.lineage.syntax import parse
 
 SHOWN = 6
@@ -44,10 +44,10 @@ def check_chain(records: Records, disk: Disk) -> Chain:
     for path in sorted({*records.current, *_broken(records), *_lost(records, disk), *hidden}):
         record = records.current.get(path)
         own = record is not None and record.path == path
-        if record and own and (is_report(record) or _is_kept(record, written, disk)):
+        if record and own and (record.is_report or _is_kept(record, written, disk)):
             authentic[path] = record
             continue
-        known = records.authentic(path)
+        known = records.written.get(path)
         if known:
             authentic[path] = known
         if record:
@@ -100,7 +100,7 @@ def _lost(records: Records, disk: Disk) -> set[str]:
     written = {path for path in written if not disk.hides(path)}
     found = set()
     for path in written:
-        last = records.authentic(path)
+        last = records.written.get(path)
         outputs = last.outputs if last else {}
         if any(name in disk and name not in records.makers for name in outputs):
             found.add(path)

@@ -16,9 +16,9 @@ from zsl.audit.reproduce import reproduce
 from zsl.audit.run import Question, audit, folder_of
 from zsl.errors import ZslError, printable
 from zsl.files import write_text
-from zsl.lineage.form import LONGEST
 from zsl.lineage.history import LINEAGE
 from zsl.lineage.root import listing, record_digests, root_of
+from zsl.lineage.values import LONGEST
 from zsl.permissions import ClosedError
 
 DEFAULT_CONFIG = "config/config.yaml"

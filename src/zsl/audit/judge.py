@@ -13,8 +13,8 @@ from zsl.audit.contents import unread, wrong_with
 from zsl.audit.disk import Disk
 from zsl.audit.findings import NOT_MADE, Finding, Status
 from zsl.audit.planned import Planned, PlannedJob
-from zsl.audit.records import NAMES, Record, Records, is_report
 from zsl.lineage.history import CODE, LINEAGE, possible_records
+from zsl.lineage.store import NAMES, Record, Records
 from zsl.permissions import closed
 
 
@@ -132,12 +132,12 @@ class Judge:
     def _input_changes(self, record: Record) -> Iterator[Change]:
         for entry in record.inputs:
             path = record.inside(entry["path"])
-            if (maker := self._makers.get(path)) and not is_report(record):
+            if (maker := self._makers.get(path)) and not record.is_report:
                 now = maker.outputs[path]["sha256"]
                 if now != entry["sha256"]:
                     said = "was made anew since, with other bytes"
                     yield Change("input", path, entry["sha256"], now, said)
-            elif is_report(record) and self.disk.digests.get(path) != entry["sha256"]:
+            elif record.is_report and self.disk.digests.get(path) != entry["sha256"]:
                 now = self.disk.digests.get(path)
                 yield Change("input", path, entry["sha256"], now, "was written anew since")
             elif not entry.get("external") and not closed(self.project / path):

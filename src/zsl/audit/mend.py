@@ -12,10 +12,10 @@ from pathlib import Path
 from shlex import quote
 
 from zsl.audit.findings import Audit, Finding
-from zsl.audit.records import Record, Records, read_records
 from zsl.errors import ZslError
 from zsl.lineage.fingerprint import digest_of, path_of
 from zsl.lineage.history import ACCEPTED, CODE, HISTORY, LINEAGE
+from zsl.lineage.store import Record, Records, read_records
 
 MAKE = "snakemake --cores all"
 COPY = "install -DTm $(umask -S),a-x"
@@ -154,7 +154,7 @@ def _good(path: str, records: Records, project: Path, folder: str) -> str | None
         return next((folder + p for p in current), None)
     if path.startswith(f"{LINEAGE}/{CODE}/"):
         return next(_sources(digest, records, project), None)
-    last, now = records.authentic(path), records.current.get(path)
+    last, now = records.written.get(path), records.current.get(path)
     link = (records.results / path).is_symlink()
     if last and (now is None or now.sha256 != last.sha256 or link):
         return f"{folder}{LINEAGE}/{HISTORY}/{last.sha256}.json"

@@ -15,9 +15,10 @@ from typing import Any
 from zsl.audit.changes import parameter_changes
 from zsl.audit.errors import AuditError
 from zsl.audit.planned import described
-from zsl.audit.records import MALFORMED
 from zsl.files import read_json, sha256
 
+MALFORMED = (ValueError, LookupError, TypeError, AttributeError)
+"""What a file that is no record may raise."""
 NAMED = 3
 """Segments that are named."""
 

@@ -12,7 +12,6 @@ from zsl.audit.findings import Audit, Check, Finding
 from zsl.audit.held import Held, differences
 from zsl.audit.judge import Judge
 from zsl.audit.planned import SNAKEFILE, Asking, Planned
-from zsl.audit.records import Record, Records, closure, read_records
 from zsl.audit.sources import check_sources
 from zsl.audit.study import check_study
 from zsl.audit.tree import records_of
@@ -20,6 +19,7 @@ from zsl.audit.untold import untold
 from zsl.config.load import Plan, load
 from zsl.lineage.history import LINEAGE, PROVENANCE
 from zsl.lineage.root import counts, root_of
+from zsl.lineage.store import Record, Records, closure, read_records
 
 LOCKS = Path(".snakemake/locks")
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from zsl.audit.findings import Finding
 from zsl.audit.hashing import hash_files
-from zsl.audit.records import Record, Records, is_report
 from zsl.files import LARGEST_JSON, parse_json, read_limited
-from zsl.lineage.form import is_inside, sources_of
 from zsl.lineage.history import LINEAGE
+from zsl.lineage.store import Record, Records, sources_of
+from zsl.lineage.values import stays_inside
 from zsl.permissions import ask, closed
 
 _PACKAGED = re.compile(r"([A-Za-z0-9._-]+) ([^\s:]+): (\S.*)")
@@ -71,7 +71,7 @@ def _place(source: Source, project: Path, declared: dict[str, Path]) -> Path | s
     """Where a source is, or why that cannot be told."""
     if match := _PACKAGED.fullmatch(source.origin):
         name, version, path = match.groups()
-        if not is_inside(path):
+        if not stays_inside(path):
             return "its path leads out of the package"
         try:
             installed = distribution(name)
@@ -84,12 +84,14 @@ def _place(source: Source, project: Path, declared: dict[str, Path]) -> Path | s
         return "it was downloaded"
     if source.external:
         return declared.get(source.origin, "it lies outside of the project")
-    return project / source.origin if is_inside(source.origin) else "it lies outside of the project"
+    return (
+        project / source.origin if stays_inside(source.origin) else "it lies outside of the project"
+    )
 
 
 def _sources(records: Records, chain: dict[str, Record]) -> Iterator[Source]:
     for record in chain.values():
-        if is_report(record):
+        if record.is_report:
             continue
         for entry in record.inputs:
             path = record.inside(entry["path"])

@@ -18,13 +18,13 @@ import numpy as np
 
 from zsl.audit import training
 from zsl.audit.findings import Check
-from zsl.audit.records import Record, is_report
 from zsl.audit.training import NotCheckedError, Records, Unchecked
 from zsl.config.load import Plan
 from zsl.data.manifest import read_manifest
 from zsl.data.windows import WindowSet
 from zsl.errors import ZslError
 from zsl.files import SMALL, read_json, read_limited
+from zsl.lineage.store import Record
 from zsl.permissions import ClosedError, said_of
 
 TOKENS_CHECKED = 200_000_000
@@ -224,7 +224,7 @@ def _in_time(records: Records) -> Iterator[str]:
     """
     ends = {path: record for record in records.values() for path in record.outputs}
     for record in records.values():
-        if is_report(record):
+        if record.is_report:
             continue
         start, end = _time(record, "start"), _time(record, "end")
         for path in {record.inside(entry["path"]) for entry in record.inputs}:

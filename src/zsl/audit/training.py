@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from zsl.audit.records import Record
 from zsl.config.grids import Segment, checkpoint_name
 from zsl.config.load import Plan
 from zsl.config.schema import CONSTANT, EXTENSIBLE
 from zsl.files import read_json
+from zsl.lineage.store import Record
 
 NEIGHBOURHOOD = 8
 """Steps on either side of a point whose mean losses are compared."""

@@ -11,7 +11,7 @@ from typing import Any
 from zsl.audit.chain import Chain
 from zsl.audit.findings import Finding
 from zsl.audit.judge import Judge
-from zsl.audit.records import closure
+from zsl.lineage.store import closure
 
 
 def untold(judge: Judge, chain: Chain, found: Iterable[Finding], *, whole: bool) -> dict[str, Any]:

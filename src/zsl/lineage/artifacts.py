@@ -17,8 +17,7 @@ from zsl.lineage.digests import (
 )
 from zsl.lineage.errors import LineageError
 from zsl.lineage.fingerprint import ROOT
-from zsl.lineage.form import is_inside
-from zsl.lineage.values import portable
+from zsl.lineage.values import portable, stays_inside
 
 MANIFEST = ".manifest.json"
 
@@ -126,5 +125,5 @@ def _files(manifest: Path) -> dict[str, str]:
             found = {"tokenizer.json": content["tokenizer_sha256"], **tokens}
     except (LookupError, TypeError, ValueError):
         return {}
-    plain = all(is_inside(name) and isinstance(digest, str) for name, digest in found.items())
+    plain = all(stays_inside(name) and isinstance(digest, str) for name, digest in found.items())
     return found if plain else {}

@@ -25,7 +25,6 @@ from pathlib import Path
 from zsl.files import read_json, replacing, sha256
 from zsl.lineage.errors import LineageError
 from zsl.lineage.fingerprint import ROOT, path_of
-from zsl.lineage.form import check_record
 
 LINEAGE = "lineage"
 HISTORY, CODE, ACCEPTED, PROVENANCE = "history", "code", "accepted", "provenance"
@@ -104,11 +103,8 @@ def _outputs(path: Path) -> set[str]:
     """
     record = read_json(path)
     try:
-        check_record(record)
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise LineageError(f"{path} is no record ({error}); run its job again") from None
-    start = str(record.get("path", "")).partition(f"/{LINEAGE}/")[0].rpartition("/")[0]
-    return {
-        str(entry["path"]).removeprefix(f"{start}/" if start else "")
-        for entry in record.get("outputs", ())
-    }
+        start = record["path"].partition(f"/{LINEAGE}/")[0].rpartition("/")[0]
+        prefix = f"{start}/" if start else ""
+        return {entry["path"].removeprefix(prefix) for entry in record["outputs"]}
+    except (LookupError, TypeError, AttributeError) as error:
+        raise LineageError(f"{path} is no record ({error!r}); run its job again") from None
