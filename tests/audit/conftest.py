@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from zsl.audit.findings import Audit
-from zsl.audit.held import Held
 from zsl.audit.planned import Asking, Planned
+from zsl.audit.roots import Held
 from zsl.audit.run import Question, audit
 from zsl.cli import main
 from zsl.files import sha256

@@ -15,13 +15,21 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Any, Literal, Required
 
-from pydantic import AfterValidator, ConfigDict, StringConstraints, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    with_config,
+)
 from typing_extensions import TypedDict
 
 from zsl.files import LARGEST_JSON, parse_json, read_limited
@@ -39,6 +47,8 @@ NAMES = {
 REPORT = f"{LINEAGE}/{PROVENANCE}/root.json"
 """The record of the report's page, which is in no history: it may be of these files alone."""
 PAGE = {f"{PROVENANCE}/root.html", f"{PROVENANCE}/records.sha256"}
+SECTIONS = ("params", "wildcards", "code", "git", "facts", "environment")
+"""What a record says nothing of is left out of it; it is read as empty."""
 NO_SETTINGS = {
     **dict.fromkeys(("code", "packages"), "compared by module and by package"),
     **dict.fromkeys(("state", "blocks", "printed"), "says where files lie"),
@@ -59,138 +69,77 @@ def _moment(value: str) -> str:
     return value
 
 
-Inside = Annotated[str, AfterValidator(_path)]
-Moment = Annotated[str, AfterValidator(_moment)]
-Digest = Annotated[str, StringConstraints(pattern=r"^(symlink:)?[0-9a-f]{64}$")]
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}$")]
-Rule = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
-
-
-class _Open(TypedDict):
-    """What may hold more keys than those named; those named are of their type exactly."""
-
-    __pydantic_config__ = ConfigDict(strict=True, extra="allow")  # type: ignore[misc]
-
-
-class SourceFile(_Open):
-    """A raw file that a manifest or a record names as read."""
-
-    origin: str
-    sha256: Digest
-    size: NotRequired[int]
-
-
-class SourceFiles(_Open):
-    """Raw files of one origin, such as a pattern, as the manifest of a corpus names them."""
-
-    origin: NotRequired[str]
-    files: NotRequired[list[SourceFile]]
-
-
-class _Manifest(_Open):
-    sources: NotRequired[list[SourceFiles]]
-
-
-class Entry(_Open):
-    """An input or output; ``files`` is there where ``kind`` is folder."""
-
-    path: Inside
-    kind: Literal["file", "folder"]
-    size: int
-    sha256: Digest
-    name: NotRequired[str]
-    files: NotRequired[dict[Inside, Digest]]
-    logical_sha256: NotRequired[Digest]
-    record: NotRequired[Digest]
-    """Of an input: the digest of the record of the job that made it."""
-    external: NotRequired[bool]
-    """Whether only the name is recorded, since it lay outside of the project."""
-
-
-def _whole(entry: Entry) -> Entry:
+def _whole(entry: dict[str, Any]) -> dict[str, Any]:
     if entry["kind"] == "folder" and "files" not in entry:
         raise ValueError("is a folder without files")
     return entry
 
 
-class _Code(_Open):
-    script: Inside
-    fingerprint: Digest
-    modules: dict[Inside, Digest]
-    undeclared: NotRequired[list[str]]
+_INSIDE = Annotated[str, AfterValidator(_path)]
+_MOMENT = Annotated[str, AfterValidator(_moment)]
+_DIGEST = Annotated[str, StringConstraints(pattern=r"^(symlink:)?[0-9a-f]{64}$")]
+_NAME = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}$")]
+_RULE = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
 
 
-class _Params(_Open):
-    packages: NotRequired[dict[str, str | None]]
+def _form(**keys: Any) -> Any:
+    """A JSON object that may hold more than these keys, each of its type exactly; only those that
+    are ``Required`` have to be there."""
+    described = TypedDict("described", keys, total=False)  # type: ignore[misc]
+    return with_config(ConfigDict(strict=True, extra="allow"))(described)
 
 
-class _Facts(_Open):
-    sources: NotRequired[list[SourceFile]]
-
-
-class _Git(_Open):
-    commit: NotRequired[str]
-    dirty: NotRequired[bool]
-
-
-class _Environment(_Open):
-    python: NotRequired[str]
-    packages: NotRequired[dict[str, str]]
-
-
-class _Cuda(_Open):
-    devices: NotRequired[list[str]]
-    used: NotRequired[bool]
-    driver: NotRequired[str]
-
-
-class _Device(_Open):
-    machine: NotRequired[str]
-    cpu: NotRequired[str]
-    cuda: NotRequired[_Cuda]
-
-
-class _Time(_Open):
-    start: Moment
-    end: Moment
-    seconds: NotRequired[float]
-
-
-class _Record(_Open):
-    schema: int
-    path: NotRequired[Inside]
-    rule: Rule
-    wildcards: NotRequired[dict[str, Name]]
-    params: NotRequired[_Params]
-    seeds: NotRequired[dict[str, Any]]
-    code: NotRequired[_Code]
-    git: NotRequired[_Git]
-    inputs: list[Annotated[Entry, AfterValidator(_whole)]]
-    outputs: list[Annotated[Entry, AfterValidator(_whole)]]
-    facts: NotRequired[_Facts]
-    environment: NotRequired[_Environment]
-    device: NotRequired[_Device]
-    threads: NotRequired[dict[str, int | str]]
-    scheduler: NotRequired[dict[str, str]]
-    peak_memory_bytes: NotRequired[dict[str, int]]
-    time: _Time
-
-
-class _AcceptedRecord(_Open):
-    sha256: str
-    changes: list[Any]
-
-
-class _Acceptance(_Open):
-    schema: int
-    target: str
-    reason: str
-    time: Moment
-    records: dict[str, _AcceptedRecord]
-
-
-_RECORD, _ACCEPTANCE = TypeAdapter(_Record), TypeAdapter(_Acceptance)
-_MANIFEST = TypeAdapter(_Manifest)
+_FILE = _form(origin=Required[str], sha256=Required[_DIGEST], size=int)
+_MANIFEST = TypeAdapter(_form(sources=list[_form(origin=str, files=list[_FILE])]))
+_ENTRY = _form(
+    path=Required[_INSIDE],
+    kind=Required[Literal["file", "folder"]],
+    size=Required[int],
+    sha256=Required[_DIGEST],
+    name=str,
+    files=dict[_INSIDE, _DIGEST],
+    logical_sha256=_DIGEST,
+    record=_DIGEST,  # of an input: the digest of the record of the job that made it
+    external=bool,  # whether only the name is recorded, since it lay outside of the project
+)
+_ENTRIES = list[Annotated[_ENTRY, AfterValidator(_whole)]]
+_CUDA = _form(devices=list[str], used=bool, driver=str)
+_RECORD = TypeAdapter(
+    _form(
+        schema=Required[int],
+        path=_INSIDE,
+        rule=Required[_RULE],
+        wildcards=dict[str, _NAME],
+        params=_form(packages=dict[str, str | None]),
+        seeds=dict[str, Any],
+        code=_form(
+            script=Required[_INSIDE],
+            fingerprint=Required[_DIGEST],
+            modules=Required[dict[_INSIDE, _DIGEST]],
+            undeclared=list[str],
+        ),
+        git=_form(commit=str, dirty=bool),
+        inputs=Required[_ENTRIES],
+        outputs=Required[_ENTRIES],
+        facts=_form(sources=list[_FILE], shown=dict[str, dict[str, Any]]),
+        environment=_form(python=str, packages=dict[str, str]),
+        device=_form(machine=str, cpu=str, cuda=_CUDA),
+        threads=dict[str, int | str],
+        scheduler=dict[str, str],
+        peak_memory_bytes=dict[str, int],
+        time=Required[_form(start=Required[_MOMENT], end=Required[_MOMENT], seconds=float)],
+    )
+)
+_ACCEPTED = _form(sha256=Required[str], changes=Required[list[Any]])
+_ACCEPTANCE = TypeAdapter(
+    _form(
+        schema=Required[int],
+        target=Required[str],
+        reason=Required[str],
+        time=Required[_MOMENT],
+        records=Required[dict[str, _ACCEPTED]],
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -323,7 +272,8 @@ class Records:
     def written(self) -> dict[str, Record]:
         """The newest record of the history that was written to each path."""
         whole = [record for digest, record in self.history.items() if record.sha256 == digest]
-        return {r.path: r for r in sorted(whole, key=lambda record: record.content["time"]["end"])}
+        in_time = sorted(reversed(whole), key=lambda record: str(record.content["time"]["end"]))
+        return {record.path: record for record in in_time}
 
     def maker_of(self, record: Record, entry: Mapping[str, Any]) -> Record | None:
         """The record of the job that made an input: the one it names, else the current one."""
@@ -333,12 +283,14 @@ class Records:
         path = record.inside(entry["path"])
         return self.current.get(path) or self.makers.get(path)
 
-    def raw_of(self, record: Record) -> Iterator[Raw]:
+    def raw_of(self, record: Record, *, strict: bool = True) -> Iterator[Raw]:
         """What a job read that no job made; some of it under two names, with one digest.
 
-        Raises ValueError where the manifest of a corpus is none.
+        Raises ValueError where the manifest of a corpus is none, if ``strict``; else such a
+        manifest names nothing.
         """
-        yield from self._of_manifest(record)
+        with nullcontext() if strict else suppress(OSError, ValueError):
+            yield from [*self._of_manifest(record)]
         for file in record.section("facts").get("sources", ()):
             yield Raw(file["origin"], file["sha256"], file.get("size"))
         for entry in record.inputs:
@@ -475,6 +427,7 @@ def as_record(data: bytes, name: str, form: TypeAdapter[Any] = _RECORD) -> Recor
     """
     content = json.loads(data, parse_constant=_finite, parse_float=_finite)
     _require(form, content)
+    content = dict.fromkeys(SECTIONS, {}) | content
     own = content.get("path", name)
     before, found, below = f"/{own}".partition(f"/{LINEAGE}/")
     start = f"{before[1:]}/" if found and before else ""
@@ -487,7 +440,7 @@ def check_record(content: Any) -> None:
     _require(_RECORD, content)
 
 
-def sources_of(manifest: Any) -> list[SourceFiles]:
+def sources_of(manifest: Any) -> list[dict[str, Any]]:
     """The sources that the manifest of a corpus names.
 
     Raises ValueError where what it names are none.
@@ -496,7 +449,7 @@ def sources_of(manifest: Any) -> list[SourceFiles]:
         _require(_MANIFEST, manifest)
     except ValueError as error:
         raise ValueError(f"no manifest of a corpus ({error})") from None
-    found: list[SourceFiles] = manifest.get("sources", [])
+    found: list[dict[str, Any]] = manifest.get("sources", [])
     return found
 
 
