@@ -38,7 +38,7 @@ def described(
     """One entry for each file and folder, in the order of declaration.
 
     ``path`` (with ``external`` where only its name is recorded), ``name``, ``kind`` (file or
-    folder), ``size`` in bytes, ``sha256``, ``logical_sha256`` for HDF5 and PDF; of a folder
+    folder), ``size`` in bytes, ``sha256``,``logical_sha256`` for HDF5; of a folder
     also ``files`` with the SHA-256 of each, of which ``sha256`` is the digest.
 
     With ``trust``, what a manifest among ``declared`` names is not read: its SHA-256 are

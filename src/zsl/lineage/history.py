@@ -123,7 +123,7 @@ def _outputs(data: bytes, path: Path) -> dict[str, str]:
     """
     try:
         record = parse_json(data, str(path))
-        above = record["path"].partition(f"/{LINEAGE}/")[0].rpartition("/")[0]
+        above = record.get("path", "").partition(f"/{LINEAGE}/")[0].rpartition("/")[0]
         start = f"{above}/" if above else ""
         return {e["path"].removeprefix(start): str(e["sha256"]) for e in record["outputs"]}
     except (LookupError, TypeError, AttributeError) as error:

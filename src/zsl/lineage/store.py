@@ -427,7 +427,7 @@ def as_record(data: bytes, name: str, form: TypeAdapter[Any] = _RECORD) -> Recor
     """
     content = json.loads(data, parse_constant=_finite, parse_float=_finite)
     _require(form, content)
-    content = dict.fromkeys(SECTIONS, {}) | content
+    content = {key: {} for key in SECTIONS} | content
     own = content.get("path", name)
     before, found, below = f"/{own}".partition(f"/{LINEAGE}/")
     start = f"{before[1:]}/" if found and before else ""

@@ -61,62 +61,57 @@ def of_key(**values: Any) -> Change:
 
 
 NONE = "is no record that can be read: "
+IN, OUT = NONE + "inputs.0.", NONE + "outputs.0."
 MODULES = {"script": "x.py", "fingerprint": "0" * 64}
 SOURCE = {"origin": "a", "sha256": "0" * 64}
 RECORDS: dict[str, tuple[Change, str]] = {
-    "an output that leads out of the results": (
-        of_entry("outputs", path=OUTSIDE),
-        NONE + "path is",
-    ),
-    "an output with an absolute path": (of_entry("outputs", path="/etc/passwd"), NONE + "path is"),
-    "an input that leads out of the results": (of_entry("inputs", path=OUTSIDE), NONE + "path is"),
-    "an input with a NUL in its path": (of_entry("inputs", path="a\0b"), NONE + "path is"),
-    "an input with a line end in its path": (of_entry("inputs", path="a\nb"), NONE + "path is"),
-    "an input with a path of Windows": (of_entry("inputs", path="..\\..\\x"), NONE + "path is"),
-    "an input with a path of a megabyte": (of_entry("inputs", path="x" * 10**6), NONE + "path is"),
-    "a path that is a list": (of_entry("inputs", path=["a"]), NONE + "path is"),
-    "a size that is text": (of_entry("outputs", size="4"), NONE + "size of"),
-    "a size that is NaN": (of_entry("outputs", size=1e99), NONE + "size of"),
-    "a kind that is none": (of_entry("outputs", kind="device"), NONE + "kind of"),
-    "a digest that is a path": (of_entry("outputs", sha256="../../../x"), NONE + "digest of"),
-    "the digest of a record that is a path": (
-        of_entry("inputs", record="../x"),
-        NONE + "digest of",
-    ),
+    "an output that leads out of the results": (of_entry("outputs", path=OUTSIDE), OUT + "path"),
+    "an output with an absolute path": (of_entry("outputs", path="/etc/passwd"), OUT + "path"),
+    "an input that leads out of the results": (of_entry("inputs", path=OUTSIDE), IN + "path"),
+    "an input with a NUL in its path": (of_entry("inputs", path="a\0b"), IN + "path"),
+    "an input with a line end in its path": (of_entry("inputs", path="a\nb"), IN + "path"),
+    "an input with a path of Windows": (of_entry("inputs", path="..\\..\\x"), IN + "path"),
+    "an input with a path of a megabyte": (of_entry("inputs", path="x" * 10**6), IN + "path"),
+    "a path that is a list": (of_entry("inputs", path=["a"]), IN + "path"),
+    "a size that is text": (of_entry("outputs", size="4"), OUT + "size"),
+    "a size that is NaN": (of_entry("outputs", size=1e99), OUT + "size"),
+    "a kind that is none": (of_entry("outputs", kind="device"), OUT + "kind"),
+    "a digest that is a path": (of_entry("outputs", sha256="../../../x"), OUT + "sha256"),
+    "the digest of a record that is a path": (of_entry("inputs", record="../x"), IN + "record"),
     "a folder with files that lead out of it": (
         of_entry("outputs", kind="folder", files={"../../../../outside/secret.txt": "0" * 64}),
-        NONE + "file in",
+        OUT + "files.",
     ),
     "a rule that is an option of Snakemake's": (of_key(rule="--config"), NONE + "rule is"),
     "a rule that is a command": (of_key(rule="fit; touch executed"), NONE + "rule is"),
     "a wildcard that leads out of the results": (
         of_key(rule="tokens", wildcards={"corpus": "../../../outside"}),
-        NONE + "wildcard corpus",
+        NONE + "wildcards.corpus is",
     ),
-    "a wildcard that is a number": (of_key(wildcards={"run": 1}), NONE),
+    "a wildcard that is a number": (of_key(wildcards={"run": 1}), NONE + "wildcards.run is"),
     "a module that leads out of the project": (
         of_key(code={**MODULES, "modules": {"../../outside/secret.txt": "0" * 64}}),
-        NONE + "module is",
+        NONE + "code.modules.",
     ),
     "a digest of a module that is a path": (
         of_key(code={**MODULES, "modules": {"zsl.model": "../../../../outside/secret"}}),
-        NONE + "digest of module",
+        NONE + "code.modules.zsl.model is",
     ),
     "a source that is no text": (
         of_key(facts={"sources": [{**SOURCE, "origin": 1}]}),
-        NONE + "origin",
+        NONE + "facts.sources.0.origin is",
     ),
     "a source with another digest than digests are": (
         of_key(facts={"sources": [{**SOURCE, "sha256": "x"}]}),
-        NONE + "digest of a source",
+        NONE + "facts.sources.0.sha256 is",
     ),
     "a path of the record that leads out": (
         of_key(path="../../x/lineage/a.json"),
         NONE + "path is",
     ),
     "times that are none": (of_key(time={"start": "now", "end": "later"}), NONE),
-    "parameters that are a list": (of_key(params=[1]), NONE + "params is no JSON object"),
-    "no inputs": (lambda content: content.pop("inputs"), NONE + "it lacks 'inputs'"),
+    "parameters that are a list": (of_key(params=[1]), NONE + "params is"),
+    "no inputs": (lambda content: content.pop("inputs"), NONE + "it lacks inputs"),
 }
 for name, (change, says) in RECORDS.items():
     add(KIND, name, partial(of_record, change), says)
@@ -145,7 +140,7 @@ def text(content: str | bytes) -> Callable[[Path], object]:
 
 FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "JSON nested 100,000 deep": (FIT, text("[" * 100_000), NONE),
-    "a record that is a list": (FIT, text("[]"), NONE + "no JSON object"),
+    "a record that is a list": (FIT, text("[]"), NONE + "it is []"),
     "a record of 100 MiB": (FIT, sparse, NONE),
     "a record that is a link to a device": (FIT, lambda path: path.symlink_to("/dev/zero"), FIT),
     "a record that is a pipe": (FIT, os.mkfifo, NONE),
