@@ -14,12 +14,13 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from types import GenericAlias
 from typing import Annotated, Any, Literal, Required
 
 from pydantic import (
@@ -58,6 +59,10 @@ NO_SETTINGS = {
 """Parameters of jobs that are no settings, with the reason."""
 
 
+Check = Callable[[Any], None]
+"""Raises ValueError where a value is not of some form."""
+
+
 def _path(value: str) -> str:
     if not stays_inside(value):
         raise ValueError("leads out, or is no plain path")
@@ -67,12 +72,6 @@ def _path(value: str) -> str:
 def _moment(value: str) -> str:
     datetime.fromisoformat(value)
     return value
-
-
-def _whole(entry: dict[str, Any]) -> dict[str, Any]:
-    if entry["kind"] == "folder" and "files" not in entry:
-        raise ValueError("is a folder without files")
-    return entry
 
 
 _INSIDE = Annotated[str, AfterValidator(_path)]
@@ -89,8 +88,12 @@ def _form(**keys: Any) -> Any:
     return with_config(ConfigDict(strict=True, extra="allow"))(described)
 
 
+def _list(item: Any) -> Any:
+    return GenericAlias(list, (item,))
+
+
 _FILE = _form(origin=Required[str], sha256=Required[_DIGEST], size=int)
-_MANIFEST = TypeAdapter(_form(sources=list[_form(origin=str, files=list[_FILE])]))
+_MANIFEST = TypeAdapter(_form(sources=_list(_form(origin=str, files=_list(_FILE)))))
 _ENTRY = _form(
     path=Required[_INSIDE],
     kind=Required[Literal["file", "folder"]],
@@ -102,7 +105,7 @@ _ENTRY = _form(
     record=_DIGEST,  # of an input: the digest of the record of the job that made it
     external=bool,  # whether only the name is recorded, since it lay outside of the project
 )
-_ENTRIES = list[Annotated[_ENTRY, AfterValidator(_whole)]]
+
 _CUDA = _form(devices=list[str], used=bool, driver=str)
 _RECORD = TypeAdapter(
     _form(
@@ -119,9 +122,9 @@ _RECORD = TypeAdapter(
             undeclared=list[str],
         ),
         git=_form(commit=str, dirty=bool),
-        inputs=Required[_ENTRIES],
-        outputs=Required[_ENTRIES],
-        facts=_form(sources=list[_FILE], shown=dict[str, dict[str, Any]]),
+        inputs=Required[_list(_ENTRY)],
+        outputs=Required[_list(_ENTRY)],
+        facts=_form(sources=_list(_FILE), shown=dict[str, dict[str, Any]]),
         environment=_form(python=str, packages=dict[str, str]),
         device=_form(machine=str, cpu=str, cuda=_CUDA),
         threads=dict[str, int | str],
@@ -130,14 +133,15 @@ _RECORD = TypeAdapter(
         time=Required[_form(start=Required[_MOMENT], end=Required[_MOMENT], seconds=float)],
     )
 )
-_ACCEPTED = _form(sha256=Required[str], changes=Required[list[Any]])
+
+_ACCEPTED = TypeAdapter(_form(sha256=Required[str], changes=Required[list[Any]]))
 _ACCEPTANCE = TypeAdapter(
     _form(
         schema=Required[int],
         target=Required[str],
         reason=Required[str],
         time=Required[_MOMENT],
-        records=Required[dict[str, _ACCEPTED]],
+        records=Required[dict[str, Any]],
     )
 )
 
@@ -362,9 +366,9 @@ def read_records(results: Path) -> Records:
     reading = _Reading(results)
     found = reading.walk(folder)
     paths = (path for path in found if path.relative_to(folder).parts[0] not in NAMES)
-    current = reading.read(paths, _RECORD)
-    history = reading.read(_named(folder, HISTORY), _RECORD)
-    accepted = reading.read(_named(folder, ACCEPTED), _ACCEPTANCE)
+    current = reading.read(paths, check_record)
+    history = reading.read(_named(folder, HISTORY), check_record)
+    accepted = reading.read(_named(folder, ACCEPTED), _check_acceptance)
     if not current and reading.closed:
         require_readable(reading.closed[0])
     if not current and not reading.broken:
@@ -400,9 +404,11 @@ class _Reading:
                 self.closed.append(Path(error.filename))
 
         walked = os.walk(folder, onerror=close)
-        return [Path(at, name) for at, _, names in walked for name in names if name[-5:] == ".json"]
+        return [
+            Path(at, name) for at, _, names in walked for name in names if name.endswith(".json")
+        ]
 
-    def read(self, paths: Iterable[Path], form: TypeAdapter[Any]) -> dict[str, Record]:
+    def read(self, paths: Iterable[Path], check: Check) -> dict[str, Record]:
         """Records by path relative to the results."""
         found: dict[str, Record] = {}
         for path in sorted(paths):
@@ -410,7 +416,7 @@ class _Reading:
             if path.name.startswith("."):
                 continue
             try:
-                found[name] = as_record(read_limited(path, LARGEST_JSON), name, form)
+                found[name] = as_record(read_limited(path, LARGEST_JSON), name, check)
             except FileNotFoundError:
                 continue  # a job that runs now replaces it
             except PermissionError:
@@ -420,24 +426,33 @@ class _Reading:
         return found
 
 
-def as_record(data: bytes, name: str, form: TypeAdapter[Any] = _RECORD) -> Record:
+def check_record(content: Any) -> None:
+    """Raise ValueError where something is no record, or holds what no record does."""
+    _require(_RECORD, content)
+    for entry in (*content["inputs"], *content["outputs"]):
+        if entry["kind"] == "folder" and "files" not in entry:
+            raise ValueError(f"{entry['path']} is a folder without files")
+
+
+def _check_acceptance(content: Any) -> None:
+    _require(_ACCEPTANCE, content)
+    for entry in content["records"].values():
+        _require(_ACCEPTED, entry)
+
+
+def as_record(data: bytes, name: str, check: Check = check_record) -> Record:
     """A record from its bytes; ``name`` is its path where it does not say one itself.
 
     Raises ValueError, which says what is wrong, or RecursionError where the bytes are no record.
     """
     content = json.loads(data, parse_constant=_finite, parse_float=_finite)
-    _require(form, content)
+    check(content)
     content = {key: {} for key in SECTIONS} | content
     own = content.get("path", name)
     before, found, below = f"/{own}".partition(f"/{LINEAGE}/")
     start = f"{before[1:]}/" if found and before else ""
     inside = f"{LINEAGE}/{below}" if found else own
     return Record(inside, hashlib.sha256(data).hexdigest(), content, start)
-
-
-def check_record(content: Any) -> None:
-    """Raise ValueError where something is no record, or holds what no record does."""
-    _require(_RECORD, content)
 
 
 def sources_of(manifest: Any) -> list[dict[str, Any]]:
