@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from harness import ROUNDS, Disagreement, Result, alternate, describe, main, spread
 
-from zsl.audit.hashing import WORKERS, hash_files
+from zsl.audit.disk import WORKERS, hash_files
 
 SIZES = {16: 64 << 20, 1000: 200 << 10, 2000: 20 << 10}
 """Bytes of the files by how many there are."""
@@ -51,7 +51,7 @@ def measure(sizes: dict[int, int], rounds: int = ROUNDS) -> Result:
     return Result(
         name="hashing",
         peer=f"find and sha256sum, {WORKERS} processes",
-        ours="zsl.audit.hashing.hash_files",
+        ours="zsl.audit.disk.hash_files",
         unit="x the peer's rate",
         **spread(seconds[:, 0] / seconds[:, 1]),
         target=">= 0.7",

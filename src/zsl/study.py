@@ -143,6 +143,11 @@ class Study:
         by_run = {fit["run"]: fit for fit in self.all_fits()}
         return [by_run[run.id] for run in self.runs if run.id in by_run]
 
+    def shown(self) -> dict[str, dict[str, Any]]:
+        """T, and whether its curve is imported, of each run whose fit is read: for the record."""
+        fits = self.all_fits() if "fits" in self.files else []
+        return {fit["run"]: {"T": fit["T"], "imported": fit["imported"]} for fit in fits}
+
     def sound_fits(self) -> list[dict[str, Any]]:
         """Those of ``fits`` that found a deceleration: without doubts."""
         return [fit for fit in self.fits() if not fit["doubts"]]

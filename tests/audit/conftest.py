@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 
 from zsl.audit.findings import Audit
-from zsl.audit.held import Held
 from zsl.audit.planned import Asking, Planned
-from zsl.audit.records import read_records
+from zsl.audit.roots import Held
 from zsl.audit.run import Question, audit
 from zsl.cli import main
 from zsl.files import sha256
 from zsl.lineage.root import record_digests, root_of
+from zsl.lineage.store import read_records
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from unprivileged import unprivileged
 
-from zsl.audit.held import Held
+from zsl.audit.roots import Held
 from zsl.cli import main
 
 SEGMENT = "training/main-small/00000000-00000016"

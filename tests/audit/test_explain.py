@@ -8,9 +8,9 @@ import pytest
 from small_records import MODEL, Jobs, experiment, rewrite
 
 from zsl.audit.explain import Explanation, common, explain, matched, overview
-from zsl.audit.records import Records, read_records
 from zsl.audit.tree import records_of
 from zsl.cli import main
+from zsl.lineage.store import Records, read_records
 
 CHANGED = MODEL.replace("x * 2", "x * 3")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zsl.audit.held import Held, differences, read_held
+from zsl.audit.roots import Held, differences, read_held
 from zsl.errors import ZslError
 from zsl.lineage.root import listing, root_of
 

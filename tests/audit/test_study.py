@@ -5,22 +5,16 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from zsl.audit.records import Record
 from zsl.audit.study import check_study
 from zsl.config.grids import checkpoint_name
-from zsl.config.load import read_yaml, resolve
-from zsl.registry import available, caption
-from zsl.registry.inputs import shown_runs
+from zsl.files import sha256
+from zsl.lineage.store import Record
 
-ROOT = Path(__file__).parents[2]
-LOSS_CURVES = [f"zsl.figures.fig{number}" for number in ("02", "23", "26", "29")]
-"""Figures that draw each fit up to its T."""
 FIRST, SECOND = "00000000-00000064", "00000064-00000128"
 CHECKS = {
     "grid": "the grid of checkpoints is complete",
@@ -29,7 +23,7 @@ CHECKS = {
     "losses": "losses go on across segments",
     "order": "runs read the same tokens in the same order",
     "apart": "evaluation tokens are not among the training tokens",
-    "mixed": "no figure or table mixes T or experiments unsaid",
+    "shown": "figures and tables show the T and runs that they record",
     "pinned": "the packages installed were those pinned",
     "time": "nothing was read before it was made",
 }
@@ -90,7 +84,7 @@ def write_losses(results, run, name, losses):
 
 
 @pytest.mark.parametrize(
-    "name", ["grid", "different", "named", "order", "apart", "mixed", "pinned"]
+    "name", ["grid", "different", "named", "order", "apart", "shown", "pinned"]
 )
 def test_without_records_there_is_nothing_to_check(tmp_path, name):
     found = checked(tmp_path, [], name)
@@ -325,106 +319,51 @@ def test_evaluation_tokens_among_the_training_tokens(made, tmp_path):
     assert words in found.said[0]
 
 
-def shown(results, *, lengths=(32, 32), imported=False, caption="", away=False, page="", values=""):
-    """A figure of two runs, whose fits are written, its page and its values."""
+def shown(results, *, recorded=None, away=False):
+    """A figure that read two fits, and what its record says of them."""
     (results / "fits").mkdir(exist_ok=True)
-    (results / "figures").mkdir(exist_ok=True)
-    runs = ["main-a", "main-b"]
-    for run, length in zip(runs, lengths, strict=True):
-        fit = {"run": run, "T": length, "imported": imported and run == "main-b"}
-        (results / f"fits/{run}.json").write_text(json.dumps(fit))
-    inputs = [{"path": f"results/tiny/fits/{run}.json"} for run in runs]
-    outputs = {"figures/fig02.md": page, "figures/fig02.csv": values}
-    for path, text in outputs.items():
-        if text:
-            (results / path).write_text(text)
-    return make_record(
-        "figures/fig02",
-        "figure",
-        params={"study": {"runs": [{"id": run} for run in runs]}, "caption": caption},
-        inputs=[*inputs, *([{"path": "results/other/fits/main-a.json"}] if away else [])],
-        outputs=[{"path": path} for path in outputs],
-    )
+    inputs = [{"path": "results/other/fits/main-a.json", "sha256": "0"}] if away else []
+    for run, fit in FITS.items():
+        path = results / f"fits/{run}.json"
+        path.write_text(json.dumps({"run": run, **fit}))
+        inputs.append({"path": f"results/tiny/fits/{run}.json", "sha256": sha256(path)})
+    facts = {} if recorded is None else {"shown": recorded}
+    return make_record("figures/fig02", "figure", inputs=inputs, facts=facts)
 
 
-MIXED = {"lengths": (32, 64)}
-MIXES = "mixes T = 32, 64 and does not say so"
-UNMARKED = "shows imported runs beside others and does not say so"
-HEADER = "part,run,label,imported,step\n"
-DRAWN = f"{HEADER}fit,main-a,a,,32\nfit,main-b,b,,{{end}}\nt_d,main-b,b,,64\n"
+FITS = {"main-a": {"T": 32, "imported": False}, "main-b": {"T": 64, "imported": True}}
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("settings", "holds", "words"),
     [
-        ({}, ""),
-        (MIXED, MIXES),
-        ({"lengths": (32, 6400), "caption": "after 32 and 6,400 steps"}, ""),
-        (MIXED | {"caption": "runs of 32"}, MIXES),
-        (MIXED | {"caption": "fitted to steps > 8, up to T"}, MIXES),
-        (MIXED | {"caption": "runs of 32 steps. Of 64 tokens."}, MIXES),
-        (MIXED | {"caption": "runs of 1,032 and 64 steps"}, MIXES),
-        (MIXED | {"caption": "fits at different T are not comparable"}, ""),
-        (MIXED | {"page": "The rows mix T, from 32 to 64: two fits are"}, ""),
-        (MIXED | {"page": "| Model | T |\n|:--|--:|\n| a | 32 |\n| b | 64 |\n"}, ""),
-        (MIXED | {"page": "| Model | T |\n|:--|--:|\n| a | 32 |\n| b | 32 |\n64 steps"}, MIXES),
-        (MIXED | {"page": "| Model | steps |\n|:--|--:|\n| 32 | 64 |\n"}, MIXES),
-        (MIXED | {"values": "run,T,steps\nmain-a,32,32\nmain-b,64,64\n"}, MIXES),
-        (MIXED | {"values": DRAWN.format(end=64)}, ""),
-        (MIXED | {"values": DRAWN.format(end=63)}, MIXES),
-        (MIXED | {"values": f"{HEADER}D,main-a,a,,32\n"}, ""),
-        ({"imported": True}, UNMARKED),
-        ({"imported": True, "caption": "* imported, not trained here"}, ""),
-        ({"imported": True, "page": "* imported, not trained here"}, ""),
-        ({"imported": True, "caption": "as published by the authors"}, UNMARKED),
-        ({"imported": True, "values": DRAWN.format(end=32)}, UNMARKED),
-        ({"imported": True, "values": f"{HEADER}D,main-a,a,,32\n"}, ""),
-        ({"away": True}, "reads what is not of this experiment: results/other/fits/main-a.json"),
+        ({"recorded": FITS}, True, ""),
+        ({}, None, "figures/fig02 does not record which T and runs it shows"),
+        ({"recorded": {}}, False, "records None of main-a, and read {'T': 32"),
+        ({"recorded": {**FITS, "main-a": FITS["main-b"]}}, False, "records {'T': 64"),
+        (
+            {"recorded": {**FITS, "main-b": {"T": 64, "imported": False}}},
+            False,
+            "of main-b, and read {'T': 64, 'imported': True}",
+        ),
+        (
+            {"recorded": FITS, "away": True},
+            False,
+            "reads what is not of this experiment: results/other/fits/main-a.json",
+        ),
     ],
 )
-def test_a_figure_that_mixes_what_it_does_not_name(tmp_path, settings, words):
-    found = checked(tmp_path, [shown(tmp_path, **settings)], "mixed")
-    assert found.holds is not bool(words)
+def test_a_figure_that_shows_other_fits_than_it_records(tmp_path, settings, holds, words):
+    found = checked(tmp_path, [shown(tmp_path, **settings)], "shown")
+    assert found.holds is holds
     assert words in "".join(found.said)
 
 
-@pytest.mark.parametrize("config", ["paper", "published"])
-def test_the_captions_of_our_figures_say_what_they_mix(tmp_path, config):
-    """Imported curves end where they end; what takes none of them draws only the runs made here."""
-    plan = resolve(read_yaml(ROOT / f"config/{config}.yaml"), environ={})
-    ends = {id: run.steps for id, run in plan.runs.items()}
-    ends |= {id: 300_000 + number for number, id in enumerate(plan.imported)}
-    (tmp_path / "fits").mkdir()
-    (tmp_path / "figures").mkdir()
-    for id, end in ends.items():
-        fit = {"run": id, "T": end, "imported": id in plan.imported}
-        (tmp_path / f"fits/{id}.json").write_text(json.dumps(fit))
-    targets = [t for t in available(plan) if t.kind == "figure" and "fits" in t.inputs]
-    records = [figure_of(tmp_path, plan, target, ends) for target in targets]
-    assert len(records) == {"paper": 29, "published": 3}[config]
-    found = checked(tmp_path, records, "mixed")
-    assert found.said == ()
-    for record in records:
-        record.content["params"]["caption"] = ""
-    unsaid = "".join(checked(tmp_path, records, "mixed").said)
-    assert "figures/fig22 mixes T" in unsaid
-    assert "figures/sensitivity mixes T" in unsaid
-
-
-def figure_of(results, plan, target, ends):
-    """The record of a figure with its caption, and the runs in its values."""
-    runs = shown_runs(plan, target)
-    drawn = [run for run in runs if target.published or run in plan.runs]
-    part = "fit" if target.module in LOSS_CURVES else "D"
-    rows = [f"{part},{run},,,{ends[run]}\n" for run in drawn]
-    (results / f"figures/{target.id}.csv").write_text(HEADER + "".join(rows))
-    return make_record(
-        f"figures/{target.id}",
-        "figure",
-        params={"study": {"runs": [{"id": run} for run in runs]}, "caption": caption(target, plan)},
-        inputs=[{"path": f"results/tiny/fits/{run}.json"} for run in runs],
-        outputs=[{"path": f"figures/{target.id}.csv"}],
-    )
+def test_fits_that_were_made_anew_are_not_those_that_a_figure_shows(tmp_path):
+    """The figure is stale then, or the fit is altered, which is said of them."""
+    record = shown(tmp_path, recorded=FITS)
+    (tmp_path / "fits/main-a.json").write_text('{"run": "main-a", "T": 16, "imported": false}')
+    assert checked(tmp_path, [record], "shown").holds is True
 
 
 def test_another_version_was_installed_than_is_pinned(tmp_path):

@@ -8,12 +8,12 @@ import pytest
 from small_records import Jobs, experiment, manifest, rewrite
 
 from zsl.audit.errors import AuditError
-from zsl.audit.records import Records, read_records
 from zsl.audit.tree import Lineage, lineage_of, records_of
 from zsl.audit.tree_graph import MOST, as_dot, as_mermaid, graph_of
 from zsl.audit.tree_text import WIDTH, as_json, as_text
 from zsl.cli import main
 from zsl.files import sha256_of_json, write_json
+from zsl.lineage.store import Records, read_records
 from zsl.registry import BY_ID
 
 MINI = Path(__file__).parents[2] / "results" / "mini"

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from zsl.audit.records import read_records
 from zsl.audit.tree import lineage_of, records_of
 from zsl.config.load import load
 from zsl.crate.command import add_command, expected_jobs
+from zsl.lineage.store import read_records
 
 ROOT = Path(__file__).parents[2]
 MINI = "results/mini"

@@ -12,8 +12,8 @@ import pytest
 from snakemake.iocontainers import InputFiles, OutputFiles, Params, Wildcards
 
 from zsl.errors import ZslError
+from zsl.lineage import history
 from zsl.lineage.errors import LineageError
-from zsl.lineage.history import lineage_folder, maker
 from zsl.lineage.record import recorded
 from zsl.lineage.root import listing, page, read_listing, record_digests, root_of
 
@@ -93,10 +93,10 @@ def test_a_file_that_no_job_made_has_no_maker(project):
     Path("notes.txt").write_text("mine")
     Path(f"{RESULTS}/figures/fig02.pdf").write_text("stray")
     for path in ("notes.txt", f"{RESULTS}/figures/fig02.pdf"):
-        assert maker(Path(path), FOLDER) is None
+        assert history.made(Path(path), FOLDER) is None
     # A record that lies where one would look, but is of another file.
     Path(f"{RESULTS}/figures/fig01.txt").write_text("stray")
-    assert maker(Path(f"{RESULTS}/figures/fig01.txt"), FOLDER) is None
+    assert history.made(Path(f"{RESULTS}/figures/fig01.txt"), FOLDER) is None
 
 
 def test_every_record_and_source_is_kept(project):
@@ -131,7 +131,7 @@ def test_the_reports_record_is_not_part_of_the_history(project):
 
 def test_a_record_outside_of_a_lineage_folder_is_refused():
     with pytest.raises(LineageError, match="not below a folder lineage"):
-        lineage_folder(Path("results/mini/records/a.json"))
+        history.lineage_folder(Path("results/mini/records/a.json"))
 
 
 def test_the_root_is_what_sha256sum_says_and_the_listing_what_it_reads(project):

@@ -2,7 +2,7 @@
 
 from zsl.job import job
 
-with job(snakemake, modules=[f"zsl.figures.{snakemake.wildcards.figure}"]):
+with job(snakemake, modules=[f"zsl.figures.{snakemake.wildcards.figure}"]) as facts:
     from zsl.claims import sentences, verdicts
     from zsl.figures import render
     from zsl.files import write_text
@@ -11,6 +11,7 @@ with job(snakemake, modules=[f"zsl.figures.{snakemake.wildcards.figure}"]):
 
     figure, out = snakemake.wildcards.figure, snakemake.output
     study = make_study(snakemake.params.study, dict(snakemake.input.items()))
+    facts["shown"] = study.shown()
     render.write(figure, study, {kind: out[kind] for kind in ("csv", "pdf", "svg")})
     claims = getattr(render.module(figure), "CLAIMS", ())
     said = sentences(verdicts(figure, claims, study), study.experiment) if claims else []

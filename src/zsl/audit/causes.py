@@ -16,9 +16,9 @@ from zsl.audit.changes import (
     setting_changes,
     source_of,
 )
-from zsl.audit.records import Record, Records
 from zsl.audit.tree import raw_of
 from zsl.lineage.history import CODE, LINEAGE
+from zsl.lineage.store import Record, Records
 
 NO_CAUSES = ("state", "blocks", "threads", "shown")
 """Parameters that are compared elsewhere (threads, captions), or say where files lie."""

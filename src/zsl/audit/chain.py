@@ -13,15 +13,16 @@ from pathlib import Path
 from zsl.audit.changes import LARGEST_SOURCE, setting_changes
 from zsl.audit.contents import unread
 from zsl.audit.disk import Disk
-from zsl.audit.findings import Finding
-from zsl.audit.records import NAMES, Record, Records, is_report
+from zsl.audit.findings import Finding, Status
 from zsl.files import read_limited
 from zsl.lineage.errors import LineageError
-from zsl.lineage.history import ACCEPTED, CODE, HISTORY, LINEAGE
+from zsl.lineage.history import ACCEPTED, CODE, HISTORY, LINEAGE, history_path
+from zsl.lineage.store import NAMES, Record, Records, makers_of
 from zsl.lineage.syntax import parse
 
 SHOWN = 6
 """Differences of an altered record that are shown."""
+KEPT = (f"{LINEAGE}/{HISTORY}/", f"{LINEAGE}/{ACCEPTED}/")
 
 
 @dataclass(frozen=True)
@@ -36,34 +37,43 @@ class Chain:
 
 def check_chain(records: Records, disk: Disk) -> Chain:
     """Follow every record to its copy in the history and to the records it names."""
-    findings = [*_history(records, disk), *_code(records, disk), *_acceptances(records, disk)]
-    findings += [*_links(disk), *_hidden(records, disk)]
-    written = _written(records)
+    findings = [
+        *_history(records, disk),
+        *_code(records, disk),
+        *_acceptances(records, disk),
+        *_links(disk),
+        *_hidden(records, disk),
+    ]
     authentic: dict[str, Record] = {}
+    jobs_wrote = _written(records)
+    broken = {path for path in records.broken if not path.startswith(KEPT)}
     hidden = {record.path for record in records.history.values() if disk.hides(record.path)}
-    for path in sorted({*records.current, *_broken(records), *_lost(records, disk), *hidden}):
-        record = records.current.get(path)
-        own = record is not None and record.path == path
-        if record and own and (is_report(record) or _is_kept(record, written, disk)):
-            authentic[path] = record
-            continue
-        known = records.authentic(path)
-        if known:
-            authentic[path] = known
+    for path in sorted({*records.current, *broken, *_lost(records, disk), *hidden}):
+        record, last = records.current.get(path), records.written.get(path)
+        if record and record.path == path:
+            kept = record.sha256 in jobs_wrote or disk.hides(history_path(record.sha256))
+            if record.is_report or kept:
+                authentic[path] = record
+                continue
+        if last:
+            authentic[path] = last
         if record:
-            findings.append(_altered(path, record, known))
+            findings.append(_record(path, "altered", *_edited(path, record, last)))
         elif path in records.broken:
-            findings.append(Finding(path, "altered", (records.broken[path],), kind="record"))
+            findings.append(_record(path, "altered", records.broken[path]))
         elif path not in hidden:
-            findings.append(Finding(path, "missing", ("the record was deleted",), kind="record"))
+            findings.append(_record(path, "missing", "the record was deleted"))
     wrong = {finding.path for finding in findings}
     for path, record in authentic.items():
-        said = tuple(_predecessors(record, records))
-        if said:
-            findings.append(Finding(path, "altered", said, kind="record"))
+        if said := [*_predecessors(record, records)]:
+            findings.append(_record(path, "altered", *said))
         elif path not in wrong | hidden:
-            findings.append(Finding(path, "verified", kind="record"))
+            findings.append(_record(path, "verified"))
     return Chain(authentic, findings, [*_notes(authentic)])
+
+
+def _record(path: str, status: Status, *said: str) -> Finding:
+    return Finding(path, status, said, kind="record")
 
 
 def _written(records: Records) -> set[str]:
@@ -71,15 +81,8 @@ def _written(records: Records) -> set[str]:
 
     A copy in the history that was damaged still tells the digest of what it was, by its name.
     """
-    named = {e.get("record") for record in records.history.values() for e in record.inputs}
-    named |= {Path(path).stem for path in records.broken} | set(records.history)
-    return {digest for digest in named if digest}
-
-
-def _is_kept(record: Record, written: set[str], disk: Disk) -> bool:
-    """Whether a job wrote a record, as far as this user may see."""
-    copy = f"{LINEAGE}/{HISTORY}/{record.sha256}.json"
-    return record.sha256 in written or disk.hides(copy) is not None
+    named = {e["record"] for r in records.history.values() for e in r.inputs if "record" in e}
+    return named | {Path(path).stem for path in records.broken} | set(records.history)
 
 
 def _hidden(records: Records, disk: Disk) -> Iterator[Finding]:
@@ -89,27 +92,20 @@ def _hidden(records: Records, disk: Disk) -> Iterator[Finding]:
             yield unread(error, path, records.results, "record")
 
 
-def _broken(records: Records) -> set[str]:
-    kept = tuple(f"{LINEAGE}/{name}/" for name in (HISTORY, ACCEPTED))
-    return {path for path in records.broken if not path.startswith(kept)}
-
-
 def _lost(records: Records, disk: Disk) -> set[str]:
     """Records that are gone while what they are of is still there, or what was made from it."""
-    written = {record.path for record in records.history.values()} - set(records.current)
-    written = {path for path in written if not disk.hides(path)}
-    found = set()
-    for path in written:
-        last = records.authentic(path)
-        outputs = last.outputs if last else {}
-        if any(name in disk and name not in records.makers for name in outputs):
-            found.add(path)
-    waiting, gone = [*records.current.values()], written - found - set(records.broken)
+    paths = {record.path for record in records.history.values()}
+    paths -= {*records.current, *records.broken}
+    gone = {path for path in paths if not disk.hides(path)}
+    here = {name for record in records.written.values() for name in record.outputs if name in disk}
+    alone = here - records.makers.keys()
+    last = {path: record for path, record in records.written.items() if path in gone}
+    found = {path for path, record in last.items() if alone & record.outputs.keys()}
+    waiting = [*records.current.values()]
     while waiting:
         for entry in waiting.pop().inputs:
             maker = records.history.get(entry.get("record", ""))
-            if maker and maker.path in gone:
-                gone.remove(maker.path)
+            if maker and maker.path in gone and maker.path not in found:
                 found.add(maker.path)
                 waiting.append(maker)
     return found
@@ -118,52 +114,47 @@ def _lost(records: Records, disk: Disk) -> set[str]:
 def _history(records: Records, disk: Disk) -> Iterator[Finding]:
     for digest, record in records.history.items():
         if record.sha256 != digest:
-            said = (
-                f"its bytes are not those its name gives: this copy of {record.path} was edited",
-            )
-            yield Finding(f"{LINEAGE}/{HISTORY}/{digest}.json", "altered", said, kind="record")
+            said = f"its bytes are not those its name gives: this copy of {record.path} was edited"
+            yield _record(history_path(digest), "altered", said)
     for path, why in records.broken.items():
-        if path.startswith((f"{LINEAGE}/{HISTORY}/", f"{LINEAGE}/{ACCEPTED}/")):
-            yield Finding(path, "altered", (why,), kind="record")
-    stems = {Path(path).stem for path in records.broken}
-    named: dict[str, list[str]] = {}
+        if path.startswith(KEPT):
+            yield _record(path, "altered", why)
+    known = {*records.history, *(Path(path).stem for path in records.broken)}
+    named: dict[str, set[str]] = {}
     for record in [*records.history.values(), *records.current.values()]:
         for entry in record.inputs:
-            if "record" in entry:
-                named.setdefault(entry["record"], []).append(record.inside(entry["path"]))
-    for digest in sorted(set(named) - set(records.history) - stems):
-        said = (f"it was deleted; it is the record of {_some(sorted(set(named[digest])))}",)
-        path = f"{LINEAGE}/{HISTORY}/{digest}.json"
-        if not disk.hides(path):
-            yield Finding(path, "missing", said, kind="record")
+            if entry.get("record", "") not in {*known, ""}:
+                named.setdefault(entry["record"], set()).add(record.inside(entry["path"]))
+    for digest in sorted(named):
+        if not disk.hides(path := history_path(digest)):
+            said = f"it was deleted; it is the record of {_some(sorted(named[digest]))}"
+            yield _record(path, "missing", said)
 
 
 def _code(records: Records, disk: Disk) -> Iterator[Finding]:
     """Sources that are not those their names give, or that current records name in vain."""
-    folder = f"{LINEAGE}/{CODE}"
-    inside = (path for path in disk.digests if Path(path).parent.as_posix() == folder)
-    kept = {Path(path).stem: path for path in inside if NAMES[CODE].fullmatch(Path(path).name)}
-    for digest, path in sorted(kept.items()):
-        if digest not in _digests_of(records.results / path, disk.digests[path]):
-            said = ("it is not the source that its name gives: it was edited",)
-            yield Finding(path, "altered", said, kind="record")
+    folder = f"{LINEAGE}/{CODE}/"
+    inside = (path.removeprefix(folder) for path in disk.digests if path.startswith(folder))
+    kept = {Path(name).stem: name for name in inside if NAMES[CODE].fullmatch(name)}
+    for digest, name in sorted(kept.items()):
+        if digest not in _digests_of(records.code / name, disk.digests[folder + name]):
+            said = "it is not the source that its name gives: it was edited"
+            yield _record(folder + name, "altered", said)
     named = {
-        digest: f"{folder}/{digest}{Path(name).suffix if '/' in name else '.py'}"
+        digest: f"{folder}{digest}{Path(name).suffix if '/' in name else '.py'}"
         for record in records.current.values()
-        for name, digest in record.content.get("code", {}).get("modules", {}).items()
+        for name, digest in record.modules.items()
     }
     for digest, path in sorted(named.items()):
         if digest not in kept and not disk.hides(path):
-            said = ("the source of a module that records name was deleted",)
-            yield Finding(path, "missing", said, kind="record")
+            yield _record(path, "missing", "the source of a module that records name was deleted")
 
 
 def _links(disk: Disk) -> Iterator[Finding]:
     """Symbolic links among the records, of which no root holds the bytes."""
     for path, target in sorted(disk.links.items()):
         if path.startswith(f"{LINEAGE}/"):
-            said = (f"is a symbolic link to {target}, was none",)
-            yield Finding(path, "altered", said, kind="record")
+            yield _record(path, "altered", f"is a symbolic link to {target}, was none")
 
 
 def _digests_of(path: Path, sha256: str) -> set[str]:
@@ -180,23 +171,22 @@ def _digests_of(path: Path, sha256: str) -> set[str]:
 def _acceptances(records: Records, disk: Disk) -> Iterator[Finding]:
     numbers = {int(Path(path).stem) for path in records.accepted}
     for number in sorted(set(range(1, max(numbers, default=0))) - numbers):
-        said = ("acceptances are numbered, and this one is gone",)
         path = f"{LINEAGE}/{ACCEPTED}/{number:04d}.json"
         if not disk.hides(path):
-            yield Finding(path, "missing", said, kind="record")
+            yield _record(path, "missing", "acceptances are numbered, and this one is gone")
 
 
-def _altered(path: str, record: Record, known: Record | None) -> Finding:
-    """A current record that nobody wrote there, with what was edited in it."""
+def _edited(path: str, record: Record, last: Record | None) -> list[str]:
+    """What was done to a current record that no job wrote there."""
     if record.path != path:
-        return Finding(path, "altered", (f"it is a copy of {record.path}",), kind="record")
+        return [f"it is a copy of {record.path}"]
     said = ["it is none of the records that jobs wrote (lineage/history)"]
-    if known:
-        changes = setting_changes(known.content, record.content, "edited:")
+    if last:
+        changes = setting_changes(last.content, record.content, "edited:")
         said += [str(change) for change in changes[:SHOWN]]
         said += [f"and {len(changes) - SHOWN} more"] if len(changes) > SHOWN else []
         said += [] if changes else ["its bytes differ, its values do not"]
-    return Finding(path, "altered", tuple(said), kind="record")
+    return said
 
 
 def _predecessors(record: Record, records: Records) -> Iterator[str]:
@@ -212,31 +202,27 @@ def _predecessors(record: Record, records: Records) -> Iterator[str]:
 
 
 def _notes(authentic: dict[str, Record]) -> Iterator[str]:
-    makers = {path: record for record in authentic.values() for path in record.outputs}
-    again = {
-        maker.path
-        for record in authentic.values()
-        for entry in record.inputs
-        if (maker := makers.get(record.inside(entry["path"])))
-        and entry.get("record") not in (None, maker.sha256)
-        and maker.outputs[record.inside(entry["path"])]["sha256"] == entry["sha256"]
-    }
+    makers = makers_of(authentic.values())
+    again = set()
+    for record in authentic.values():
+        for entry in record.inputs:
+            path = record.inside(entry["path"])
+            maker = makers.get(path)
+            other = maker and entry.get("record") not in (None, maker.sha256)
+            if maker and other and maker.outputs[path]["sha256"] == entry["sha256"]:
+                again.add(maker.path)
     if again:
         yield (
             "jobs that ran again after their results were read, with the same bytes: "
             f"{_some(sorted(again))}"
         )
-    dirty = [
-        path for path, record in authentic.items() if record.content.get("git", {}).get("dirty")
-    ]
+    dirty = sum(bool(record.section("git").get("dirty")) for record in authentic.values())
     if dirty:
         yield (
-            f"{len(dirty)} of {len(authentic)} records were made from a working tree with "
+            f"{dirty} of {len(authentic)} records were made from a working tree with "
             "uncommitted changes; the sources that counted are in lineage/code"
         )
-    undeclared = {
-        name for r in authentic.values() for name in r.content.get("code", {}).get("undeclared", ())
-    }
+    undeclared = {n for r in authentic.values() for n in r.section("code").get("undeclared", ())}
     if undeclared:
         yield (
             "modules that were loaded and no fingerprint counts (such as those that only check "

@@ -8,6 +8,8 @@ from typing import Any
 
 from zsl.audit.disk import Disk
 from zsl.audit.findings import Finding, Kind
+from zsl.lineage.digests import logical_sha256
+from zsl.lineage.errors import LineageError
 from zsl.permissions import ask
 
 SHOWN = 5
@@ -22,7 +24,7 @@ def wrong_with(disk: Disk, results: Path, name: str, entry: dict[str, Any]) -> F
     if error := disk.hides(name):
         return unread(error, name, results)
     if entry["kind"] == "folder":
-        return _folder(disk, results, name, entry)
+        return _folder(disk, results, name, entry["files"])
     now = disk.digests.get(name)
     if now is None:
         return Finding(name, "missing")
@@ -35,44 +37,48 @@ def unread(
     error: OSError, name: str, results: Path, kind: Kind = "artifact", files: Sequence[str] = ()
 ) -> Finding:
     """What is said of an artifact or record, or of ``files`` in it, that cannot be read."""
-    more = [f"and {len(files) - SHOWN} more"] if len(files) > SHOWN else []
     if isinstance(error, PermissionError):
-        said = (ask(Path(error.filename or results / name), results.absolute()), *files[:SHOWN])
-        return Finding(name, "unreadable", (*said, *more), kind=kind)
+        said = [ask(Path(error.filename or results / name), results.absolute())]
+        return Finding(name, "unreadable", (*said, *_some(files)), kind=kind)
     why = error.strerror or str(error)
-    said = tuple(f"{path} cannot be read: {why}" for path in files[:SHOWN] or [name])
-    return Finding(name, "unknown", (*said, *more), kind=kind)
+    said = [f"{line} cannot be read: {why}" for line in files[:SHOWN] or [name]]
+    return Finding(name, "unknown", (*said, *_some(files)[SHOWN:]), kind=kind)
 
 
-def _folder(disk: Disk, results: Path, name: str, entry: dict[str, Any]) -> Finding | None:
+def _folder(disk: Disk, results: Path, name: str, before: dict[str, str]) -> Finding | None:
     """The same of a folder: what is missing, was added or differs, and what cannot be read."""
     if name not in disk.folders:
         return Finding(name, "missing")
-    before, now, start = entry["files"], disk.below(name), f"{name}/"
-    links = [p.removeprefix(start) for p in disk.links if p.startswith(start)]
-    said = [f"{path} is a symbolic link" for path in links]
+    now, start = disk.below(name), f"{name}/"
+    links = [path.removeprefix(start) for path in disk.links if path.startswith(start)]
     closed = {
-        path.removeprefix(start): [n for n in before if f"{start}{n}/".startswith(f"{path}/")]
-        for path in disk.unreadable
+        path.removeprefix(start): error
+        for path, error in disk.unreadable.items()
         if path.startswith(start)
     }
-    hidden = {n for names in closed.values() for n in names}
-    there = {*now, *(path for path, names in closed.items() if not names)}
+    hides = {path: [n for n in before if f"{n}/".startswith(f"{path}/")] for path in closed}
+    hidden = {n for names in hides.values() for n in names}
+    new = {*now, *(path for path, names in hides.items() if not names)} - set(before)
     missing = [n for n in before if n not in {*now, *links, *hidden}]
-    added = [n for n in sorted(there) if n not in before]
     differs = [n for n in now if n in before and now[n] != before[n]]
-    for words, names in (("is missing", missing), ("was added", added), ("differs", differs)):
-        said += [f"{each} {words}{_swapped(each, before, now)}" for each in names[:SHOWN]]
-        said += [f"and {len(names) - SHOWN} more"] if len(names) > SHOWN else []
     if before and not {*now, *hidden, *links}:
-        return Finding(name, "missing", tuple(said))
-    unseen = {path: disk.unreadable[start + path] for path, names in closed.items() if names}
+        return Finding(name, "missing", tuple(_some([f"{n} is missing" for n in missing])))
+    said = [f"{path} is a symbolic link" for path in links]
+    said += _some([f"{n} is missing" for n in missing])
+    said += _some([f"{n} was added{_swapped(n, before, now)}" for n in sorted(new)])
+    said += _some([f"{n} differs{_swapped(n, before, now)}" for n in differs])
+    unseen = [path for path, names in hides.items() if names]
     if said:
-        said += [f"{path} cannot be read: {why.strerror}" for path, why in unseen.items()]
-        extra = tuple(start + path for path in added)
+        said += [f"{path} cannot be read: {closed[path].strerror}" for path in unseen]
+        extra = tuple(start + path for path in sorted(new))
         return Finding(name, "altered", tuple(said), lost=bool(missing or differs), extra=extra)
-    first = [path for path, why in unseen.items() if isinstance(why, PermissionError)] or [*unseen]
-    return unread(unseen[first[0]], name, results, files=first) if first else None
+    private = [path for path in unseen if isinstance(closed[path], PermissionError)] or unseen
+    return unread(closed[private[0]], name, results, files=private) if private else None
+
+
+def _some(lines: Sequence[str]) -> list[str]:
+    more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+    return [*lines[:SHOWN], *more]
 
 
 def _swapped(name: str, before: dict[str, str], now: dict[str, str]) -> str:
@@ -82,9 +88,6 @@ def _swapped(name: str, before: dict[str, str], now: dict[str, str]) -> str:
 
 
 def _altered(path: Path, entry: dict[str, Any], now: str) -> Iterator[str]:
-    from zsl.lineage.digests import logical_sha256
-    from zsl.lineage.errors import LineageError
-
     yield f"SHA-256 {now[:12]}, recorded {entry['sha256'][:12]}"
     try:
         size = path.stat().st_size

@@ -13,8 +13,8 @@ from typing import Any
 
 from zsl.audit.causes import circumstances, own_changes
 from zsl.audit.changes import Change
-from zsl.audit.records import Record, Records, is_report
 from zsl.audit.tree import PER_RUN, maker_of
+from zsl.lineage.store import Record, Records
 
 Entry = dict[str, Any]
 KINDS = ("rule", "source", "seed", "setting", "module", "package", "installed package", "python")
@@ -279,7 +279,7 @@ def _runs(records: Records) -> dict[str, Record]:
 
 def _folders(sides: tuple[Records, Records]) -> dict[str, dict[str, int]]:
     a, b = (
-        {path: made.outputs[path] for path, made in side.makers.items() if not is_report(made)}
+        {path: made.outputs[path] for path, made in side.makers.items() if not made.is_report}
         for side in sides
     )
     counts: dict[str, Counter[str]] = {}
@@ -295,4 +295,4 @@ def _folders(sides: tuple[Records, Records]) -> dict[str, dict[str, int]]:
 def common(sides: tuple[Records, Records]) -> list[tuple[Record, Record]]:
     """The records of two experiments that are of the same artifacts."""
     a, b = (side.current for side in sides)
-    return [(a[path], b[path]) for path in a if path in b and not is_report(a[path])]
+    return [(a[path], b[path]) for path in a if path in b and not a[path].is_report]

@@ -8,7 +8,7 @@ from typing import Any
 from zsl.audit.causes import source_diff
 from zsl.audit.changes import Change
 from zsl.audit.explain import Cause, Explanation, Overview
-from zsl.audit.records import Records
+from zsl.lineage.store import Records
 
 CAUSES = 40
 """Causes that are listed, before the rest are counted."""

@@ -6,16 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from zsl.audit.changes import Change
+from zsl.lineage.store import Records
 
 Status = Literal[
-    "verified",
-    "stale",
-    "altered",
-    "missing",
-    "unrecorded",
-    "imported",
-    "unknown",
-    "unreadable",
+    *("verified", "imported", "stale", "altered", "missing", "unrecorded", "unknown", "unreadable")
 ]
 Kind = Literal["artifact", "record", "source"]
 STATUSES: dict[Status, str] = {
@@ -117,6 +111,8 @@ class Audit:
     n_files: int = 0
     n_bytes: int = 0
     from_cache: int = 0
+    records: Records | None = field(default=None, repr=False)
+    """What was read of the records."""
 
     def of(self, status: Status) -> list[Finding]:
         """The findings of a status."""

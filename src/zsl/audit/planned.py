@@ -12,13 +12,18 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import redirect_stdout, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from zsl.audit.errors import AuditError
 from zsl.config.load import load
+from zsl.errors import ZslError
+from zsl.lineage.record import named_values
+from zsl.lineage.values import plain, portable
 from zsl.registry import BY_ID
 from zsl.registry.names import did_you_mean
 
@@ -55,6 +60,9 @@ class Planned:
     """Those of which it remembers nothing, so that it sees no change of settings or code."""
 
 
+_PLANNED = TypeAdapter(Planned)
+
+
 class Asking:
     """Snakemake, asked in a process of its own while the caller goes on."""
 
@@ -76,17 +84,11 @@ class Asking:
             (here / MEMORY).parent.mkdir()
             (here / MEMORY).symlink_to(self._project / MEMORY)
         files = [str(path.resolve()) for path in configfiles]
-        question = {"configfiles": files, "targets": [*targets], "others": sorted(others)}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "zsl.audit.planned"],
-            cwd=here,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        command = [sys.executable, "-m", "zsl.audit.planned"]
+        pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
+        self._process = subprocess.Popen(command, cwd=here, **pipes, text=True)
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(question))
+        json.dump([files, [*targets], sorted(others)], self._process.stdin)
         self._process.stdin.close()
         self._process.stdin = None
 
@@ -108,18 +110,9 @@ class Asking:
                 f"Snakemake cannot plan the targets: {said.strip()}\n{''.join(close)}"
                 "Targets are figures, tables (`zsl targets` lists them), rules or files of results."
             )
-        found = json.loads(out)
-        jobs = {
-            job["record"]: PlannedJob(**{**job, **{key: tuple(job[key]) for key in _LISTS}})
-            for job in found["jobs"]
-        }
-        outside = {name: self._project / path for name, path in found["outside"].items()}
-        named = (frozenset(found[key]) for key in ("wanted", "pending", "forgotten"))
-        wanted, pending, forgotten = named
-        return Planned(jobs, wanted, outside, pending, forgotten)
-
-
-_LISTS = ("inputs", "outputs")
+        found = _PLANNED.validate_json(out)
+        outside = {name: self._project / path for name, path in found.outside.items()}
+        return replace(found, outside=outside)
 
 
 def mirror(project: Path, scratch: Path) -> Path:
@@ -157,31 +150,31 @@ def _link(folder: Path, target: Path, without: set[str]) -> None:
             (target / path.name).symlink_to(path)
 
 
-def _plan(question: dict[str, Any]) -> dict[str, Any]:
+def _plan(configfiles: list[str], targets: list[str], others: list[str]) -> Planned:
     """Jobs of the targets, and of the ``others`` that a rule still makes."""
     from snakemake.exceptions import RuleException, WorkflowError
 
-    workflow = _workflow(question["configfiles"], question["targets"])
-    wanted = _jobs(workflow)
+    workflow = _workflow(configfiles, targets)
+    wanted = [job for job in workflow.dag.jobs if _is_recorded(job)]
     pending = [job.output.lineage for job in workflow.dag.needrun_jobs() if _is_recorded(job)]
-    remembers = workflow.persistence.has_metadata
-    recorded = filter(_is_recorded, workflow.dag.jobs)
-    forgotten = [job.output.lineage for job in recorded if not remembers(job)]
-    made = {path for job in wanted for path in job["outputs"]}
-    others = [
+    forgotten = [job.output.lineage for job in wanted if not workflow.persistence.has_metadata(job)]
+    made = {path for job in wanted for path in job.output}
+    asked = [
         path
-        for path in question["others"]
+        for path in others
         if path not in made and any(rule.is_producer(path) for rule in workflow.rules)
     ]
-    try:
-        found = _jobs(_workflow(question["configfiles"], others)) if others else []
-    except (RuleException, WorkflowError):  # what a rule reads may not be made any more
-        found = []
-    jobs = {job["record"]: job for job in [*found, *wanted]}
-    outside = {name: path for job in jobs.values() for name, path in job.pop("outside").items()}
-    names = sorted(job["record"] for job in wanted)
-    answer = {"jobs": [*jobs.values()], "wanted": names, "outside": outside}
-    return {**answer, "pending": pending, "forgotten": forgotten}
+    more = []
+    if asked:
+        with suppress(RuleException, WorkflowError):  # what a rule reads may not be made any more
+            more = [*filter(_is_recorded, _workflow(configfiles, asked).dag.jobs)]
+    return Planned(
+        {job.output.lineage: planned_job(job) for job in [*more, *wanted]},
+        frozenset(job.output.lineage for job in wanted),
+        {Path(path).name: Path(path) for job in [*more, *wanted] for path in _outside(job)},
+        frozenset(pending),
+        frozenset(forgotten),
+    )
 
 
 def _workflow(configfiles: list[str], targets: list[str]) -> Any:
@@ -210,40 +203,30 @@ def _workflow(configfiles: list[str], targets: list[str]) -> Any:
     return workflow
 
 
-def _jobs(workflow: Any) -> list[dict[str, Any]]:
-    return [described(job) for job in workflow.dag.jobs if _is_recorded(job)]
-
-
 def _is_recorded(job: Any) -> bool:
     return "lineage" in dict(job.output.items())
 
 
-def described(job: Any) -> dict[str, Any]:
-    """A job of Snakemake's graph in plain values."""
-    from zsl.lineage.record import named_values
-    from zsl.lineage.values import plain, portable
+def _outside(job: Any) -> list[str]:
+    """Inputs of a job that lie outside of the project."""
+    return [str(path) for path in job.input if portable(path, Path.cwd())[1]]
 
-    here = Path.cwd()
-    return {
-        "rule": job.rule.name,
-        "record": job.output.lineage,
-        "params": plain(named_values(job.params), f"params of {job.rule.name}", here),
-        "inputs": sorted({portable(path, here)[0] for path in job.input}),
-        "outside": {Path(p).name: str(p) for p in job.input if portable(p, here)[1]},
-        "outputs": sorted({str(path) for path in job.output} - {str(job.output.lineage)}),
-    }
+
+def planned_job(job: Any) -> PlannedJob:
+    """A job of Snakemake's graph in plain values."""
+    here, record = Path.cwd(), str(job.output.lineage)
+    params = plain(named_values(job.params), f"params of {job.rule.name}", here)
+    inputs = sorted({portable(path, here)[0] for path in job.input})
+    outputs = sorted({str(path) for path in job.output} - {record})
+    return PlannedJob(job.rule.name, record, params, tuple(inputs), tuple(outputs))
 
 
 if __name__ == "__main__":
-    import contextlib
-
     from snakemake.exceptions import RuleException, WorkflowError
 
-    from zsl.errors import ZslError
-
     try:
-        with contextlib.redirect_stdout(sys.stderr):
-            answer = _plan(json.load(sys.stdin))
+        with redirect_stdout(sys.stderr):
+            planned = _plan(*json.load(sys.stdin))
     except (ZslError, RuleException, WorkflowError) as error:
         sys.exit(str(error))
-    json.dump(answer, sys.stdout)
+    sys.stdout.buffer.write(_PLANNED.dump_json(planned))

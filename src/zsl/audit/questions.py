@@ -12,10 +12,10 @@ from typing import Any
 from zsl.audit import explain, explain_text, tree_graph, tree_text
 from zsl.audit.command import add_place, question_of, target
 from zsl.audit.errors import AuditError
-from zsl.audit.records import Record, Records, read_records
 from zsl.audit.run import Question, folder_of
 from zsl.audit.tree import lineage_of, records_of
 from zsl.lineage.history import LINEAGE
+from zsl.lineage.store import Record, Records, read_records
 
 FORMATS = ("text", "mermaid", "dot", "json")
 

@@ -23,7 +23,6 @@ from zsl.audit.changes import Change, module_changes, parameter_changes
 from zsl.audit.different import where_different
 from zsl.audit.errors import AuditError
 from zsl.audit.planned import SNAKEFILE, Asking, Planned, mirror
-from zsl.audit.records import Record, Records, is_report, read_records
 from zsl.audit.run import Question, folder_of
 from zsl.audit.sources import check_sources
 from zsl.audit.tree import records_of
@@ -31,6 +30,7 @@ from zsl.files import sha256
 from zsl.lineage.artifacts import Declared, described
 from zsl.lineage.digests import sha256_of_folder
 from zsl.lineage.history import CODE, LINEAGE
+from zsl.lineage.store import Record, Records, read_records
 
 GRACE = 30
 """Seconds that an interrupted job has to end."""
@@ -108,7 +108,7 @@ def _chosen(question: Question, records: Records) -> list[Record]:
         for path in records_of(name, records, question.project)
     }
     for path, name in found.items():
-        if is_report(records.current[path]):
+        if records.current[path].is_report:
             raise AuditError(
                 f"target {name}: the report's page is made from the records themselves, so there "
                 "is nothing to compare it with; `zsl root` prints what it shows"

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from zsl.audit.chain import Chain, check_chain
 from zsl.audit.disk import Disk, read_disk
 from zsl.audit.errors import AuditError
-from zsl.audit.findings import Audit, Check, Finding
-from zsl.audit.held import Held, differences
+from zsl.audit.findings import Audit, Finding
 from zsl.audit.judge import Judge
 from zsl.audit.planned import SNAKEFILE, Asking, Planned
-from zsl.audit.records import Record, Records, closure, read_records
+from zsl.audit.retrained import untold
+from zsl.audit.roots import Held, differences
 from zsl.audit.sources import check_sources
 from zsl.audit.study import check_study
 from zsl.audit.tree import records_of
-from zsl.audit.untold import untold
 from zsl.config.load import Plan, load
 from zsl.lineage.history import LINEAGE, PROVENANCE
 from zsl.lineage.root import counts, root_of
+from zsl.lineage.store import Record, Records, closure, makers_of, read_records
 
 LOCKS = Path(".snakemake/locks")
 
@@ -42,10 +43,8 @@ class Question:
     @property
     def plan(self) -> Plan | None:
         """The plan of the configuration, where the project is here."""
-        here = (self.project / SNAKEFILE).is_file()
-        return (
-            load(self.configfiles) if here and all(p.is_file() for p in self.configfiles) else None
-        )
+        needed = (self.project / SNAKEFILE, *self.configfiles)
+        return load(self.configfiles) if all(path.is_file() for path in needed) else None
 
 
 def folder_of(question: Question, plan: Plan | None) -> Path:
@@ -63,60 +62,20 @@ def folder_of(question: Question, plan: Plan | None) -> Path:
     return question.project / "results" / plan.experiment.experiment
 
 
-def audit(question: Question) -> Audit:
-    """Make an audit.
+@dataclass(frozen=True)
+class Evidence:
+    """All that is held against each other, read once."""
 
-    Raises AuditError where it cannot be made.
-    """
-    judge, scope, chain, plan = _judged(question)
-    records, disk, planned = judge.records, judge.disk, judge.planned
-    found = [*judge.artifacts(), *chain.findings]
-    if question.targets:
-        found = [finding for finding in found if _within(finding, scope, judge.wanted)]
-    else:
-        found += judge.unrecorded()
-    outside = planned.outside if planned else {}
-    sources = check_sources(records, scope, question.project, outside)
-    notes = [*chain.notes, *_notes(question, plan, records)]
-    if plan and planned is None:
-        notes.append(
-            "Snakemake plans nothing in folders that you may not see: whether code or settings "
-            "have changed since was not checked"
-        )
-    if judge.unplanned:
-        notes.append(
-            "Snakemake plans nothing whose raw sources are not here: whether the settings of "
-            f"{len(judge.unplanned)} records have changed since was not checked"
-        )
-    result = Audit(
-        str(records.results),
-        found + sources,
-        [_checked(check, records) for check in check_study(records.results, scope, plan)],
-        notes,
-        planned=planned is not None and not judge.unplanned,
-        **untold(judge, chain, [*found, *sources], whole=not question.targets),
-        running=_is_running(question, plan),
-        n_files=len(disk.digests),
-        n_bytes=disk.hashed.n_bytes,
-        from_cache=disk.hashed.from_cache,
-    )
-    return _held(result, question, disk)
+    plan: Plan | None
+    """None where the configuration is not here, or is of another experiment."""
+    chain: Chain
+    judge: Judge
+    scope: dict[str, Record]
+    """The records that the targets rest on, by path; all where none are named."""
 
 
-def _checked(check: Check, records: Records) -> Check:
-    """A check that fails, where records that may speak for it are not readable, was not made."""
-    if check.holds is not False or not records.closed:
-        return check
-    return replace(check, holds=None, said=("some records are not readable by you", *check.said))
-
-
-def judged(question: Question) -> tuple[Judge, dict[str, Record]]:
-    """A judge of the results, and the records that the targets rest on; raises as :func:`audit`."""
-    judge, scope, _, _ = _judged(question)
-    return judge, scope
-
-
-def _judged(question: Question) -> tuple[Judge, dict[str, Record], Chain, Plan | None]:
+def gather(question: Question) -> Evidence:
+    """Read the records, hash the files and ask Snakemake; raises as :func:`audit`."""
     plan = question.plan
     results = folder_of(question, plan)
     records = read_records(results)
@@ -127,12 +86,64 @@ def _judged(question: Question) -> tuple[Judge, dict[str, Record], Chain, Plan |
                 f"{plan.experiment.experiment}; name its --configfile, or the folder with --results"
             )
         plan = None
-    asking = _ask(question, records, results) if plan else None
+    asking = _ask(question, records) if plan else None
     disk = read_disk(results, fast=question.fast)
     chain = check_chain(records, disk)
     planned = _answer(asking, disk) if asking else None
     judge = Judge(records, chain.authentic, disk, planned, question.project)
-    return judge, _scope(question, records, chain, planned), chain, plan
+    return Evidence(plan, chain, judge, _scope(question, judge))
+
+
+def audit(question: Question) -> Audit:
+    """Make an audit.
+
+    Raises AuditError or LineageError where it cannot be made.
+    """
+    found = gather(question)
+    judge, disk = found.judge, found.judge.disk
+    outside = judge.planned.outside if judge.planned else {}
+    findings = [*judge.artifacts(), *found.chain.findings]
+    if question.targets:
+        findings = _within(findings, found)
+    else:
+        findings += judge.unrecorded()
+    findings += check_sources(judge.records, found.scope, question.project, outside)
+    wrong = {finding.path for finding in findings if not finding.fine}
+    running = found.plan is not None and any((question.project / LOCKS).glob("*"))
+    digests = _of_root(disk)
+    held = question.held
+    return Audit(
+        str(judge.records.results),
+        findings,
+        check_study(judge.records.results, found.scope, found.plan, judge.records.closed),
+        [*found.chain.notes, *_notes(found, running, digests)],
+        root=root_of(digests),
+        held=held.name if held else None,
+        root_differences=differences(held, digests) if held else [],
+        **untold(judge, wrong, whole=not question.targets),
+        planned=judge.planned is not None and not judge.unplanned,
+        running=running,
+        n_files=len(disk.digests),
+        n_bytes=disk.n_bytes,
+        from_cache=disk.from_cache,
+        records=judge.records,
+    )
+
+
+def _ask(question: Question, records: Records) -> Asking:
+    made = [next(iter(record.outputs), None) for record in records.current.values()]
+    others = [records.start + path for path in made if path]
+    targets = [_target(name, question.project, records) for name in question.targets]
+    link = records.results if question.results else None
+    return Asking(question.project, question.configfiles, targets or ["all"], others, link)
+
+
+def _target(name: str, project: Path, records: Records) -> str:
+    """A target as Snakemake names it: files of the results by their path in the project."""
+    for there in (project / name, records.results / name):
+        if there.exists() and there.is_relative_to(records.results):
+            return records.start + there.relative_to(records.results).as_posix()
+    return name
 
 
 def _answer(asking: Asking, disk: Disk) -> Planned | None:
@@ -148,90 +159,58 @@ def _answer(asking: Asking, disk: Disk) -> Planned | None:
         raise
 
 
-def _ask(question: Question, records: Records, results: Path) -> Asking:
-    start = f"results/{records.experiment}/"
-    others = [f"{start}{next(iter(r.outputs))}" for r in records.current.values() if r.outputs]
-    targets = [_target(name, question.project, results, start) for name in question.targets]
-    link = results if question.results else None
-    return Asking(question.project, question.configfiles, targets or ["all"], others, link)
-
-
-def _target(name: str, project: Path, results: Path, start: str) -> str:
-    """A target as Snakemake names it: files of the results by their path in the project."""
-    path = Path(name) if Path(name).is_absolute() else project / name
-    for base, there in ((results, path), (results, results / name)):
-        if there.exists() and there.is_relative_to(base):
-            return start + there.relative_to(base).as_posix()
-    return name
-
-
-def _scope(
-    question: Question, records: Records, chain: Chain, planned: Planned | None
-) -> dict[str, Record]:
+def _scope(question: Question, judge: Judge) -> dict[str, Record]:
     """The records that the targets rest on; all where none are named.
 
     Raises AuditError where a target cannot be found.
     """
     if not question.targets:
-        return dict(chain.authentic)
-    start = f"results/{records.experiment}/"
-    if planned:
-        first = [path.removeprefix(start) for path in planned.wanted]
-    else:
-        names = question.targets
-        first = [path for name in names for path in records_of(name, records, question.project)]
-    paths = closure(first, chain.authentic) | set(first)
-    return {path: record for path, record in chain.authentic.items() if path in paths}
+        return dict(judge.authentic)
+    first = judge.wanted
+    if judge.planned is None:
+        names, project = question.targets, question.project
+        first = [path for name in names for path in records_of(name, judge.records, project)]
+    paths = closure(first, judge.authentic)
+    return {path: record for path, record in judge.authentic.items() if path in paths}
 
 
-def _within(finding: Finding, scope: dict[str, Record], wanted: set[str]) -> bool:
-    """Whether a finding is about the targets: their artifacts, and whatever ails the records."""
-    if finding.kind == "record":
-        return finding.path in scope or not finding.fine
-    outputs = {path for record in scope.values() for path in record.outputs}
-    return finding.path in outputs or finding.path in wanted
+def _within(findings: list[Finding], found: Evidence) -> list[Finding]:
+    """Those that are about the targets: their artifacts, and what is wrong with records."""
+    about = {*found.scope, *makers_of(found.scope.values())}
+    about |= {path for record in found.judge.wanted for path in found.judge.outputs[record]}
+    return [f for f in findings if f.path in about or (f.kind == "record" and not f.fine)]
 
 
-def _is_running(question: Question, plan: Plan | None) -> bool:
-    locks = question.project / LOCKS
-    return plan is not None and locks.is_dir() and any(locks.iterdir())
-
-
-def _notes(question: Question, plan: Plan | None, records: Records) -> list[str]:
-    notes = []
-    if _is_running(question, plan):
-        notes.append(
-            "the workflow is running (or was killed): what it is making now counts as missing"
-        )
-    if plan is None:
-        notes.append(
+def _notes(found: Evidence, running: bool, digests: dict[str, str]) -> Iterator[str]:
+    judge, records = found.judge, found.judge.records
+    if running:
+        yield "the workflow is running (or was killed): what it is making now counts as missing"
+    if found.plan is None:
+        yield (
             f"there is no configuration of experiment {records.experiment} here: whether code or "
             "settings have changed since was not checked"
         )
-    if records.accepted:
-        notes += [
-            f"accepted on {each['time'][:10]}: {each['target']}: {each['reason']} ({path})"
-            for path, each in sorted(records.accepted.items())
-        ]
-    return notes
-
-
-def _held(result: Audit, question: Question, disk: Disk) -> Audit:
-    start = f"{LINEAGE}/"
-    digests = {
-        path.removeprefix(start): digest
-        for path, digest in disk.digests.items()
-        if path.startswith(start) and counts(path.removeprefix(start))
-    }
-    result = replace(result, root=root_of(digests))
-    shown = disk.digests.get(f"{PROVENANCE}/records.sha256")
-    if shown is not None and shown != result.root:  # the listing's own digest is its root
-        result.notes.append(
+    for path, each in sorted(records.accepted.items()):
+        yield f"accepted on {each['time'][:10]}: {each['target']}: {each['reason']} ({path})"
+    if found.plan and judge.planned is None:
+        yield (
+            "Snakemake plans nothing in folders that you may not see: whether code or settings "
+            "have changed since was not checked"
+        )
+    if judge.unplanned:
+        yield (
+            "Snakemake plans nothing whose raw sources are not here: whether the settings of "
+            f"{len(judge.unplanned)} records have changed since was not checked"
+        )
+    shown = judge.disk.digests.get(f"{PROVENANCE}/records.sha256")
+    if shown not in (None, root_of(digests)):  # the listing's own digest is its root
+        yield (
             f"the report's page shows the root {shown[:12]}... of before; "
             "`make report` makes it anew"
         )
-    if question.held is None:
-        return result
-    return replace(
-        result, held=question.held.name, root_differences=differences(question.held, digests)
-    )
+
+
+def _of_root(disk: Disk) -> dict[str, str]:
+    """The digests that make the root, by path below ``lineage``."""
+    below = disk.below(LINEAGE)
+    return {path: digest for path, digest in below.items() if counts(path)}

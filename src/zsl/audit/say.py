@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ LINES = 8
 
 def as_text(audit: Audit, command: str, *, strict: bool = False) -> str:
     """The audit for people."""
-    parts = [_heading(audit), *_listed(audit), _table(audit), _checks(audit)]
+    parts = [_heading(audit), *_listed(audit), _table(audit), "\n".join(_checks(audit))]
     parts += ["\n".join(f"Note: {note}" for note in audit.notes)]
-    parts += [_root(audit), sentence(audit, strict=strict), _again(audit)]
+    parts += ["\n".join(_root(audit)), sentence(audit, strict=strict), _again(audit)]
     if command and (audit.untold or not audit.passed(strict)):
         what = "Tell it so" if audit.passed(strict) else "Mend it"
         when = ", once the workflow has ended," if audit.running else ""
@@ -53,19 +54,47 @@ def as_json(audit: Audit, command: str, *, strict: bool = False) -> dict[str, An
 
 def sentence(audit: Audit, *, strict: bool = False) -> str:
     """What an audit came to, in one sentence, and what it was held against."""
-    wrong = [f for f in audit.findings if not (f.strictly_fine if strict else f.fine)]
-    broken = [check.name for check in audit.checks if check.holds is False]
-    accepted = sum(f.accepted is not None for f in audit.findings)
     if audit.passed(strict):
+        accepted = sum(finding.accepted is not None for finding in audit.findings)
         said = f"Verified: {_counted(audit)}"
         said += f"; {accepted} are stale, with an acceptance on record" if accepted else ""
     else:
-        reasons = [_of_status(wrong)] if wrong else []
-        reasons += [f"it does not hold that {name}" for name in broken]
-        reasons += ["the records are not those of the root held"] if audit.root_differences else []
-        reasons += [f"nothing but a copy brings back {path}" for path in _acceptances(wrong)]
-        said = f"Not verified: {'; '.join(reasons)}"
-    return f"{said}. {_against(audit)}"
+        wrong = [f for f in audit.findings if not (f.strictly_fine if strict else f.fine)]
+        said = f"Not verified: {'; '.join(_reasons(audit, wrong))}"
+    if audit.held is not None:
+        return f"{said}. The records were held against {audit.held}."
+    return (
+        f"{said}. The records were held against each other, not against a root kept elsewhere: a "
+        "rewrite of an artifact, its record and all records after it would not be seen."
+    )
+
+
+def _counted(audit: Audit) -> str:
+    """What was verified, in numbers."""
+    made, fetched = (
+        sum(finding.kind == "artifact" for finding in audit.of(status))
+        for status in ("verified", "imported")
+    )
+    sources = [finding for finding in audit.findings if finding.kind == "source"]
+    away = sum(not finding.here for finding in sources)
+    said = f"{made:,} artifacts are what their records say"
+    said += ", and what this project would make" if audit.planned else ""
+    said += f"; {fetched} were fetched and are what was pinned" if fetched else ""
+    said += f"; {len(sources) - away:,} raw sources are those that were read" if sources else ""
+    return said + (f", {away:,} more are not on this machine" if away else "")
+
+
+def _reasons(audit: Audit, wrong: list[Finding]) -> Iterator[str]:
+    """Why an audit does not pass; no job makes an acceptance that is gone or cannot be read."""
+    counts = Counter(finding.status for finding in wrong)
+    if wrong:
+        yield ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
+    yield from (f"it does not hold that {c.name}" for c in audit.checks if c.holds is False)
+    if audit.root_differences:
+        yield "the records are not those of the root held"
+    for path in dict.fromkeys(finding.path for finding in wrong):
+        if path.startswith(f"{LINEAGE}/{ACCEPTED}/") and Path(path).stem.isdigit():
+            yield f"nothing but a copy brings back {path}"
 
 
 def _again(audit: Audit) -> str:
@@ -82,67 +111,29 @@ def _again(audit: Audit) -> str:
     )
 
 
-def _counted(audit: Audit) -> str:
-    artifacts = [f for f in audit.of("verified") if f.kind == "artifact"]
-    made = [f for f in audit.of("imported") if f.kind == "artifact"]
-    sources = [f for f in audit.findings if f.kind == "source"]
-    away = sum(not f.here for f in sources)
-    said = f"{len(artifacts):,} artifacts are what their records say"
-    said += ", and what this project would make" if audit.planned else ""
-    said += f"; {len(made)} were fetched and are what was pinned" if made else ""
-    said += f"; {len(sources) - away:,} raw sources are those that were read" if sources else ""
-    return said + (f", {away:,} more are not on this machine" if away else "")
-
-
-def _of_status(findings: list[Finding]) -> str:
-    counts = Counter(finding.status for finding in findings)
-    return ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
-
-
-def _acceptances(findings: list[Finding]) -> list[str]:
-    """Acceptances that are gone or cannot be read: no job makes one."""
-    start = f"{LINEAGE}/{ACCEPTED}/"
-    numbered = [
-        f.path for f in findings if f.path.startswith(start) and Path(f.path).stem.isdigit()
-    ]
-    return [*dict.fromkeys(numbered)]
-
-
-def _against(audit: Audit) -> str:
-    if audit.held is not None:
-        return f"The records were held against {audit.held}."
-    return (
-        "The records were held against each other, not against a root kept elsewhere: a rewrite "
-        "of an artifact, its record and all records after it would not be seen."
-    )
-
-
 def _heading(audit: Audit) -> str:
-    cached = f", {audit.from_cache:,} digests from the cache" if audit.from_cache else ""
-    said = f"{audit.results}: {audit.n_files:,} files, {audit.n_bytes / 1e6:,.0f} MB{cached}"
+    said = f"{audit.results}: {audit.n_files:,} files, {audit.n_bytes / 1e6:,.0f} MB"
     if audit.from_cache:
+        said += f", {audit.from_cache:,} digests from the cache"
         said += "\n(fast: files whose size, times and inode are those of last time were not read)"
     return said
 
 
-def _listed(audit: Audit) -> list[str]:
-    parts = []
+def _listed(audit: Audit) -> Iterator[str]:
     for status, meaning in STATUSES.items():
-        found = [f for f in audit.of(status) if not f.fine or f.accepted or not f.here]
-        if not found:
+        groups: dict[tuple[str, ...], list[str]] = {}
+        for finding in audit.of(status):
+            if not finding.fine or finding.accepted or not finding.here:
+                groups.setdefault(_said(finding), []).append(finding.path)
+        if not groups:
             continue
-        groups: dict[tuple[str, ...], list[Finding]] = {}
-        for finding in found:
-            groups.setdefault(_said(finding), []).append(finding)
         lines = [f"{status} ({meaning}):"]
-        for said, members in list(groups.items())[:LISTED]:
-            lines += [f"  {path}" for path in _paths(members)]
-            lines += [f"      {line}" for line in said[:LINES]]
-            lines += [f"      and {len(said) - LINES} more"] if len(said) > LINES else []
+        for said, paths in list(groups.items())[:LISTED]:
+            lines += [f"  {path}" for path in _some(paths)]
+            lines += [f"      {line}" for line in _some(said)]
         if len(groups) > LISTED:
             lines.append(f"  and {len(groups) - LISTED} more (--json lists all)")
-        parts.append("\n".join(lines))
-    return parts
+        yield "\n".join(lines)
 
 
 def _said(finding: Finding) -> tuple[str, ...]:
@@ -153,17 +144,18 @@ def _said(finding: Finding) -> tuple[str, ...]:
     return (*finding.details, *own, *accepted)
 
 
-def _paths(members: list[Finding]) -> list[str]:
-    """Paths of findings of which the same is said."""
-    paths = [finding.path for finding in members]
-    return [*paths[:LINES], *([f"and {len(paths) - LINES} more"] if len(paths) > LINES else [])]
+def _some(lines: list[str] | tuple[str, ...]) -> list[str]:
+    more = [f"and {len(lines) - LINES} more"] if len(lines) > LINES else []
+    return [*lines[:LINES], *more]
 
 
 def _table(audit: Audit) -> str:
     """Findings by folder and status."""
     rows: dict[str, Counter[str]] = {}
     for finding in audit.findings:
-        rows.setdefault(_folder(finding), Counter())[finding.status] += 1
+        folder = finding.path.partition("/")[0]
+        name = {"source": "raw sources", "record": "records"}.get(finding.kind, folder)
+        rows.setdefault(name, Counter())[finding.status] += 1
     shown = [status for status in STATUSES if any(row[status] for row in rows.values())]
     head = f"{'':14}" + "".join(f"{status:>12}" for status in shown)
     lines = [
@@ -172,24 +164,17 @@ def _table(audit: Audit) -> str:
     return "\n".join([head, *lines])
 
 
-def _folder(finding: Finding) -> str:
-    if finding.kind == "source":
-        return "raw sources"
-    return "records" if finding.kind == "record" else finding.path.partition("/")[0]
-
-
-def _checks(audit: Audit) -> str:
+def _checks(audit: Audit) -> Iterator[str]:
     words = {True: "holds", False: "DOES NOT HOLD", None: "not checked"}
-    lines = []
     for check in audit.checks:
-        lines.append(f"{words[check.holds]:14}{check.name}")
+        yield f"{words[check.holds]:14}{check.name}"
         if check.holds is not True:
-            lines += [f"{'':14}  {said}" for said in check.said[:LINES]]
-    return "\n".join(lines)
+            yield from (f"{'':14}  {said}" for said in check.said[:LINES])
 
 
-def _root(audit: Audit) -> str:
+def _root(audit: Audit) -> Iterator[str]:
     said = audit.root_differences
-    lines = [f"root {audit.root}", *(f"  {line}" for line in said[:LISTED])]
-    lines += [f"  and {len(said) - LISTED} more (--json lists all)"] if len(said) > LISTED else []
-    return "\n".join(lines)
+    yield f"root {audit.root}"
+    yield from (f"  {line}" for line in said[:LISTED])
+    if len(said) > LISTED:
+        yield f"  and {len(said) - LISTED} more (--json lists all)"

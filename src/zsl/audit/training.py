@@ -1,6 +1,6 @@
 """Invariants of a study that are of its training: checkpoints, losses and the order of the data.
 
-Each gives what speaks against it, or None where there is nothing to check it on.
+Each gives what speaks against it, and raises NotCheckedError where there is nothing to check it on.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from zsl.audit.records import Record
 from zsl.config.grids import Segment, checkpoint_name
 from zsl.config.load import Plan
 from zsl.config.schema import CONSTANT, EXTENSIBLE
 from zsl.files import read_json
+from zsl.lineage.store import Record
 
 NEIGHBOURHOOD = 8
 """Steps on either side of a point whose mean losses are compared."""
@@ -25,7 +25,7 @@ AROUND = 256
 """Steps before and after the end of a segment among which its jump must not stand out."""
 MAY_BE_IDLE = ("clip", "decay_embeddings", "decay_matrices")
 """Settings of an optimizer that may change nothing."""
-Records = Mapping[str, Record]
+Scope = Mapping[str, Record]
 
 
 class NotCheckedError(Exception):
@@ -36,13 +36,24 @@ class Unchecked(str):
     """What an invariant could not be checked on: not found against it, and it does not hold."""
 
 
-def _trained(records: Records) -> dict[str, list[tuple[Segment, Record]]]:
+def of_rule(scope: Scope, *rules: str) -> list[Record]:
+    """The records of jobs of some rules; raises NotCheckedError where there are none."""
+    return some([record for record in scope.values() if record.rule in rules])
+
+
+def some(records: list[Record]) -> list[Record]:
+    """The records; raises NotCheckedError where there are none."""
+    if not records:
+        raise NotCheckedError("there is nothing to check it on")
+    return records
+
+
+def _trained(scope: Scope) -> dict[str, list[tuple[Segment, Record]]]:
     """The segments of each run that were trained, in order."""
     found: dict[str, list[tuple[Segment, Record]]] = defaultdict(list)
-    for record in records.values():
-        if record.content["rule"] == "train":
-            names = record.content["wildcards"]
-            found[names["run"]].append((Segment.parse(names["segment"]), record))
+    for record in of_rule(scope, "train"):
+        names = record.content["wildcards"]
+        found[names["run"]].append((Segment.parse(names["segment"]), record))
     return {run: sorted(parts, key=lambda part: part[0].start) for run, parts in found.items()}
 
 
@@ -56,32 +67,21 @@ def _checkpoints(record: Record) -> dict[str, dict[str, str]]:
     return found
 
 
-def complete(records: Records, plan: Plan | None) -> Iterator[str] | None:
+def gaps(scope: Scope, plan: Plan | None) -> Iterator[str]:
     """Steps of the plan without a checkpoint."""
-    trained = _trained(records)
-    return _gaps(trained, plan) if plan and trained else None
-
-
-def _gaps(trained: dict[str, list[tuple[Segment, Record]]], plan: Plan) -> Iterator[str]:
-    for run, parts in trained.items():
-        if run not in plan.runs:
-            continue
+    for run, parts in _trained(scope).items():
+        if plan is None:
+            raise NotCheckedError("there is nothing to check it on")
         there = {name for _, record in parts for name in _checkpoints(record)}
-        gone = [s for s in plan.layout(run).checkpoints if checkpoint_name(s) not in there]
-        if gone:
-            yield f"{run} has no checkpoint of steps {', '.join(map(str, gone[:5]))}"
+        steps = plan.layout(run).checkpoints if run in plan.runs else []
+        if gone := [str(step) for step in steps if checkpoint_name(step) not in there]:
+            yield f"{run} has no checkpoint of steps {', '.join(gone[:5])}"
 
 
-def distinct(records: Records) -> Iterator[str] | None:
-    """Checkpoints with the weights of others."""
-    trained = _trained(records)
-    return _twice(trained) if trained else None
-
-
-def _twice(trained: dict[str, list[tuple[Segment, Record]]]) -> Iterator[str]:
+def twice(scope: Scope) -> Iterator[str]:
     """Weights that two checkpoints share, but those of one step of runs that are alike up to it."""
     seen: dict[str, tuple[str, str, list[Any]]] = {}
-    for run, parts in trained.items():
+    for run, parts in _trained(scope).items():
         for _, record in parts:
             for name, files in _checkpoints(record).items():
                 so_far = _matters(record, int(name.removeprefix("step")))
@@ -133,14 +133,9 @@ def _rate(run: Mapping[str, Any], step: int) -> list[Any]:
     return [*warming, name, *([steps, schedule.get("final_fraction")] if towards_end else [])]
 
 
-def named(results: Path, records: Records) -> Iterator[str] | None:
+def misnamed(results: Path, scope: Scope) -> Iterator[str]:
     """Checkpoints whose state is of another step than their name."""
-    trained = _trained(records)
-    return _misnamed(results, trained) if trained else None
-
-
-def _misnamed(results: Path, trained: dict[str, list[tuple[Segment, Record]]]) -> Iterator[str]:
-    for run, parts in trained.items():
+    for run, parts in _trained(scope).items():
         gone: list[str] = []
         for segment, record in parts:
             for name in _checkpoints(record):
@@ -153,40 +148,39 @@ def _misnamed(results: Path, trained: dict[str, list[tuple[Segment, Record]]]) -
             yield Unchecked(f"{run} {gone[0]} and {len(gone) - 1} more have no state.json")
 
 
-def continuous(results: Path, records: Records) -> Iterator[str] | None:
+def jumps(results: Path, scope: Scope) -> Iterator[str]:
     """Segments that do not go on where the one before ended, or whose losses are not finite."""
-    trained = _trained(records)
-    chains = {run: parts for run, parts in trained.items() if len(parts) > 1}
-    if not trained:
-        return None
+    chains = {run: parts for run, parts in _trained(scope).items() if len(parts) > 1}
     if not chains:
         raise NotCheckedError("every run is one segment")
-    return (said for run, parts in chains.items() for said in _jumps(results, run, parts))
+    for run, parts in chains.items():
+        segments = [segment for segment, _ in parts]
+        losses: dict[int, float] = {}
+        for segment in segments:
+            rows = _losses(results / "training" / run / f"{segment.name}.steps.csv")
+            if sorted(rows) != list(range(segment.start + 1, segment.end + 1)):
+                steps = f"{segment.start + 1} to {segment.end}"
+                yield f"{run} {segment.name}: its steps are not {steps}"
+            losses |= {step: loss for step, loss in rows.items() if np.isfinite(loss)}
+            if wrong := [step for step in rows if step not in losses]:
+                yield f"{run} {segment.name}: the loss is not finite at step {wrong[0]}"
+        for before, after in pairwise(segments):
+            near = _jumps_near(losses, before.end)
+            here = near.pop(before.end, None)
+            if before.end != after.start:
+                yield f"{run}: {after.name} does not follow {before.name}"
+            elif here is None or not near:
+                yield Unchecked(f"{run}: too few losses around step {before.end} to tell a jump")
+            elif here > 2 * max(near.values()):
+                yield f"{run}: the loss jumps by {here:.3f} nats at step {before.end}"
 
 
-def _jumps(results: Path, run: str, parts: list[tuple[Segment, Record]]) -> Iterator[str]:
+def _losses(path: Path) -> dict[int, float]:
+    """Loss by step of a segment."""
     from zsl.study import read_csv  # not at the top: pandas takes half a second
 
-    folder = results / "training" / run
-    losses: dict[int, float] = {}
-    for segment, _ in parts:
-        table = read_csv(folder / f"{segment.name}.steps.csv", ("step", "train_loss"))
-        rows = dict(zip(table["step"].tolist(), table["train_loss"].tolist(), strict=True))
-        known = len(rows) == segment.end - segment.start
-        if not known or sorted(rows) != list(range(segment.start + 1, segment.end + 1)):
-            yield f"{run} {segment.name}: its steps are not {segment.start + 1} to {segment.end}"
-        losses |= {step: loss for step, loss in rows.items() if np.isfinite(loss)}
-        if wrong := [step for step in rows if step not in losses]:
-            yield f"{run} {segment.name}: the loss is not finite at step {wrong[0]}"
-    for (before, _), (after, _) in pairwise(parts):
-        jumps = _jumps_near(losses, before.end)
-        here = jumps.pop(before.end, None)
-        if before.end != after.start:
-            yield f"{run}: {after.name} does not follow {before.name}"
-        elif here is None or not jumps:
-            yield Unchecked(f"{run}: too few losses around step {before.end} to tell a jump")
-        elif here > 2 * max(jumps.values()):
-            yield f"{run}: the loss jumps by {here:.3f} nats at step {before.end}"
+    table = read_csv(path, ("step", "train_loss"))
+    return dict(zip(table["step"].tolist(), table["train_loss"].tolist(), strict=True))
 
 
 def _jumps_near(losses: Mapping[int, float], end: int) -> dict[int, float]:
@@ -204,19 +198,15 @@ def _jumps_near(losses: Mapping[int, float], end: int) -> dict[int, float]:
     return {step: value for step in steps if (value := jump(step)) is not None}
 
 
-def same_order(records: Records) -> Iterator[str] | None:
+def orders(scope: Scope) -> Iterator[str]:
     """Corpora that runs alike in length and sampling read in different orders."""
     groups: dict[tuple[Any, ...], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for run, parts in _trained(records).items():
+    for run, parts in _trained(scope).items():
         for _, record in parts:
             settings, order = record.content["params"]["run"], record.content["facts"]["data_order"]
             key = tuple(settings.get(k) for k in ("corpus", "sequence_length", "sampling"))
             groups[key][order["sha256"]].append(run)
-    if not groups:
-        return None
-    return (
-        f"runs of corpus {key[0]} read {len(orders)} orders: "
-        + ", ".join(dict.fromkeys(run for runs in orders.values() for run in runs))
-        for key, orders in groups.items()
-        if len(orders) > 1
-    )
+    for key, found in groups.items():
+        if len(found) > 1:
+            runs = dict.fromkeys(run for runs in found.values() for run in runs)
+            yield f"runs of corpus {key[0]} read {len(found)} orders: {', '.join(runs)}"

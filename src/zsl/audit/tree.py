@@ -10,10 +10,9 @@ from typing import Any
 
 from zsl.audit.changes import setting_changes
 from zsl.audit.errors import AuditError
-from zsl.audit.records import Record, Records, is_report
 from zsl.files import read_json, sha256_of_json
-from zsl.lineage.form import sources_of
 from zsl.lineage.history import LINEAGE, possible_records
+from zsl.lineage.store import Record, Records, sources_of
 from zsl.registry import BY_ID
 from zsl.registry.names import did_you_mean
 
@@ -281,7 +280,7 @@ def _run(run: str, records: Records) -> str | None:
     of_run = {
         path: record
         for path, record in records.current.items()
-        if record.content.get("wildcards", {}).get("run") == run and not is_report(record)
+        if record.content.get("wildcards", {}).get("run") == run and not record.is_report
     }
     for rule in ("train", "imported_loss"):
         if found := [path for path, each in of_run.items() if each.content["rule"] == rule]:

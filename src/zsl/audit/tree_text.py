@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from zsl.audit.records import Record
 from zsl.audit.tree import Lineage, Raw, Step, settings_of
+from zsl.lineage.store import Record
 
 WIDTH = 100
 """Columns of the tree."""

@@ -12,8 +12,8 @@ from typing import Any
 
 from zsl.crate.errors import CrateError
 from zsl.files import LARGEST_JSON, parse_json, read_limited
-from zsl.lineage.form import check_record
 from zsl.lineage.history import HISTORY, LINEAGE
+from zsl.lineage.store import check_record
 
 KEPT = {
     "history": "Every record that was ever written, named by its SHA-256.",

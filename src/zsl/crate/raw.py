@@ -14,7 +14,7 @@ from zsl.crate.entities import add, fragment
 from zsl.crate.errors import CrateError
 from zsl.crate.jobs import Job
 from zsl.files import read_json
-from zsl.lineage.form import sources_of
+from zsl.lineage.store import sources_of
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,7 @@ from zsl.lineage.digests import (
 )
 from zsl.lineage.errors import LineageError
 from zsl.lineage.fingerprint import ROOT
-from zsl.lineage.form import is_inside
-from zsl.lineage.values import portable
+from zsl.lineage.values import portable, stays_inside
 
 MANIFEST = ".manifest.json"
 
@@ -39,7 +38,7 @@ def described(
     """One entry for each file and folder, in the order of declaration.
 
     ``path`` (with ``external`` where only its name is recorded), ``name``, ``kind`` (file or
-    folder), ``size`` in bytes, ``sha256``, ``logical_sha256`` for HDF5 and PDF; of a folder
+    folder), ``size`` in bytes, ``sha256``,``logical_sha256`` for HDF5; of a folder
     also ``files`` with the SHA-256 of each, of which ``sha256`` is the digest.
 
     With ``trust``, what a manifest among ``declared`` names is not read: its SHA-256 are
@@ -126,5 +125,5 @@ def _files(manifest: Path) -> dict[str, str]:
             found = {"tokenizer.json": content["tokenizer_sha256"], **tokens}
     except (LookupError, TypeError, ValueError):
         return {}
-    plain = all(is_inside(name) and isinstance(digest, str) for name, digest in found.items())
+    plain = all(stays_inside(name) and isinstance(digest, str) for name, digest in found.items())
     return found if plain else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -63,17 +63,11 @@ def folder_sha256(digests: dict[str, str]) -> str:
     return sha256_of_json(digests)
 
 
-def _hdf5(path: str | Path) -> str:
+def logical_sha256(path: str | Path) -> str | None:
+    """Digest of what an HDF5 file says, whatever its layout; None for other kinds, of which the
+    bytes will do: PDFs are written without dates."""
+    if Path(path).suffix != ".h5":
+        return None
     from zsl.lineage.hdf5 import logical_sha256 as digest  # h5py is slow to import
 
     return digest(path)
-
-
-LOGICAL: dict[str, Callable[[str | Path], str]] = {".h5": _hdf5, ".pdf": sha256}
-"""Logical digests by suffix. PDFs are written without dates, so that their bytes will do."""
-
-
-def logical_sha256(path: str | Path) -> str | None:
-    """Digest of what a file says, whatever its layout; None for kinds that have none."""
-    digest = LOGICAL.get(Path(path).suffix)
-    return digest(path) if digest else None

@@ -18,14 +18,15 @@ In ``results/<experiment>/lineage/``:
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from zsl.files import read_json, replacing, sha256
+from zsl.files import LARGEST_JSON, parse_json, read_limited, replacing, sha256
 from zsl.lineage.errors import LineageError
 from zsl.lineage.fingerprint import ROOT, path_of
-from zsl.lineage.form import check_record
 
 LINEAGE = "lineage"
 HISTORY, CODE, ACCEPTED, PROVENANCE = "history", "code", "accepted", "provenance"
@@ -45,11 +46,16 @@ def lineage_folder(record: Path) -> Path:
     )
 
 
+def history_path(digest: str) -> str:
+    """Where the copy of a record is kept, relative to the results."""
+    return f"{LINEAGE}/{HISTORY}/{digest}.json"
+
+
 def keep_record(record: Path) -> None:
     """Copy a record to the history; the report's own is not part of it."""
     folder = lineage_folder(record)
     if not record.is_relative_to(folder / PROVENANCE):
-        _copy(record, folder / HISTORY / f"{sha256(record)}.json", record)
+        _copy(record, folder.parent / history_path(sha256(record)), record)
 
 
 def keep_code(modules: Mapping[str, str], record: Path, root: Path = ROOT) -> None:
@@ -81,34 +87,44 @@ def possible_records(artifact: str) -> list[str]:
     return [f"{LINEAGE}/{name.as_posix()}" for name in dict.fromkeys(names)]
 
 
-def maker(artifact: Path, folder: Path) -> Path | None:
-    """The current record that names ``artifact`` as an output; None where there is none.
+@dataclass(frozen=True)
+class Made:
+    """What a current record says of one of its outputs."""
 
-    ``folder`` is the folder ``lineage`` of the experiment.
+    record: Path
+    record_sha256: str
+    sha256: str
+    """Of the output, as its job wrote it."""
+
+
+def made(artifact: Path, folder: Path) -> Made | None:
+    """What the current record that names ``artifact`` as an output says; None without one.
+
+    ``folder`` is the folder ``lineage`` of the experiment. Raises :class:`LineageError` where the
+    file that should be the record is none.
     """
     results = folder.parent
     if not artifact.is_relative_to(results):
         return None
     inside = artifact.relative_to(results).as_posix()
     for name in possible_records(inside):
-        record = results / name
-        if record.is_file() and f"{results.name}/{inside}" in _outputs(record):
-            return record
+        path = results / name
+        if path.is_file():
+            data = read_limited(path, LARGEST_JSON)
+            if digest := _outputs(data, path).get(f"{results.name}/{inside}"):
+                return Made(path, hashlib.sha256(data).hexdigest(), digest)
     return None
 
 
-def _outputs(path: Path) -> set[str]:
-    """Outputs, each by the last folder above the experiment's files and its path within.
+def _outputs(data: bytes, path: Path) -> dict[str, str]:
+    """SHA-256 of outputs, each by the experiment's folder and its path within.
 
-    Raises :class:`LineageError` where the file is no record.
+    Not by the whole reader of :mod:`zsl.lineage.store`, which jobs need not import.
     """
-    record = read_json(path)
     try:
-        check_record(record)
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise LineageError(f"{path} is no record ({error}); run its job again") from None
-    start = str(record.get("path", "")).partition(f"/{LINEAGE}/")[0].rpartition("/")[0]
-    return {
-        str(entry["path"]).removeprefix(f"{start}/" if start else "")
-        for entry in record.get("outputs", ())
-    }
+        record = parse_json(data, str(path))
+        above = record.get("path", "").partition(f"/{LINEAGE}/")[0].rpartition("/")[0]
+        start = f"{above}/" if above else ""
+        return {e["path"].removeprefix(start): str(e["sha256"]) for e in record["outputs"]}
+    except (LookupError, TypeError, AttributeError) as error:
+        raise LineageError(f"{path} is no record ({error!r}); run its job again") from None

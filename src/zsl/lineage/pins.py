@@ -9,23 +9,18 @@ makes its outputs again, and no others::
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 from zsl.lineage.errors import LineageError
 from zsl.lineage.fingerprint import ROOT
 
 LOCK = ROOT / "requirements.lock"
 """Lines ``name==version``; comments, options and hashes are passed over."""
-
-_PIN = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*==\s*([^\s;#\\,]+)")
-
-
-def normalised(name: str) -> str:
-    """The name of a package as PEP 503 compares it: ``Ai2_OLMo`` is ``ai2-olmo``."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def pins(*names: str, lock: str | Path = LOCK) -> dict[str, str]:
@@ -34,29 +29,28 @@ def pins(*names: str, lock: str | Path = LOCK) -> dict[str, str]:
     Raises :class:`LineageError` where the lock is missing, or pins a name not at all or to
     two versions.
     """
-    locked = locked_versions(lock)
-    missing = sorted(name for name in names if normalised(name) not in locked)
-    if missing:
-        raise LineageError(f"{lock} does not pin {', '.join(missing)}; add name==version lines")
-    return {name: locked[name] for name in sorted(map(normalised, names))}
-
-
-def locked_versions(lock: str | Path = LOCK) -> dict[str, str]:
-    """Version by normalised name of every pin of a lock; raises as :func:`pins`."""
     path = Path(lock)
     if not path.is_file():
         raise LineageError(f"no lock {path}; it holds name==version lines")
-    return dict(_parse(path.read_text(encoding="utf-8"), str(path)))
+    locked = _parse(path.read_text(encoding="utf-8"), str(path))
+    missing = sorted(name for name in names if canonicalize_name(name) not in locked)
+    if missing:
+        raise LineageError(f"{lock} does not pin {', '.join(missing)}; add name==version lines")
+    return {name: locked[name] for name in sorted(map(canonicalize_name, names))}
 
 
 @cache
 def _parse(text: str, lock: str) -> dict[str, str]:
+    """Version by normalised name of every pin of a lock."""
     versions: dict[str, str] = {}
     for line in text.splitlines():
-        if match := _PIN.match(line):
-            name, version = normalised(match[1]), match[2]
-            if versions.setdefault(name, version) != version:
-                raise LineageError(f"{lock} pins {name} to {versions[name]} and to {version}")
+        try:
+            pinned = Requirement(line.partition("#")[0].rstrip(" \\"))
+        except InvalidRequirement:  # a comment, an option or a hash
+            continue
+        name, exact = canonicalize_name(pinned.name), str(pinned.specifier).partition("==")[2]
+        if exact and versions.setdefault(name, exact) != exact:
+            raise LineageError(f"{lock} pins {name} to {versions[name]} and to {exact}")
     return versions
 
 
@@ -69,5 +63,5 @@ def installed_versions() -> dict[str, str]:
     for distribution in metadata.distributions():
         name = distribution.metadata["Name"]
         if name:
-            versions.setdefault(normalised(name), distribution.version)
+            versions.setdefault(canonicalize_name(name), distribution.version)
     return dict(sorted(versions.items()))

@@ -41,7 +41,7 @@ from zsl.lineage import machine
 from zsl.lineage.artifacts import Declared, described
 from zsl.lineage.errors import LineageError
 from zsl.lineage.fingerprint import ROOT, is_inside, is_left_out, is_named, modules_of
-from zsl.lineage.history import keep_code, keep_record, lineage_folder, maker
+from zsl.lineage.history import keep_code, keep_record, lineage_folder, made
 from zsl.lineage.pins import installed_versions
 from zsl.lineage.unchanged import require_as_made, require_unchanged, stamps
 from zsl.lineage.values import plain, portable, seeds
@@ -115,16 +115,13 @@ def recorded(
 def _inputs(job: Any, folder: Path, trust: bool, root: Path) -> list[dict[str, Any]]:
     """Entries of the inputs, with the ``record`` of the job that made each, where one did."""
     declared = _declared(job.input)
-    records = [maker(item.path, folder) for item in declared]
-    digests = {path: sha256(path) for path in records if path}
+    known = [made(item.path, folder) for item in declared]
     entries = described(declared, trust=trust, root=root)
-    for item, entry, path in zip(declared, entries, records, strict=True):
-        if path:
-            require_as_made(item.path, entry["sha256"], path)
-    return [
-        {**entry, "record": digests[path]} if path else entry
-        for entry, path in zip(entries, records, strict=True)
-    ]
+    for item, entry, maker in zip(declared, entries, known, strict=True):
+        if maker:
+            require_as_made(item.path, entry["sha256"], maker)
+            entry["record"] = maker.record_sha256
+    return entries
 
 
 def _record_path(outputs: Sequence[Declared], rule: str) -> Path:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
-from zsl.files import read_json
 from zsl.lineage.digests import files_in
 from zsl.lineage.errors import LineageError
+from zsl.lineage.history import Made
 
 Stamp = tuple[int, int, int]
 """Size in bytes, time of the last change in nanoseconds, inode."""
@@ -47,23 +46,12 @@ def require_unchanged(before: Mapping[Path, Stamp | None], paths: Iterable[Path]
         )
 
 
-def require_as_made(path: Path, sha256: str, record: Path) -> None:
-    """Raise :class:`LineageError` where an input is not what the job of ``record`` wrote."""
-    made = _recorded(path, read_json(record))
-    if made is not None and made != sha256:
+def require_as_made(path: Path, sha256: str, made: Made) -> None:
+    """Raise :class:`LineageError` where an input is not what its job wrote."""
+    if made.sha256 != sha256:
         raise LineageError(
-            f"{path} is not what its job wrote: SHA-256 {sha256[:16]}… instead of {made[:16]}… "
-            f"(in {record}). If a network file system may show it late, run again; else it was "
-            "changed or damaged: delete it and run again, and it is made anew. zsl audit tells "
-            "whether anything was made from it"
+            f"{path} is not what its job wrote: SHA-256 {sha256[:16]}… instead of "
+            f"{made.sha256[:16]}… (in {made.record}). If a network file system may show it late, "
+            "run again; else it was changed or damaged: delete it and run again, and it is made "
+            "anew. zsl audit tells whether anything was made from it"
         )
-
-
-def _recorded(path: Path, record: Mapping[str, Any]) -> str | None:
-    """SHA-256 of an output; paths agree from the folder of the experiment on."""
-    inside = record["path"].partition("/lineage/")[0].rpartition("/")[2]
-    for output in record.get("outputs", ()):
-        rest = output["path"].partition(f"{inside}/")[2]
-        if rest and path.as_posix().endswith(f"{inside}/{rest}"):
-            return str(output["sha256"])
-    return None

@@ -5,11 +5,22 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from zsl.lineage.errors import LineageError
 from zsl.lineage.fingerprint import ROOT
+
+LONGEST = 4096
+"""Characters of a path."""
+
+
+def stays_inside(path: object) -> bool:
+    """Whether a value is a relative path that leads nowhere but down."""
+    if not isinstance(path, str) or not 0 < len(path) <= LONGEST:
+        return False
+    plain = path.isprintable() and "\\" not in path
+    return plain and not path.startswith("/") and ".." not in PurePosixPath(path).parts
 
 
 def portable(path: str | Path, root: Path = ROOT) -> tuple[str, bool]:

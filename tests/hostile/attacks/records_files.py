@@ -60,30 +60,28 @@ def of_key(**values: Any) -> Change:
 
 
 NONE = "is no record that can be read: "
+IN, OUT = NONE + "inputs.0.", NONE + "outputs.0."
 MODULES = {"script": "x.py", "fingerprint": "0" * 64}
 SOURCE = {"origin": "a", "sha256": "0" * 64}
 RECORDS: dict[str, tuple[Change, str]] = {
-    "an output that leads out of the results": (
-        of_entry("outputs", path=OUTSIDE),
-        NONE + "path is",
-    ),
-    "an input with a NUL and a line end": (of_entry("inputs", path="a\0b\n"), NONE + "path is"),
-    "a digest that is a path": (of_entry("outputs", sha256="../../../x"), NONE + "digest of"),
+    "an output that leads out of the results": (of_entry("outputs", path=OUTSIDE), OUT + "path"),
+    "an input with a NUL and a line end": (of_entry("inputs", path="a\0b\n"), IN + "path"),
+    "a digest that is a path": (of_entry("outputs", sha256="../../../x"), OUT + "sha256"),
     "a folder with files that lead out of it": (
         of_entry("outputs", kind="folder", files={"../../../../outside/secret.txt": "0" * 64}),
-        NONE + "file in",
+        OUT + "files.",
     ),
     "a rule that is an option of Snakemake's": (of_key(rule="--config"), NONE + "rule is"),
     "a rule that is a command": (of_key(rule="fit; touch executed"), NONE + "rule is"),
     "a wildcard that leads out of the results": (
         of_key(rule="tokens", wildcards={"corpus": "../../../outside"}),
-        NONE + "wildcard corpus",
+        NONE + "wildcards.corpus is",
     ),
     "a module that leads out of the project": (
         of_key(code={**MODULES, "modules": {"../../outside/secret.txt": "0" * 64}}),
-        NONE + "module is",
+        NONE + "code.modules.",
     ),
-    "parameters that are a list": (of_key(params=[1]), NONE + "params is no JSON object"),
+    "parameters that are a list": (of_key(params=[1]), NONE + "params is"),
 }
 rows(KIND, of_record, RECORDS)
 
