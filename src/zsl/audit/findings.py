@@ -9,7 +9,7 @@ from zsl.audit.changes import Change
 from zsl.lineage.store import Records
 
 Status = Literal[
-    *("verified", "imported", "stale", "altered", "missing", "unrecorded", "unknown", "unreadable")
+    "verified", "imported", "stale", "altered", "missing", "unrecorded", "unknown", "unreadable"
 ]
 Kind = Literal["artifact", "record", "source"]
 STATUSES: dict[Status, str] = {

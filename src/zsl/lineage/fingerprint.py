@@ -13,12 +13,13 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import resolve_name
 from os.path import isfile
 from pathlib import Path
 
 from zsl.files import sha256, sha256_of_json
 from zsl.lineage.errors import LineageError
-from zsl.lineage.syntax import Import, Source, parse
+from zsl.lineage.syntax import Source, parse
 
 ROOT = Path(__file__).resolve().parents[3]
 """The project's root: the library lies in ``src/zsl`` below it, the scripts in
@@ -168,7 +169,7 @@ def _imported_of(module: _Module, root: Path, scripts: Path, *stamp: int) -> tup
     """Modules that importing or running a module may execute, packages included."""
     found: list[_Module] = []
     for line in _source_of(module, *stamp).imports:
-        target = _absolute(line, module.package)
+        target = resolve_name("." * line.level + line.module, module.package)
         if module.name in DECLARATIONS and is_named(target):
             continue
         if is_inside(target):
@@ -178,14 +179,6 @@ def _imported_of(module: _Module, root: Path, scripts: Path, *stamp: int) -> tup
         elif not is_inside(module.name) and (neighbour := _locate(target, scripts)):
             found.append(neighbour)
     return tuple(found)
-
-
-def _absolute(line: Import, package: str) -> str:
-    if line.level == 0:
-        return line.module
-    base = package.split(".")
-    base = base[: len(base) - (line.level - 1)]
-    return ".".join([*base, line.module] if line.module else base)
 
 
 def _with_parents(name: str, root: Path) -> Iterator[_Module]:
