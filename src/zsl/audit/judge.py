@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from zsl.audit.changes import STALE_INPUT, Change, module_changes, parameter_changes
 from zsl.audit.contents import unread, wrong_with
@@ -146,7 +145,7 @@ class Judge:
             return
         job = self.jobs.get(record.path)
         if job:
-            yield from job_changes(record.content, job)
+            yield from job_changes(record, job)
             before, now = record.section("params").get("code"), job.params.get("code")
             if before != now:
                 yield from self._module_changes(record, str(before), str(now))
@@ -191,12 +190,12 @@ class Judge:
                 yield Change("input", name, None, None, STALE_INPUT)
 
 
-def job_changes(record: dict[str, Any], job: PlannedJob) -> Iterator[Change]:
+def job_changes(record: Record, job: PlannedJob) -> Iterator[Change]:
     """How a job as it is planned differs from the one of a record, in all but its code."""
-    if record["rule"] != job.rule:
-        yield Change("rule", "rule", record["rule"], job.rule)
-    yield from parameter_changes(record.get("params", {}), job.params)
-    before, now = {entry["path"] for entry in record["inputs"]}, set(job.inputs)
+    if record.rule != job.rule:
+        yield Change("rule", "rule", record.rule, job.rule)
+    yield from parameter_changes(record.section("params"), job.params)
+    before, now = {entry["path"] for entry in record.inputs}, set(job.inputs)
     yield from (Change("input", path, None, None, "is read now") for path in sorted(now - before))
     yield from (Change("input", p, None, None, "is not read now") for p in sorted(before - now))
 

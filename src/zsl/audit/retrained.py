@@ -15,11 +15,9 @@ from typing import Any
 from zsl.audit.errors import AuditError
 from zsl.audit.judge import Judge, job_changes
 from zsl.audit.planned import planned_job
-from zsl.files import read_json, sha256
-from zsl.lineage.store import closure
+from zsl.files import LARGEST_JSON, read_limited, sha256
+from zsl.lineage.store import Record, as_record, closure
 
-MALFORMED = (ValueError, LookupError, TypeError, AttributeError)
-"""What a file that is no record may raise."""
 NAMED = 3
 """Segments that are named."""
 
@@ -88,29 +86,33 @@ class _Same:
         if job not in self._outputs:
             try:
                 self._outputs[job] = self._compared(job)
-            except (*MALFORMED, OSError):  # no record, or no whole one
+            except (OSError, ValueError, RecursionError):  # no record, or no whole one
                 self._outputs[job] = []
         return self._outputs[job]
 
     def _compared(self, job: Any) -> list[dict[str, Any]]:
-        record, now = read_json(job.output.lineage), planned_job(job)
-        digests = {entry["path"]: entry["sha256"] for entry in record["inputs"]}
+        record, now = _record(job), planned_job(job)
         same = (
             not self._dag.reason(job).forced
-            and record["params"].get("code") == now.params.get("code")
+            and record.section("params").get("code") == now.params.get("code")
             and not [*job_changes(record, now)]
-            and all(self._digest(path, job) == digest for path, digest in digests.items())
+            and all(self._digest(e["path"], job) == e["sha256"] for e in record.inputs)
         )
-        return list(record["outputs"]) if same else []
+        return list(record.outputs.values()) if same else []
 
     def _digest(self, path: str, job: Any) -> str | None:
         """SHA-256 of an input: as its maker's record has it, or of the file that no job makes."""
         for maker, files in self._dag.dependencies[job].items():
             if path in files:
                 again = self._dag.needrun(maker)
-                made = self.outputs(maker) if again else read_json(maker.output.lineage)["outputs"]
+                made = self.outputs(maker) if again else _record(maker).outputs.values()
                 return next((e["sha256"] for e in made if e["path"] == path), None)
         return sha256(path)
+
+
+def _record(job: Any) -> Record:
+    """What the record of a job says now; raises as :func:`as_record`."""
+    return as_record(read_limited(job.output.lineage, LARGEST_JSON), str(job.output.lineage))
 
 
 def _is_there(entry: Mapping[str, Any]) -> bool:
