@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from small_records import MODEL, Jobs, experiment, rewrite
 
-from zsl.audit.explain import Explanation, common, explain, matched, overview
+from zsl.audit.explain import Explanation, explain, explain_experiments, matched
 from zsl.audit.tree import records_of
 from zsl.cli import main
 from zsl.lineage.store import Records, read_records
@@ -273,7 +273,8 @@ def test_jobs_of_two_rules_are_said_to_be_that(a: Path) -> None:
 def test_experiments(a: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     b = other(tmp_path, rates={"main-1k": 0.02}, runs=("main-1k", "main-2k", "new-1k"))
     sides = (read_records(a), read_records(b))
-    seen = overview(sides)
+    found = explain_experiments(sides)
+    seen = found.overview
     assert (seen.only_a, seen.only_b) == (("other-1k",), ("new-1k",))
     (setting,) = seen.settings
     assert (str(setting.change), setting.steps) == (
@@ -283,7 +284,6 @@ def test_experiments(a: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert seen.folders["fits"] == {"different": 1, "same": 1, "only B": 1, "only A": 1}
     assert seen.folders["figures"] == {"different": 2}
     assert seen.folders["tables"] == {"same": 1}
-    found = explain(common(sides), sides)
     assert said(found) == ["setting run.learning_rate: 0.01 -> 0.02"]
     plain = json.loads(run(capsys, str(a), str(b), "--json"))
     assert plain["runs_only_a"] == ["other-1k"]
@@ -302,7 +302,7 @@ def test_another_name_of_the_experiment_is_no_difference(tmp_path: Path) -> None
         params = {"settings": {"file": f"results/{name}/data/c"}}
         how = {"text": "same", "params": params}
         found.append(read_records(experiment(tmp_path / name / name, fit=how, train=how)))
-    explained = explain(common((found[0], found[1])), (found[0], found[1]))
+    explained = explain_experiments((found[0], found[1]))
     assert explained.causes == explained.without_effect == ()
     assert explained.same
 

@@ -16,6 +16,7 @@ from rocrate_validator.utils.http import HttpRequester
 from tiny_project import EXPECTED, make_project, rewrite_records, write_record
 from urllib3 import HTTPResponse
 
+from zsl.crate.run import read_run
 from zsl.crate.write import write_crate
 
 CONTEXTS = {
@@ -78,7 +79,7 @@ def written(tmp_path):
     def write(project: Path, **options: Any) -> Crate:
         settings = {"configfiles": [Path("config/config.yaml")], "expected": EXPECTED}
         out = tmp_path / f"{len(list(tmp_path.iterdir()))}.zip"
-        write_crate(out, "results/tiny", root=project, **{**settings, **options})
+        write_crate(out, read_run("results/tiny", project, **{**settings, **options}))
         return Crate(out)
 
     return write
@@ -89,13 +90,8 @@ def crate(tmp_path_factory) -> Crate:
     """The crate of the made-up project."""
     folder = tmp_path_factory.mktemp("crate")
     out = folder / "tiny.zip"
-    write_crate(
-        out,
-        "results/tiny",
-        configfiles=[Path("config/config.yaml")],
-        expected=EXPECTED,
-        root=make_project(folder / "project"),
-    )
+    known = {"configfiles": [Path("config/config.yaml")], "expected": EXPECTED}
+    write_crate(out, read_run("results/tiny", make_project(folder / "project"), **known))
     return Crate(out)
 
 

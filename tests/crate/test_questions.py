@@ -228,13 +228,6 @@ def test_values_keep_their_types(ask):
     }  # run.every is null, and so says nothing
 
 
-def test_what_a_file_was_made_by_and_from(ask):
-    made = ask(f"""SELECT ?name ?read WHERE {{ ?action s:result <{RESULTS}/fits/main-1k.json> ;
-        s:instrument/s:name ?name ; s:object ?read . ?read a s:MediaObject }}""")
-    steps = f"{RESULTS}/training/main-1k/00000000-00000004.steps.csv"
-    assert made == {("rule fit", steps)}
-
-
 def test_what_raw_text_the_corpus_was_made_from(ask):
     """The files that its manifest names, though they are inside of a package."""
     read = ask("""SELECT ?name ?sha256 ?size WHERE { ?action s:instrument/s:name "rule tokens" ;

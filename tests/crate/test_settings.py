@@ -9,26 +9,27 @@ from pathlib import Path
 import pytest
 
 from zsl.audit.planned import Planned, PlannedJob
-from zsl.crate.jobs import jobs_of
-from zsl.crate.settings import NOT_CONFIGURED, compared, contradiction
+from zsl.crate.run import Run, read_run
+from zsl.crate.settings import compared, contradiction
+from zsl.lineage.store import NO_SETTINGS
 
 RESULTS = "results/tiny"
 CONFIG = "config/config.yaml"
+NOT_CONFIGURED = [name for name in NO_SETTINGS if name != "threads"]
 AGAINST = "1 of 6 jobs did not run with it: setting <run.steps>: 4 -> 5."
 
 
 @pytest.fixture
-def jobs(project):
-    return jobs_of(RESULTS, project)
+def run(project) -> Run:
+    return read_run(RESULTS, project, configfiles=[project / CONFIG])
 
 
-def planned(jobs) -> Planned:
-    """A plan of just these jobs."""
-    found = {
-        job.path: PlannedJob(job.rule, job.path, json.loads(json.dumps(params)), (), ())
-        for job in jobs
-        for params in [job.record.get("params", {})]
-    }
+def planned(run: Run) -> Planned:
+    """A plan of just its jobs."""
+    found = {}
+    for job in run.jobs:
+        params = json.loads(json.dumps(job.section("params")))
+        found[run.record(job)] = PlannedJob(job.rule, run.record(job), params, (), ())
     return Planned(found, frozenset(found), {})
 
 
@@ -37,42 +38,42 @@ def of(plan: Planned, stage: str) -> PlannedJob:
     return job
 
 
-def test_equal_settings_speak_for_it(jobs):
-    assert compared(jobs, planned(jobs)) is None
+def test_equal_settings_speak_for_it(run):
+    assert compared(run, planned(run)) is None
 
 
-def test_another_setting_speaks_against_it(jobs):
-    plan = planned(jobs)
+def test_another_setting_speaks_against_it(run):
+    plan = planned(run)
     of(plan, "training").params["run"]["steps"] = 5
     of(plan, "fits").params["threads"] = 2
-    assert compared(jobs, plan) == (
+    assert compared(run, plan) == (
         "2 of 6 jobs did not run with the configuration as it is now: "
         "setting threads: 1 -> 2; setting run.steps: 4 -> 5."
     )
 
 
-def test_a_job_that_it_does_not_have_speaks_against_it(jobs):
-    plan = planned(jobs)
+def test_a_job_that_it_does_not_have_speaks_against_it(run):
+    plan = planned(run)
     del plan.jobs[of(plan, "figures").record]
-    assert "it has no job figures/fig01." in compared(jobs, plan)
+    assert "it has no job figures/fig01." in compared(run, plan)
 
 
-def test_what_it_does_not_set_says_nothing(jobs):
-    plan = planned(jobs)
+def test_what_it_does_not_set_says_nothing(run):
+    plan = planned(run)
     for name in NOT_CONFIGURED:
         of(plan, "training").params[name] = "other"
-    assert compared(jobs, plan) is None
+    assert compared(run, plan) is None
 
 
-def test_many_differences_are_not_all_said(jobs):
-    plan = planned(jobs)
+def test_many_differences_are_not_all_said(run):
+    plan = planned(run)
     of(plan, "training").params["run"] |= {str(number): number for number in range(9)}
-    assert compared(jobs, plan).endswith("; and 6 more.")
+    assert compared(run, plan).endswith("; and 6 more.")
 
 
-def test_where_nothing_can_be_planned_it_is_not_known(jobs, project):
+def test_where_nothing_can_be_planned_it_is_not_known(run, project):
     (project / "Snakefile").write_text("this is no workflow")
-    assert "could not be compared" in contradiction(jobs, [project / CONFIG], project)
+    assert "could not be compared" in contradiction(run)
 
 
 def connections(made) -> set[str]:
@@ -102,7 +103,7 @@ def test_configuration_files_of_one_name_are_all_in_it(written, project, tmp_pat
         given.append(tmp_path / folder / "config.yaml")
         given[-1].write_text(folder)
     made = written(project, configfiles=[given[0], Path(CONFIG), given[1]])
-    packed = {"config/config2.yaml": b"one", "config/config3.yaml": b"two"}
+    packed = {"config/1/config.yaml": b"one", "config/3/config.yaml": b"two"}
     for name, text in packed.items():
         assert made.read(name) == text
         assert made.entities[name]["sha256"] == hashlib.sha256(text).hexdigest()

@@ -73,19 +73,3 @@ def test_the_validator_sees_a_file_that_is_missing(crate, tmp_path, broken_rules
             if not name.endswith("fig01.svg"):
                 archive.writestr(name, crate.read(name))
     assert any("fig01.svg" in message for message in broken_rules(out))
-
-
-def test_a_context_that_is_not_cached_is_not_fetched(crate, tmp_path, broken_rules):
-    metadata = crate.metadata
-    metadata["@context"] = [*metadata["@context"], "https://example.org/context"]
-    found = broken_rules(with_metadata(crate, tmp_path, metadata))
-    assert found
-
-
-def test_whoever_asks_for_the_network_fails(no_network):
-    import requests
-
-    with pytest.raises(AssertionError, match="the network was asked for"):
-        requests.get("http://example.org", timeout=1)
-    assert no_network
-    no_network.clear()

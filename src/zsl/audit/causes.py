@@ -8,33 +8,28 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from zsl.audit.changes import (
-    Change,
-    definitions,
-    parameter_changes,
-    said_of,
-    setting_changes,
-    source_of,
-)
-from zsl.audit.tree import raw_of
-from zsl.lineage.history import CODE, LINEAGE
-from zsl.lineage.store import Record, Records
+from zsl.audit.changes import Change, definitions, said_of, setting_changes, source_of
+from zsl.audit.tree import raw_sources
+from zsl.lineage.store import Record, Records, settings_of
 
-NO_CAUSES = ("state", "blocks", "threads", "shown")
-"""Parameters that are compared elsewhere (threads, captions), or say where files lie."""
+Sides = tuple[Records, Records]
 
 
-def own_changes(a: Record, b: Record, sides: tuple[Records, Records]) -> list[Change]:
+def own_changes(a: Record, b: Record, sides: Sides) -> list[Change]:
     """What can be the reason of other bytes: rule, text, seeds, settings, code, packages, device.
 
     Settings and code of jobs of different rules are not compared.
     """
-    of_rule = [Change("rule", "of the step", a.content["rule"], b.content["rule"])]
+    own = [Change("rule", "of the step", a.rule, b.rule)]
+    if a.rule == b.rule:
+        pins = (a.section("params").get("packages", {}), b.section("params").get("packages", {}))
+        own = [*_settings(a, b), *setting_changes(*pins, "package"), *_modules(a, b, sides)]
+    python = (_environment(each, "python") for each in (a, b))
     return [
         *_sources(a, b, sides),
-        *([*_parameters(a, b), *modules(a, b, sides)] if _same_rule(a, b) else of_rule),
-        *_installed(a, b),
-        *_environment(a, b, "python"),
+        *own,
+        *_installed(a, b, counted=True),
+        *setting_changes(*({"version": version} for version in python), "python"),
         *_compared(a, b, "device"),
         *_compared(a, b, "threads"),
     ]
@@ -42,46 +37,38 @@ def own_changes(a: Record, b: Record, sides: tuple[Records, Records]) -> list[Ch
 
 def circumstances(a: Record, b: Record) -> list[Change]:
     """What differs besides and is no reason by itself: the commit, packages that do not count."""
-    counted = {*_pins(a), *_pins(b)}
-    others = setting_changes(_packages(a), _packages(b), "other package")
-    return [change for change in others if change.name not in counted] + _compared(a, b, "git")
+    return [*_installed(a, b, counted=False), *_compared(a, b, "git")]
 
 
-def _installed(a: Record, b: Record) -> list[Change]:
-    """Packages that count, under one pin, of which another version or build was installed."""
-    before, now = _packages(a), _packages(b)
+def _installed(a: Record, b: Record, *, counted: bool) -> list[Change]:
+    """Packages of which other versions or builds were installed; ``counted`` are those that both
+    jobs have under one pin, not counted are those that neither has."""
+    before, now = (_environment(each, "packages") or {} for each in (a, b))
+    pins = [each.section("params").get("packages", {}) for each in (a, b)]
+    names = {name for name, pin in pins[0].items() if pins[1].get(name, ...) == pin}
+    if not counted:
+        names = {*before, *now} - {*pins[0], *pins[1]}
     return [
-        Change("installed package", name, before[name], now[name])
-        for name, _ in sorted(_pins(a).items() & _pins(b).items())
-        if name in before and name in now and before[name] != now[name]
+        Change("installed package" if counted else "other package", name, *versions)
+        for name in sorted(names)
+        if (versions := (before.get(name), now.get(name)))[0] != versions[1]
+        and not (counted and None in versions)
     ]
 
 
-def _pins(record: Record) -> dict[str, str]:
-    return record.content.get("params", {}).get("packages") or {}
-
-
-def _packages(record: Record) -> dict[str, str]:
-    found: dict[str, str] = record.content.get("environment", {}).get("packages", {})
-    return found
-
-
-def _same_rule(a: Record, b: Record) -> bool:
-    return bool(a.content["rule"] == b.content["rule"])
+def _environment(record: Record, key: str) -> Any:
+    return record.section("environment").get(key)
 
 
 def _compared(a: Record, b: Record, key: str) -> list[Change]:
-    return setting_changes(a.content.get(key, {}), b.content.get(key, {}), key)
+    return setting_changes(a.section(key), b.section(key), key)
 
 
-def _environment(a: Record, b: Record, key: str) -> list[Change]:
-    before, now = (side.content.get("environment", {}).get(key) for side in (a, b))
-    return [Change(key, "version", before, now)] if before != now else []
-
-
-def _parameters(a: Record, b: Record) -> list[Change]:
-    seeds = {*a.content.get("seeds", {}), *b.content.get("seeds", {})}
-    changes = parameter_changes(_comparable(a), _comparable(b))
+def _settings(a: Record, b: Record) -> list[Change]:
+    """Settings, seeds and words, which are written, too."""
+    seeds = {*a.section("seeds"), *b.section("seeds")}
+    sides = (settings_of(each.section("params"), "caption") for each in (a, b))
+    changes = setting_changes(*map(_without_start, sides, (a.start, b.start)))
     return [
         replace(change, kind="seed") if change.name in seeds else change
         for change in changes
@@ -95,13 +82,6 @@ def _stands_for_others(change: Change, changes: list[Change]) -> bool:
     return empty and any(other.name.startswith(f"{change.name}.") for other in changes)
 
 
-def _comparable(record: Record) -> dict[str, Any]:
-    params = record.content.get("params", {})
-    kept = {key: value for key, value in params.items() if key not in NO_CAUSES}
-    inside: dict[str, Any] = _without_start(kept, record.start)
-    return inside
-
-
 def _without_start(value: Any, start: str) -> Any:
     """Values with the folder of results taken off paths, since that is the experiment's name."""
     if isinstance(value, dict):
@@ -111,10 +91,10 @@ def _without_start(value: Any, start: str) -> Any:
     return value.removeprefix(start) if isinstance(value, str) and start else value
 
 
-def _sources(a: Record, b: Record, sides: tuple[Records, Records]) -> list[Change]:
+def _sources(a: Record, b: Record, sides: Sides) -> list[Change]:
     before, now = (
-        {raw.origin: raw.sha256 for raw in raw_of(record, side)}
-        for record, side in zip((a, b), sides, strict=True)
+        {source.origin: source.sha256 for source in raw_sources(record, records)}
+        for record, records in zip((a, b), sides, strict=True)
     )
     return [
         Change("source", origin, before.get(origin), now.get(origin))
@@ -123,38 +103,36 @@ def _sources(a: Record, b: Record, sides: tuple[Records, Records]) -> list[Chang
     ]
 
 
-def modules(a: Record, b: Record, sides: tuple[Records, Records]) -> Iterator[Change]:
+def _modules(a: Record, b: Record, sides: Sides) -> Iterator[Change]:
     """Modules that counted for two jobs and are not the same, with the functions that differ."""
-    before, now = (side.content.get("code", {}).get("modules", {}) for side in (a, b))
-    for name in sorted({*before, *now}):
-        old, new = before.get(name), now.get(name)
+    for name in sorted({*a.modules, *b.modules}):
+        old, new = a.modules.get(name), b.modules.get(name)
         if old == new:
             continue
         if old is None or new is None:
             said = f"counts only for {'B' if old is None else 'A'}"
         else:
-            paths = [_kept(side, name, hex) for side, hex in zip(sides, (old, new), strict=True)]
+            paths = _kept(name, (old, new), sides)
             there = all(path.is_file() for path in paths)
             said = said_of(*paths) if there else "changed (its source is not kept)"
         yield Change("module", name, old, new, said)
 
 
-def _kept(records: Records, name: str, digest: str) -> Path:
+def _kept(name: str, digests: tuple[str, str], sides: Sides) -> tuple[Path, Path]:
+    """Where both sides keep the source of a module."""
     suffix = Path(name).suffix if "/" in name else ".py"
-    return records.results / LINEAGE / CODE / f"{digest}{suffix}"
+    before, now = (s.code / f"{digest}{suffix}" for s, digest in zip(sides, digests, strict=True))
+    return before, now
 
 
-def source_diff(change: Change, sides: tuple[Records, Records]) -> list[str]:
+def source_diff(change: Change, sides: Sides) -> list[str]:
     """Lines of a unified diff of the definitions of a module that changed.
 
     Comments and docstrings are left out, as they do not count.
     """
     if change.kind != "module" or change.before is None or change.now is None:
         return []
-    paths = [
-        _kept(side, change.name, digest)
-        for side, digest in zip(sides, (change.before, change.now), strict=True)
-    ]
+    paths = _kept(change.name, (change.before, change.now), sides)
     if not all(path.is_file() and path.suffix == ".py" for path in paths):
         return []
     old, new = (definitions(source_of(path)) for path in paths)

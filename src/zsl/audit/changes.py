@@ -12,8 +12,6 @@ from zsl.errors import BrokenFileError, ZslError
 from zsl.files import read_limited
 from zsl.lineage.fingerprint import digest_of, is_inside, modules_of, path_of
 
-CODE_PARAMETERS = ("code", "packages")
-"""Parameters that stand for code and packages; said by module and by package instead."""
 STALE_INPUT = "is stale itself"
 """Said of an input that nothing but its own staleness makes stale."""
 LARGEST_SOURCE = 1 << 24
@@ -95,12 +93,9 @@ def _nested(value: Any) -> bool:
 
 def parameter_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
     """Changes of a job's parameters: settings, and pins of packages."""
-    old, new = (
-        {key: value for key, value in side.items() if key not in CODE_PARAMETERS}
-        for side in (before, now)
-    )
     packages = setting_changes(before.get("packages") or {}, now.get("packages") or {}, "package")
-    return setting_changes(old, new) + packages
+    left_out = {"code": None, "packages": None}  # said by module and by package instead
+    return setting_changes({**before, **left_out}, {**now, **left_out}) + packages
 
 
 def module_changes(code: Mapping[str, Any], kept: Path, project: Path) -> list[Change]:
@@ -171,22 +166,25 @@ def definitions(text: str) -> dict[str, str]:
     """
     found: dict[str, list[str]] = {}
     try:
-        _collect(ast.parse(text), "", found)
+        _collect(_WithoutDocstrings().visit(ast.parse(text)), "", found)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return {}
     return {name: "\n".join(lines) for name, lines in found.items()}
 
 
+class _WithoutDocstrings(ast.NodeTransformer):
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        value = node.value
+        return None if isinstance(value, ast.Constant) and isinstance(value.value, str) else node
+
+
 def _collect(node: ast.Module | ast.ClassDef, prefix: str, found: dict[str, list[str]]) -> None:
     for child in node.body:
-        if _is_text(child):
-            continue
         if isinstance(child, ast.ClassDef):
             head = [*map(ast.unparse, [*child.decorator_list, *child.bases])]
             found.setdefault(f"{prefix}{child.name}", []).append(f"class {', '.join(head)}")
             _collect(child, f"{prefix}{child.name}.", found)
         else:
-            _without_docstrings(child)
             found.setdefault(f"{prefix}{_name_of(child)}", []).append(ast.unparse(child))
 
 
@@ -198,15 +196,3 @@ def _name_of(node: ast.stmt) -> str:
     targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
     names = [target.id for target in targets if isinstance(target, ast.Name)]
     return names[0] if names else "statements"
-
-
-def _without_docstrings(node: ast.AST) -> None:
-    for child in ast.walk(node):
-        body = getattr(child, "body", None)
-        if isinstance(body, list) and body and _is_text(body[0]):
-            child.body = body[1:] or [ast.Pass()]  # type: ignore[attr-defined]
-
-
-def _is_text(node: ast.stmt) -> bool:
-    value = node.value if isinstance(node, ast.Expr) else None
-    return isinstance(value, ast.Constant) and isinstance(value.value, str)

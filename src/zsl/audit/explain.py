@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from zsl.audit.causes import circumstances, own_changes
+from zsl.audit.causes import Sides, circumstances, own_changes
 from zsl.audit.changes import Change
-from zsl.audit.tree import PER_RUN, maker_of
+from zsl.audit.tree import PER_RUN, runs_of, same_content
 from zsl.lineage.store import Record, Records
 
 Entry = dict[str, Any]
@@ -27,6 +27,19 @@ class Cause:
 
     change: Change
     steps: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What two experiments have, before why it differs."""
+
+    only_a: tuple[str, ...]
+    """Runs only of A."""
+    only_b: tuple[str, ...]
+    settings: tuple[Cause, ...]
+    """Settings and seeds of training that differ, with the runs."""
+    folders: dict[str, dict[str, int]]
+    """How many artifacts are ``same``, ``different``, ``only A``, ``only B``, by folder."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,8 @@ class Explanation:
     """Steps that differ only because what they read does."""
     n_compared: int
     """Pairs of records that were compared first: one, or all that two experiments share."""
+    overview: Overview | None = None
+    """Of two experiments."""
 
 
 @dataclass(frozen=True)
@@ -70,21 +85,30 @@ def _pair(a: Record, b: Record) -> _Pair:
     return _Pair(a, b, (a.sha256, b.sha256))
 
 
+def explain_experiments(sides: Sides) -> Explanation:
+    """Compare what two experiments both have, and say what only one has."""
+    a, b = (side.current for side in sides)
+    common = [(a[path], b[path]) for path in a if path in b and not a[path].is_report]
+    return explain(common, sides, overview=overview(sides))
+
+
 def explain(
     roots: Iterable[tuple[Record, Record]],
-    sides: tuple[Records, Records],
+    sides: Sides,
     outputs: tuple[str, str] | None = None,
+    overview: Overview | None = None,
 ) -> Explanation:
     """Compare pairs of records and everything before them.
 
     ``outputs`` are the two outputs that count of a single pair; without them all do.
     """
     pairs = [_pair(a, b) for a, b in roots]
-    compared = {pair: list(_entries(pair, outputs)) for pair in pairs}
-    differing = [pair for pair, found in compared.items() if not _all_same(found)]
+    compared = {pair: _entries(pair, outputs) for pair in pairs}
+    differing = [pair for pair, found in compared.items() if not all(map(_same, found))]
     reached = _walk(differing, sides, through_same=False)
     rest = _walk([*pairs, *reached], sides, through_same=True)
     idle = {pair: found for pair, found in rest.items() if pair not in reached}
+    around = {pair: circumstances(pair.a, pair.b) for pair in [*reached, *idle]}
     entries = [entry for found in compared.values() for entry in found]
     return Explanation(
         same=not differing,
@@ -92,45 +116,32 @@ def explain(
         one_record=all(pair.is_one for pair in pairs),
         causes=_gathered(_of_pairs(reached)),
         without_effect=_gathered(_of_pairs(idle)),
-        circumstances=_gathered(
-            (change, pair.name)
-            for pair in [*reached, *idle]
-            for change in circumstances(pair.a, pair.b)
-        ),
+        circumstances=_gathered(_of_pairs(around)),
         n_consequences=sum(not changes for changes in reached.values()),
         n_compared=len(pairs),
+        overview=overview,
     )
 
 
-def _all_same(entries: Iterable[tuple[Entry | None, Entry | None]]) -> bool:
-    return all(a is not None and b is not None and same_content(a, b) for a, b in entries)
-
-
-def same_content(a: Entry, b: Entry) -> bool:
-    """Whether two entries of records have the same bytes, or say the same in other bytes."""
-    if a["sha256"] == b["sha256"]:
-        return True
-    return "logical_sha256" in a and a["logical_sha256"] == b.get("logical_sha256")
+def _same(sides: tuple[Entry | None, Entry | None]) -> bool:
+    a, b = sides
+    return a is not None and b is not None and same_content(a, b)
 
 
 def _entries(
     pair: _Pair, outputs: tuple[str, str] | None
-) -> Iterator[tuple[Entry | None, Entry | None]]:
+) -> list[tuple[Entry | None, Entry | None]]:
     """Outputs of two records side by side; None where only one has it."""
     if outputs:
-        yield pair.a.outputs.get(outputs[0]), pair.b.outputs.get(outputs[1])
-        return
+        return [(pair.a.outputs.get(outputs[0]), pair.b.outputs.get(outputs[1]))]
     a, b = (
         {entry.get("name") or str(i): entry for i, entry in enumerate(record.outputs.values())}
         for record in (pair.a, pair.b)
     )
-    for name in dict.fromkeys([*a, *b]):
-        yield a.get(name), b.get(name)
+    return [(a.get(name), b.get(name)) for name in dict.fromkeys([*a, *b])]
 
 
-def _walk(
-    roots: list[_Pair], sides: tuple[Records, Records], *, through_same: bool
-) -> dict[_Pair, list[Change]]:
+def _walk(roots: list[_Pair], sides: Sides, *, through_same: bool) -> dict[_Pair, list[Change]]:
     """What differs in each pair that is reached, the first steps first."""
     found: dict[_Pair, list[Change]] = {}
     waiting = deque(roots)
@@ -141,9 +152,11 @@ def _walk(
         found[pair] = own_changes(pair.a, pair.b, sides)
         some_differ = False
         for one, other in matched(pair.a, pair.b, sides):
-            differ = one is None or other is None or not same_content(one, other)
+            differ = not _same((one, other))
             some_differ |= differ
-            before = _makers(pair, one, other, sides)
+            a = sides[0].maker_of(pair.a, one) if one else None
+            b = sides[1].maker_of(pair.b, other) if other else None
+            before = _pair(a, b) if a and b else None
             if before is None or before.is_one:
                 found[pair] += [_of_input(pair, one, other)] if differ else []
             elif differ or through_same:
@@ -153,20 +166,9 @@ def _walk(
     return dict(reversed(found.items()))
 
 
-def _makers(
-    pair: _Pair, one: Entry | None, other: Entry | None, sides: tuple[Records, Records]
-) -> _Pair | None:
-    a = maker_of(pair.a, one, sides[0]) if one else None
-    b = maker_of(pair.b, other, sides[1]) if other else None
-    return _pair(a, b) if a and b else None
-
-
 def _of_input(pair: _Pair, one: Entry | None, other: Entry | None) -> Change:
-    paths = [
-        record.inside(entry["path"])
-        for record, entry in ((pair.a, one), (pair.b, other))
-        if entry is not None
-    ]
+    both = ((pair.a, one), (pair.b, other))
+    paths = [record.inside(entry["path"]) for record, entry in both if entry is not None]
     if one is None or other is None:
         said = f"read only by {'A' if other is None else 'B'}"
     else:
@@ -182,9 +184,7 @@ def _unexplained(pair: _Pair) -> Change:
     return Change("unexplained", pair.name, None, None, said)
 
 
-def matched(
-    a: Record, b: Record, sides: tuple[Records, Records]
-) -> list[tuple[Entry | None, Entry | None]]:
+def matched(a: Record, b: Record, sides: Sides) -> list[tuple[Entry | None, Entry | None]]:
     """Inputs of two records that play the same role: of one path, else of one name and folder.
 
     Runs and their segments may be others; so may be the rules that made them, such as an
@@ -209,10 +209,10 @@ def matched(
 
 
 def _role(record: Record, entry: Entry, records: Records) -> tuple[object, ...]:
-    maker = maker_of(record, entry, records)
+    maker = records.maker_of(record, entry)
     if maker is None:
         return (entry.get("name"), entry["kind"])
-    wildcards = maker.content.get("wildcards", {})
+    wildcards = maker.section("wildcards")
     kept = tuple((key, value) for key, value in sorted(wildcards.items()) if key not in PER_RUN)
     path = maker.inside(entry["path"])
     output = maker.outputs.get(path, entry)
@@ -226,73 +226,37 @@ def _of_pairs(pairs: dict[_Pair, list[Change]]) -> Iterator[tuple[Change, str]]:
 
 def _gathered(found: Iterable[tuple[Change, str]]) -> tuple[Cause, ...]:
     """Each difference once, with all steps that have it; kinds in order, the first steps first."""
-    steps: dict[str, tuple[Change, list[str]]] = {}
+    steps: dict[str, tuple[Change, set[str]]] = {}
     for change, step in found:
-        steps.setdefault(repr(change), (change, []))[1].append(step)
-    causes = [Cause(change, tuple(sorted(set(names)))) for change, names in steps.values()]
-    return tuple(sorted(causes, key=lambda cause: _rank(cause.change.kind)))
+        steps.setdefault(repr(change), (change, set()))[1].add(step)
+    causes = [Cause(change, tuple(sorted(names))) for change, names in steps.values()]
+    ranks = {kind: rank for rank, kind in enumerate(KINDS)}
+    return tuple(sorted(causes, key=lambda cause: ranks.get(cause.change.kind, len(ranks))))
 
 
-def _rank(kind: str) -> int:
-    return KINDS.index(kind) if kind in KINDS else len(KINDS)
-
-
-@dataclass(frozen=True)
-class Overview:
-    """What two experiments have, before why it differs."""
-
-    only_a: tuple[str, ...]
-    """Runs only of A."""
-    only_b: tuple[str, ...]
-    settings: tuple[Cause, ...]
-    """Settings and seeds of training that differ, with the runs."""
-    folders: dict[str, dict[str, int]]
-    """How many artifacts are ``same``, ``different``, ``only A``, ``only B``, by folder."""
-
-
-def overview(sides: tuple[Records, Records]) -> Overview:
+def overview(sides: Sides) -> Overview:
     """Compare the runs and artifacts of two experiments."""
-    runs = [_runs(side) for side in sides]
-    both = [run for run in runs[0] if run in runs[1]]
-    changes = (
+    a, b = (runs_of(side) for side in sides)
+    settings = _gathered(
         (change, run)
-        for run in both
-        for change in own_changes(runs[0][run], runs[1][run], sides)
+        for run in a
+        if run in b
+        for change in own_changes(a[run], b[run], sides)
         if change.kind in ("rule", "setting", "seed")
     )
-    return Overview(
-        tuple(run for run in runs[0] if run not in runs[1]),
-        tuple(run for run in runs[1] if run not in runs[0]),
-        _gathered(changes),
-        _folders(sides),
-    )
+    only = (tuple(x for x in one if x not in other) for one, other in ((a, b), (b, a)))
+    return Overview(*only, settings, _folders(sides))
 
 
-def _runs(records: Records) -> dict[str, Record]:
-    """The last segment of each run, or its imported loss curve."""
-    return {
-        record.content["wildcards"]["run"]: record
-        for _, record in sorted(records.current.items())
-        if record.content["rule"] in ("train", "imported_loss")
-    }
-
-
-def _folders(sides: tuple[Records, Records]) -> dict[str, dict[str, int]]:
+def _folders(sides: Sides) -> dict[str, dict[str, int]]:
     a, b = (
         {path: made.outputs[path] for path, made in side.makers.items() if not made.is_report}
         for side in sides
     )
     counts: dict[str, Counter[str]] = {}
     for path in sorted({*a, *b}):
+        said = "only B" if path not in a else "only A"
         if path in a and path in b:
             said = "same" if same_content(a[path], b[path]) else "different"
-        else:
-            said = "only A" if path in a else "only B"
         counts.setdefault(path.partition("/")[0], Counter())[said] += 1
     return {folder: dict(found) for folder, found in counts.items()}
-
-
-def common(sides: tuple[Records, Records]) -> list[tuple[Record, Record]]:
-    """The records of two experiments that are of the same artifacts."""
-    a, b = (side.current for side in sides)
-    return [(a[path], b[path]) for path in a if path in b and not a[path].is_report]

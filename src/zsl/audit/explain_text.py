@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from zsl.audit.causes import source_diff
+from zsl.audit.causes import Sides, source_diff
 from zsl.audit.changes import Change
 from zsl.audit.explain import Cause, Explanation, Overview
-from zsl.lineage.store import Records
+from zsl.audit.tree_text import SHORT, counted
 
 CAUSES = 40
 """Causes that are listed, before the rest are counted."""
@@ -20,42 +20,34 @@ VALUES = 8
 """Values that only one of two lists has, before the rest are counted."""
 LONG = 90
 """Characters of a cause from which the sentence only names it."""
-SAID = 3
-"""Causes that the sentence names."""
-SHORT = 12
-"""Digits of a digest that are shown."""
 
-Sides = tuple[Records, Records]
 Names = tuple[str, str]
 
 
-def as_text(
-    found: Explanation, names: Names, sides: Sides, seen: Overview | None = None, *, diff: bool
-) -> str:
+def as_text(found: Explanation, names: Names, sides: Sides, *, diff: bool) -> str:
     """The explanation for people; ``diff`` shows the source of what changed."""
-    lines = [f"A: {names[0]}", f"B: {names[1]}", "", *_first(found, seen)]
-    lines += _overview(seen) if seen else []
+    lines = [f"A: {names[0]}", f"B: {names[1]}", ""]
+    if found.overview:
+        lines += _overview(found.overview)
+    elif found.one_record:
+        lines.append("One job made both.")
+    elif found.same:
+        same = "have the same bytes" if found.same_bytes else "say the same, in other bytes"
+        lines.append(f"They {same}.")
+    else:
+        lines.append("They have other bytes.")
     if found.causes:
-        lines += ["", "First causes:", *_listed(found.causes[:CAUSES], sides, diff=diff)]
-        lines += _more(found.causes, CAUSES)
+        lines += ["", "First causes:", *_listed(found.causes, CAUSES, sides, diff=diff)]
     if found.n_consequences:
-        lines += ["", f"{_n(found.n_consequences, 'further step')} differ only in what they read."]
+        steps = counted(found.n_consequences, "further step")
+        lines += ["", f"{steps} differ only in what they read."]
     if found.without_effect:
         lines += ["", "Differs too, where the bytes are the same or none came from it:"]
-        lines += _listed(found.without_effect[:LISTED], sides, diff=diff)
-        lines += _more(found.without_effect, LISTED)
-    lines += _circumstances(found)
-    return "\n".join([*lines, "", sentence(found, seen)])
-
-
-def _first(found: Explanation, seen: Overview | None) -> list[str]:
-    if seen:
-        return []
-    if found.one_record:
-        return ["One job made both."]
-    if found.same_bytes:
-        return ["They have the same bytes."]
-    return ["They say the same, in other bytes." if found.same else "They have other bytes."]
+        lines += _listed(found.without_effect, LISTED, sides, diff=diff)
+    if found.circumstances:
+        lines += ["", "Recorded besides, and no reason by itself:"]
+        lines += _listed(found.circumstances, LISTED, sides, diff=False)
+    return "\n".join([*lines, "", sentence(found)])
 
 
 def _overview(seen: Overview) -> list[str]:
@@ -64,145 +56,108 @@ def _overview(seen: Overview) -> list[str]:
         lines += [f"Runs only in {side}: {', '.join(runs)}"] if runs else []
     if seen.settings:
         lines += ["Settings of runs:"]
-        lines += [f"  {_change(c.change)} ({_some(c.steps)})" for c in seen.settings]
+        lines += [f"  {_change(c.change)} ({_some(c.steps, STEPS)})" for c in seen.settings]
     lines += ["Artifacts:"]
     for folder, counts in seen.folders.items():
         lines.append(f"  {folder}: {', '.join(f'{n} {said}' for said, n in counts.items())}")
     return lines
 
 
-def _listed(causes: Iterable[Cause], sides: Sides, *, diff: bool) -> Iterator[str]:
+def _listed(causes: Sequence[Cause], most: int, sides: Sides, *, diff: bool) -> Iterator[str]:
     steps: tuple[str, ...] = ()
-    for cause in causes:
+    for cause in causes[:most]:
         if cause.steps != steps:
             steps = cause.steps
-            yield f"  {_some(steps)}:"
+            yield f"  {_some(steps, STEPS)}:"
         yield f"    {_change(cause.change)}"
         if diff:
             yield from (f"      {line}" for line in source_diff(cause.change, sides))
-
-
-def _more(causes: Sequence[Cause], listed: int) -> list[str]:
-    return [f"  and {len(causes) - listed} more (--json)"] if len(causes) > listed else []
+    if len(causes) > most:
+        yield f"  and {len(causes) - most} more (--json)"
 
 
 def _change(change: Change) -> str:
+    before, now = change.before, change.now
     if change.kind == "unexplained":
         return change.said
     if change.kind == "source":
-        digests = (side[:SHORT] if side else "nothing" for side in (change.before, change.now))
+        digests = (side[:SHORT] if side else "nothing" for side in (before, now))
         return f"raw source {change.name}: {' -> '.join(digests)}"
-    if isinstance(change.before, list) and isinstance(change.now, list):
-        return f"{change.kind} {change.name}: {_of_lists(change.before, change.now)}"
+    if isinstance(before, list) and isinstance(now, list):
+        sides = (("A", before, now), ("B", now, before))
+        only = (
+            (side, [value for value in one if value not in other]) for side, one, other in sides
+        )
+        said = [f"only {side} has {_some(values, VALUES)}" for side, values in only if values]
+        order = f"{_some(before, VALUES)} -> {_some(now, VALUES)}"
+        return f"{change.kind} {change.name}: {'; '.join(said) or order}"
     return str(change)
 
 
-def _of_lists(before: list[Any], now: list[Any]) -> str:
-    gone = [value for value in before if value not in now]
-    new = [value for value in now if value not in before]
-    sides = (("A", gone), ("B", new))
-    said = [f"only {side} has {_values(values)}" for side, values in sides if values]
-    return "; ".join(said) or f"{_values(before)} -> {_values(now)}"
+def _some(values: Sequence[Any], most: int) -> str:
+    more = f" and {len(values) - most} more" if len(values) > most else ""
+    return ", ".join(map(str, values[:most])) + more
 
 
-def _values(values: list[Any]) -> str:
-    more = f" and {len(values) - VALUES} more" if len(values) > VALUES else ""
-    return ", ".join(map(str, values[:VALUES])) + more
-
-
-def _circumstances(found: Explanation) -> list[str]:
-    if not found.circumstances:
-        return []
-    lines = ["", "Recorded besides, and no reason by itself:"]
-    commits = [cause for cause in found.circumstances if cause.change.kind == "git"]
-    packages = [cause for cause in found.circumstances if cause.change.kind != "git"]
-    for cause in packages[:LISTED]:
-        lines.append(f"  {_change(cause.change)} ({_n(len(cause.steps), 'step')})")
-    lines += _more(packages, LISTED)
-    if commits:
-        n_steps = len({step for cause in commits for step in cause.steps})
-        some = next((c.change for c in commits if c.change.name == "commit"), commits[0].change)
-        values = [str(value)[:SHORT] for value in (some.before, some.now)]
-        lines.append(f"  git {some.name}: {' -> '.join(values)} ({_n(n_steps, 'step')} in all)")
-    return lines
-
-
-def _some(names: tuple[str, ...]) -> str:
-    more = f" and {len(names) - STEPS} more" if len(names) > STEPS else ""
-    return ", ".join(names[:STEPS]) + more
-
-
-def _n(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def sentence(found: Explanation, seen: Overview | None = None) -> str:
+def sentence(found: Explanation) -> str:
     """What it comes to."""
+    others = _others(found.overview)
     if not found.n_compared:
-        return f"Conclusion: they have no artifact in common; {_others(seen)}."
+        return f"Conclusion: they have no artifact in common; {others}."
     if found.one_record and not found.same:
         return "Conclusion: they differ because they are two outputs of one job."
-    if found.one_record and not _others(seen):
+    if found.one_record and not others:
         return "Conclusion: they are the same, down to their records."
     if found.same:
-        same = "what both have is the same" if seen else "they are the same"
+        same = "what both have is the same" if found.overview else "they are the same"
         if found.without_effect:
             return f"Conclusion: {same}, although this differs: {_said(found.without_effect)}."
-        also = f"; but {_others(seen)}" if _others(seen) else ", and so is all that counts"
-        return f"Conclusion: {same}{also}."
+        return (
+            f"Conclusion: {same}{f'; but {others}' if others else ', and so is all that counts'}."
+        )
     if all(cause.change.kind == "unexplained" for cause in found.causes):
-        steps = _some(tuple(cause.change.name for cause in found.causes))
         return (
             "Conclusion: they differ, and nothing that is recorded explains it: "
-            f"repeating {steps} gave other bytes."
+            f"repeating {_some([c.change.name for c in found.causes], STEPS)} gave other bytes."
         )
-    also = f"; {_others(seen)}" if _others(seen) else ""
+    also = f"; {others}" if others else ""
     return f"Conclusion: they differ because of {_said(found.causes)}{also}."
 
 
 def _others(seen: Overview | None) -> str:
-    if seen is None:
-        return ""
-    runs = [
-        f"only {side} has {_n(len(runs), 'run')}"
-        for side, runs in (("A", seen.only_a), ("B", seen.only_b))
-        if runs
-    ]
-    alone = {
-        side: sum(counts.get(f"only {side}", 0) for counts in seen.folders.values())
-        for side in ("A", "B")
-    }
-    return " and ".join(
-        [*runs, *(f"only {side} has {_n(n, 'artifact')}" for side, n in alone.items() if n)]
-    )
+    """What only one of two experiments has."""
+    said = []
+    for what, runs in (("run", True), ("artifact", False)) if seen else ():
+        for side in "AB":
+            n = len(seen.only_a if side == "A" else seen.only_b)
+            if not runs:
+                n = sum(counts.get(f"only {side}", 0) for counts in seen.folders.values())
+            said += [f"only {side} has {counted(n, what)}"] if n else []
+    return " and ".join(said)
 
 
-def _said(causes: tuple[Cause, ...]) -> str:
-    more = f"; and {len(causes) - SAID} more" if len(causes) > SAID else ""
-    return "; ".join(_named(cause.change) for cause in causes[:SAID]) + more
+def _said(causes: Sequence[Cause]) -> str:
+    """The first causes in a line; long ones are only named."""
+    whole = ((cause.change, _change(cause.change)) for cause in causes[:STEPS])
+    said = [text if len(text) <= LONG else f"{each.kind} {each.name}" for each, text in whole]
+    more = [f"and {len(causes) - STEPS} more"] if len(causes) > STEPS else []
+    return "; ".join([*said, *more])
 
 
-def _named(change: Change) -> str:
-    said = _change(change)
-    return said if len(said) <= LONG else f"{change.kind} {change.name}"
-
-
-def as_json(
-    found: Explanation, names: Names, sides: Sides, seen: Overview | None = None, *, diff: bool
-) -> dict[str, Any]:
+def as_json(found: Explanation, names: Names, sides: Sides, *, diff: bool) -> dict[str, Any]:
     """The explanation for programs."""
 
-    def plain(causes: tuple[Cause, ...]) -> list[dict[str, Any]]:
+    def plain(causes: Sequence[Cause]) -> list[dict[str, Any]]:
         return [
             {
-                **cause.change.plain(),
+                **vars(cause.change),
                 "steps": [*cause.steps],
                 **({"diff": source_diff(cause.change, sides)} if diff else {}),
             }
             for cause in causes
         ]
 
-    known: dict[str, Any] = {}
+    seen, known = found.overview, {}
     if seen:
         known = {
             "runs_only_a": [*seen.only_a],
@@ -221,5 +176,5 @@ def as_json(
         "consequences": found.n_consequences,
         "without_effect": plain(found.without_effect),
         "circumstances": plain(found.circumstances),
-        "sentence": sentence(found, seen),
+        "sentence": sentence(found),
     }

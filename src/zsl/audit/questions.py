@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from zsl.audit import explain, explain_text, tree_graph, tree_text
+from zsl.audit import explain, explain_text, tree_text
 from zsl.audit.command import add_place, question_of, target
 from zsl.audit.errors import AuditError
 from zsl.audit.run import Question, folder_of
@@ -17,7 +19,7 @@ from zsl.audit.tree import lineage_of, records_of
 from zsl.lineage.history import LINEAGE
 from zsl.lineage.store import Record, Records, read_records
 
-FORMATS = ("text", "mermaid", "dot", "json")
+FORMATS = ("text", "mermaid", "json")
 
 
 def add_commands(commands: Any) -> None:
@@ -52,12 +54,7 @@ def _lineage(options: argparse.Namespace) -> str:
     found = lineage_of(records, records_of(options.target, records, question.project))
     if options.format == "json":
         return json.dumps(tree_text.as_json(found), indent=1, ensure_ascii=False)
-    written = {
-        "text": tree_text.as_text,
-        "mermaid": tree_graph.as_mermaid,
-        "dot": tree_graph.as_dot,
-    }
-    return written[options.format](found)
+    return tree_text.as_mermaid(found) if options.format == "mermaid" else tree_text.as_text(found)
 
 
 def _folder(question: Question) -> Path:
@@ -101,11 +98,9 @@ class Side:
         """What it is, in a line."""
         if self.record is None:
             return f"{self.place}, an experiment of {len(self.records.current)} records"
-        end = str(self.record.content.get("time", {}).get("end", ""))
-        when = f", made {end[:16].replace('T', ' ')} UTC" if end else ""
+        when = self.record.content["time"]["end"][:16].replace("T", " ")
         name = self.output or self.record.name
-        rule = self.record.content["rule"]
-        return f"{self.place}: {name} ({rule}{when})"
+        return f"{self.place}: {name} ({self.record.rule}, made {when} UTC)"
 
     @property
     def place(self) -> str:
@@ -117,7 +112,7 @@ class Side:
 
 def _explain(options: argparse.Namespace) -> str:
     question = question_of(options)
-    read: dict[Path, Records] = {}
+    read = cache(read_records)  # both may be of one experiment
     a, b = (_side(name, question, read) for name in (options.a, options.b))
     if (a.record is None) != (b.record is None):
         raise AuditError(
@@ -125,39 +120,32 @@ def _explain(options: argparse.Namespace) -> str:
             "experiments, or two artifacts or runs"
         )
     sides, names = (a.records, b.records), (a.said, b.said)
-    seen = None
     if a.record is None or b.record is None:
-        seen = explain.overview(sides)
-        found = explain.explain(explain.common(sides), sides)
+        found = explain.explain_experiments(sides)
     else:
         outputs = (a.output, b.output) if a.output and b.output else None
         found = explain.explain([(a.record, b.record)], sides, outputs)
     if options.json:
-        plain = explain_text.as_json(found, names, sides, seen, diff=options.diff)
+        plain = explain_text.as_json(found, names, sides, diff=options.diff)
         return json.dumps(plain, indent=1, ensure_ascii=False)
-    return explain_text.as_text(found, names, sides, seen, diff=options.diff)
+    return explain_text.as_text(found, names, sides, diff=options.diff)
 
 
-def _side(name: str, question: Question, read: dict[Path, Records]) -> Side:
+def _side(name: str, question: Question, read: Callable[[Path], Records]) -> Side:
     """What a name means: an experiment, or an artifact or run of one.
 
     Raises AuditError where it is neither.
     """
     for folder in (question.project / name, question.project / "results" / name):
         if (folder / LINEAGE).is_dir():
-            return Side(_read(folder, read))
+            return Side(read(folder))
     path = Path(os.path.abspath(question.project / name))  # noqa: PTH100 (links are kept)
-    folder = next((each for each in path.parents if (each / LINEAGE).is_dir()), _folder(question))
+    around = next((each for each in path.parents if (each / LINEAGE).is_dir()), None)
+    folder = around or _folder(question)
     target = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else name
-    records = _read(folder, read)
+    records = read(folder)
     found = records_of(target, records, question.project)
     if len(found) > 1:
         raise AuditError(f"{name} is {len(found)} artifacts; name one, a run, or an experiment")
     record = records.current[found[0]]
     return Side(records, record, target if target in record.outputs else None)
-
-
-def _read(folder: Path, read: dict[Path, Records]) -> Records:
-    if folder not in read:
-        read[folder] = read_records(folder)
-    return read[folder]

@@ -12,9 +12,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -29,7 +29,6 @@ from zsl.audit.tree import records_of
 from zsl.files import sha256
 from zsl.lineage.artifacts import Declared, described
 from zsl.lineage.digests import sha256_of_folder
-from zsl.lineage.history import CODE, LINEAGE
 from zsl.lineage.store import Record, Records, read_records
 
 GRACE = 30
@@ -45,9 +44,9 @@ class Reproduced:
     seconds: float
     changes: tuple[Change, ...]
     """How the code and settings of now differ from the recorded ones."""
-    differences: dict[str, list[str]] = field(default_factory=dict)
+    differences: dict[str, list[str]]
     """By output that came out otherwise: where."""
-    altered: dict[str, str] = field(default_factory=dict)
+    altered: dict[str, str]
     """By output that is not in the results as it was recorded: what it is instead."""
 
     @property
@@ -82,58 +81,48 @@ def reproduce(question: Question) -> Iterator[Reproduced]:
             "reproducing needs the project that made it; name its --configfile"
         )
     chosen = _chosen(question, records)
-    for record in chosen:
-        _check_inputs(record, records)
-    outputs = [_in_project(record, records, path) for record in chosen for path in record.outputs]
+    outputs = [f"{records.start}{path}" for record in chosen for path in record.outputs]
     planned = Asking(question.project, question.configfiles, outputs, (), question.results).answer()
     for record in chosen:
         _check_sources(record, records, question, planned)
     for record in chosen:
-        job = planned.jobs.get(f"results/{records.experiment}/{record.path}")
-        changes = parameter_changes(record.content["params"], job.params) if job else []
-        if job and job.params.get("code") != record.content["params"].get("code"):
-            kept = records.results / LINEAGE / CODE
-            changes += module_changes(record.content.get("code", {}), kept, question.project)
+        job = planned.jobs.get(f"{records.start}{record.path}")
+        changes = parameter_changes(record.section("params"), job.params) if job else []
+        if job and job.params.get("code") != record.section("params").get("code"):
+            changes += module_changes(record.section("code"), records.code, question.project)
         yield _made_again(record, records, question, tuple(changes))
 
 
 def _chosen(question: Question, records: Records) -> list[Record]:
     """The records of the targets, each once.
 
-    Raises AuditError where a target has none, or is the report's page.
+    Raises AuditError where a target has none or is the report's page, or where an input is not
+    the recorded one.
     """
-    found = {
-        path: name
-        for name in question.targets
-        for path in records_of(name, records, question.project)
-    }
-    for path, name in found.items():
-        if records.current[path].is_report:
-            raise AuditError(
-                f"target {name}: the report's page is made from the records themselves, so there "
-                "is nothing to compare it with; `zsl root` prints what it shows"
-            )
-    return [records.current[path] for path in found]
+    chosen: dict[str, Record] = {}
+    for name in question.targets:
+        for path in records_of(name, records, question.project):
+            chosen[path] = record = records.current[path]
+            if record.is_report:
+                raise AuditError(
+                    f"target {name}: the report's page is made from the records themselves, so "
+                    "there is nothing to compare it with; `zsl root` prints what it shows"
+                )
+            for inside, entry in _inputs(record, records):
+                if (said := _altered(records.results / inside, entry)) == "is missing":
+                    raise AuditError(f"{record.name}: its input {inside} {said}; make it first")
+                if said:
+                    raise AuditError(
+                        f"{record.name}: its input {inside} is not the one that was read; "
+                        f"`zsl audit {quote(inside)}` says why"
+                    )
+    return list(chosen.values())
 
 
-def _in_project(record: Record, records: Records, path: str) -> str:
-    return f"results/{records.experiment}/{path}"
-
-
-def _check_inputs(record: Record, records: Records) -> None:
-    """Refuse inputs of other jobs that are not those recorded."""
-    for entry in record.inputs:
-        inside = record.inside(entry["path"])
-        path = records.results / inside
-        if inside not in records.makers:
-            continue
-        if not path.exists():
-            raise AuditError(f"{record.name}: its input {inside} is missing; make it first")
-        if not _is_recorded(path, entry):
-            raise AuditError(
-                f"{record.name}: its input {inside} is not the one that was read; "
-                f"`zsl audit {quote(inside)}` says why"
-            )
+def _inputs(record: Record, records: Records) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Inputs that other jobs made, by path relative to the results."""
+    entries = ((record.inside(entry["path"]), entry) for entry in record.inputs)
+    return ((path, entry) for path, entry in entries if path in records.makers)
 
 
 def _check_sources(record: Record, records: Records, question: Question, planned: Planned) -> None:
@@ -146,9 +135,12 @@ def _check_sources(record: Record, records: Records, question: Question, planned
             )
 
 
-def _is_recorded(path: Path, entry: dict[str, Any]) -> bool:
-    now = dict(sha256_of_folder(path)) if path.is_dir() else sha256(path)
-    return bool(now == entry.get("files", entry["sha256"]))
+def _altered(path: Path, entry: Mapping[str, Any]) -> str:
+    """What a file or folder is instead of the one recorded; empty where it is that one."""
+    if not path.exists():
+        return "is missing"
+    now = sha256_of_folder(path) if path.is_dir() else sha256(path)
+    return "" if now == entry.get("files", entry["sha256"]) else "has other bytes than recorded"
 
 
 def _made_again(
@@ -157,30 +149,41 @@ def _made_again(
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="zsl-reproduce-") as scratch:
         here = mirror(question.project.resolve(), Path(scratch))
-        there = here / "results" / records.experiment
-        _give_inputs(record, records, there)
+        there = here / records.start
+        there.mkdir()
+        for inside, _ in _inputs(record, records):
+            (there / inside).parent.mkdir(parents=True, exist_ok=True)
+            (there / inside).symlink_to((records.results / inside).resolve())
         _run(record, records, question, here)
-        altered = dict(_altered(record, records.results))
-        differences = dict(_compare(record, records.results, there, altered))
+        before = {
+            path: _altered(records.results / path, entry) for path, entry in record.outputs.items()
+        }
+        altered = {path: said for path, said in before.items() if said}
+        differences = {
+            path: said
+            for path, entry in record.outputs.items()
+            if (said := _different(records.results / path, there / path, entry, path in altered))
+        }
     seconds = time.monotonic() - started
     return Reproduced(record.name, len(record.outputs), seconds, changes, differences, altered)
 
 
-def _give_inputs(record: Record, records: Records, there: Path) -> None:
-    there.mkdir()
-    for entry in record.inputs:
-        inside = record.inside(entry["path"])
-        source = records.results / inside
-        if source.exists() and inside in records.makers:
-            target = there / inside
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.symlink_to(source.resolve())
+def _different(before: Path, now: Path, entry: Mapping[str, Any], altered: bool) -> list[str]:
+    """Where an output differs from the recorded one; nothing where its bytes are those."""
+    (made,) = described([Declared(now, None)])
+    if made["sha256"] == entry["sha256"]:
+        return []
+    if not altered:
+        return where_different(before, now)
+    if "logical_sha256" in entry and made.get("logical_sha256") == entry["logical_sha256"]:
+        return ["the values are the same, the layout differs"]
+    return ["the recorded bytes are not here, so where they differ cannot be told"]
 
 
 def _run(record: Record, records: Records, question: Question, here: Path) -> None:
-    outputs = [_in_project(record, records, path) for path in record.outputs]
+    outputs = [f"{records.start}{path}" for path in record.outputs]
     command = [sys.executable, "-m", "snakemake", *outputs, "--cores", str(os.cpu_count() or 1)]
-    command += ["--snakefile", SNAKEFILE, "--allowed-rules", record.content["rule"]]
+    command += ["--snakefile", SNAKEFILE, "--allowed-rules", record.rule]
     command += ["--configfile", *(str(path.resolve()) for path in question.configfiles)]
     process = subprocess.Popen(
         command,
@@ -210,29 +213,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def _altered(record: Record, results: Path) -> Iterator[tuple[str, str]]:
-    """Outputs that are not in the results as they were recorded, with what they are instead."""
-    for path, entry in record.outputs.items():
-        if not (results / path).exists():
-            yield path, "is missing"
-        elif not _is_recorded(results / path, entry):
-            yield path, "has other bytes than recorded"
-
-
-def _compare(
-    record: Record, results: Path, there: Path, altered: Container[str]
-) -> Iterator[tuple[str, list[str]]]:
-    """Outputs whose bytes are not those recorded, with where they differ."""
-    for path, entry in record.outputs.items():
-        (now,) = described([Declared(there / path, None)])
-        if now["sha256"] == entry["sha256"]:
-            continue
-        if path in altered:
-            said = ["the recorded bytes are not here, so where they differ cannot be told"]
-            if path.endswith(".h5") and now.get("logical_sha256") == entry.get("logical_sha256"):
-                said = ["the values are the same, the layout differs"]
-        else:
-            said = where_different(results / path, there / path)
-        yield path, said

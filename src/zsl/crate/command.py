@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from zsl.config.load import Plan, load
-from zsl.crate.artifacts import HEAVY
-from zsl.crate.jobs import jobs_of
-from zsl.crate.settings import contradiction
 from zsl.registry import available
 
 DEFAULT_CONFIG = "config/config.yaml"
+HEAVY = ("checkpoints", "measurements", "tokens")
+"""Kinds of artifacts whose bytes stay out of a crate unless they are asked for."""
 
 
 def add_command(commands: Any) -> None:
@@ -43,21 +43,21 @@ def crate(options: argparse.Namespace) -> str:
     Raises :class:`zsl.crate.errors.CrateError` where results are missing or were changed, or
     where there is no place for the crate.
     """
-    from zsl.crate.write import check_place, write_crate  # imports rocrate
+    from zsl.crate.run import read_run  # imports rocrate
+    from zsl.crate.settings import contradiction
+    from zsl.crate.write import check_place, write_crate
 
     check_place(options.out)
     plan = load(options.configfile)
     results = f"results/{plan.experiment.experiment}"
-    configfiles = [Path(path) for path in options.configfile]
-    against = contradiction(jobs_of(results, Path()), configfiles)
-    write_crate(
-        options.out,
-        results,
-        configfiles=configfiles,
-        expected=expected_jobs(plan),
-        contradiction=against,
-        carry=[kind for kind in HEAVY if getattr(options, kind)],
-    )
+    known = {
+        "configfiles": [Path(path) for path in options.configfile],
+        "expected": expected_jobs(plan),
+        "carry": [kind for kind in HEAVY if getattr(options, kind)],
+    }
+    run = read_run(results, **known)
+    against = contradiction(run)
+    write_crate(options.out, replace(run, contradiction=against))
     size = options.out.stat().st_size / 1e6
     note = f"{against} The crate says so.\n" if against else ""
     return f"{note}{options.out}: {size:,.1f} MB; unzip it and open ro-crate-preview.html"

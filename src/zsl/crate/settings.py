@@ -2,64 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
 from zsl.audit.changes import setting_changes
 from zsl.audit.errors import AuditError
 from zsl.audit.planned import Asking, Planned
-from zsl.crate.jobs import Job
+from zsl.crate.run import Run
+from zsl.lineage.store import Record, settings_of
 
-NOT_CONFIGURED = ("code", "packages", "state", "blocks", "caption", "shown", "printed")
-"""Parameters of rules that are no settings of the configuration: digests and pins, places of files
-and which of them hold what, words about an artifact, and files that the code brings."""
 SHOWN = 3
 """Differences that are shown."""
 
 
-def contradiction(
-    jobs: Sequence[Job], configfiles: Sequence[Path], root: Path = Path()
-) -> str | None:
-    """What speaks against these configuration files being those of the jobs; None: nothing.
+def configured(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Those parameters of a job that come from the configuration."""
+    return settings_of(params, "threads")
+
+
+def contradiction(run: Run) -> str | None:
+    """What speaks against the configuration files being those of the jobs; None: nothing.
 
     Snakemake is asked what it would do with them now, and that is compared with the records.
     """
-    made = [str(job.record["outputs"][0]["path"]) for job in jobs if job.record["outputs"]]
+    made = [job.content["outputs"][0]["path"] for job in run.jobs if job.outputs]
     try:
-        planned = Asking(root, configfiles, ["all"], made).answer()
+        planned = Asking(run.root, run.configfiles, ["all"], made).answer()
     except AuditError:
         return (
             "Snakemake cannot plan with the configuration as it is now (zsl audit says why), and "
             "so it could not be compared with the records."
         )
-    return compared(jobs, planned)
+    return compared(run, planned)
 
 
-def compared(jobs: Sequence[Job], planned: Planned) -> str | None:
+def compared(run: Run, planned: Planned) -> str | None:
     """How the recorded settings differ from those that are planned; None: not at all."""
-    changes = {job.name: found for job in jobs if (found := _changes(job, planned))}
+    changes = [found for job in run.jobs if (found := _changes(run, job, planned))]
     if not changes:
         return None
     # The shortest name a setting as it is configured, not as one of a figure's runs.
-    said = sorted({change for found in changes.values() for change in found}, key=_length)
+    said = sorted({change for found in changes for change in found}, key=lambda c: (len(c), c))
     more = [f"and {len(said) - SHOWN} more"] if len(said) > SHOWN else []
     return (
-        f"{len(changes)} of {len(jobs)} jobs did not run with the configuration as it is now: "
+        f"{len(changes)} of {len(run.jobs)} jobs did not run with the configuration as it is now: "
         f"{'; '.join([*said[:SHOWN], *more])}."
     )
 
 
-def _length(change: str) -> tuple[int, str]:
-    return len(change), change
-
-
-def _changes(job: Job, planned: Planned) -> list[str]:
-    if job.path not in planned.jobs:
+def _changes(run: Run, job: Record, planned: Planned) -> list[str]:
+    if run.record(job) not in planned.jobs:
         return [f"it has no job {job.name}"]
-    if "params" not in job.record:
+    if "params" not in job.content:
         return []
-    before, now = (
-        {name: value for name, value in params.items() if name not in NOT_CONFIGURED}
-        for params in (job.record["params"], planned.jobs[job.path].params)
-    )
-    return [str(change) for change in setting_changes(before, now)]
+    sides = (job.content["params"], planned.jobs[run.record(job)].params)
+    return [str(change) for change in setting_changes(*map(configured, sides))]

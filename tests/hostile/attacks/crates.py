@@ -21,10 +21,11 @@ def laid(project: Path) -> Path:
 
 
 def packed(project: Path) -> zipfile.ZipFile:
+    from zsl.crate.run import read_run
     from zsl.crate.write import write_crate
 
     out = project / "results" / "state.zip"
-    write_crate(out, "results/small", configfiles=[Path("config.yaml")], root=Path())
+    write_crate(out, read_run("results/small", configfiles=[Path("config.yaml")]))
     return zipfile.ZipFile(out)
 
 
@@ -35,7 +36,7 @@ def of_record(change: Change, project: Path) -> Iterator[None]:
     packed(project)
 
 
-NONE = f"results/small/{FIT} is no lineage record"
+NONE = f"results/small/{FIT} is no record that can be read"
 CHANGES = (
     "an output that leads out of the results",
     "a folder with files that lead out of it",
