@@ -97,6 +97,11 @@ def test_imported_curves_alone_make_what_they_suffice_for():
     assert ids(imported=IMPORTED) == made
 
 
+def test_imported_curves_make_nothing_that_shows_settings():
+    assert ids(imported=IMPORTED, suite="batch_sequence") == []
+    assert ids(imported=IMPORTED, suite="optimizer") == ["fig26", "table7"]
+
+
 def test_imported_curves_of_unknown_size_have_no_scaling_law():
     unknown = {**IMPORTED, "runs": {"Big-1B": {}, "Big-7B": {}}}
     assert set(ids(imported=IMPORTED)) - set(ids(imported=unknown)) == {"fig22"}
