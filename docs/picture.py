@@ -12,13 +12,13 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
+from values import study_of
 
 from zsl.cli import SHIPPED
 from zsl.config.load import load
 from zsl.figures import render
-from zsl.files import read_json, write_text
+from zsl.files import write_text
 from zsl.registry.gallery import LARGER, PICTURES, filled, gallery
-from zsl.study import make_study
 
 FIGURES = ("fig02", "fig03", "fig05")
 WIDTH = 640
@@ -27,10 +27,8 @@ WIDTH = 640
 
 def draw(results: Path, figure: str) -> Figure:
     """One figure, from the data saved beside it."""
-    record = read_json(results / "lineage" / "figures" / f"{figure}.json")
-    study = make_study(record["params"]["study"], {})
     data = pd.read_csv(results / "figures" / f"{figure}.csv", float_precision="round_trip")
-    return render.module(figure).draw(data, study)
+    return render.module(figure).draw(data, study_of(results, figure))
 
 
 def rendered(results: Path, figure: str, path: Path) -> Image.Image:

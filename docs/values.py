@@ -1,250 +1,253 @@
-"""The numbers that README.md and docs/ quote: a function of the experiment mini for each.
+"""The numbers that README.md and docs/*.md quote, each by the name in its markers.
 
-In Markdown ``<!--= context -->64<!--/-->`` quotes ``context``; ``make docs`` fills it in.
-Numbers of an experiment are read from its artifacts, settings from its plan.
+``<!--= context -->64<!--/-->`` in Markdown quotes ``context``, and words after the name are
+arguments. Results are read from an experiment's artifacts, settings from its plan.
 """
 
 from __future__ import annotations
 
-import derived
-from artifacts import FillError, Mini
-from derived import percent, word
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from math import log2
+from pathlib import Path
+from typing import Any
 
-from zsl.claims import WORDS
+import numpy as np
+import pandas as pd
+
+from zsl.claims import WORDS, verdicts
+from zsl.config.load import Plan, load
+from zsl.config.schema import EvalSplit, Run
+from zsl.figures import render
 from zsl.figures.fig03 import SPREAD
+from zsl.files import read_json
+from zsl.study import Study, make_study
 
-# Sizes and lengths
+ROOT = Path(__file__).parents[1]
+COUNTS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+REST = 0.99
+"""A loss rests at token frequencies until it is below this part of their entropy."""
 
 
-def n_sizes(mini: Mini) -> str:
-    """Number of models in the suite main."""
-    return word(len(mini.plan.run_ids("main")))
+@cache
+def plan(name: str) -> Plan:
+    """The plan of a shipped configuration."""
+    return load([ROOT / f"config/{name}.yaml"])
 
 
-def smallest_model(mini: Mini) -> str:
-    """Parameters of the smallest model of the suite main."""
-    return f"{mini.csv('tables/table3.csv')['n_parameters'].min() / 1e3:.0f} thousand"
+def study_of(results: Path, figure: str) -> Study:
+    """What a figure in a folder of results was made from, as its lineage record says."""
+    record = read_json(results / f"lineage/figures/{figure}.json")
+    files: dict[str, list[str]] = {}
+    for file in record["inputs"]:
+        _, _, *parts = Path(file["path"]).parts  # results/<experiment>/...
+        files.setdefault(file["name"], []).append(str(results.joinpath(*parts)))
+    return make_study(record["params"]["study"], files)
 
 
-def largest_model(mini: Mini) -> str:
-    """Parameters of the largest model of the suite main."""
-    return f"{mini.csv('tables/table3.csv')['n_parameters'].max() / 1e3:.0f} thousand"
+@dataclass(frozen=True)
+class Results:
+    """An experiment and its folder of results; what was not made raises FileNotFoundError."""
 
+    folder: Path
+    plan: Plan
 
-def steps_as_power(mini: Mini) -> str:
-    """Optimizer steps of a run of the suite main, as a power of two."""
-    n = derived.main(mini.plan).steps
-    if n & (n - 1):
-        raise FillError(f"steps_as_power: {n} steps are no power of two; quote them as they are")
-    return f"2^{n.bit_length() - 1}"
+    def csv(self, path: str) -> pd.DataFrame:
+        """A table below the folder."""
+        return pd.read_csv(self.folder / path, float_precision="round_trip")
 
+    def json(self, path: str) -> Any:
+        """A JSON file below the folder."""
+        return read_json(self.folder / path)
 
-def batch_tokens(mini: Mini) -> str:
-    """Training tokens in a batch of the suite main."""
-    return f"{derived.batch(derived.main(mini.plan)):,}"
+    def fit(self, run: str) -> Any:
+        """The fit of a run."""
+        return self.json(f"fits/{run}.json")
 
+    def claims(self, figure: str) -> list[pd.DataFrame]:
+        """The verdicts on each claim of a figure, with a row for each run."""
+        table = verdicts(figure, render.module(figure).CLAIMS, study_of(self.folder, figure))
+        return [rows for _, rows in table.groupby("statement", sort=False)]
 
-def context(mini: Mini) -> str:
-    """Tokens in a training sequence of the suite main."""
-    return f"{derived.main(mini.plan).sequence_length}"
+    @property
+    def main(self) -> list[str]:
+        """Runs of the suite main, from the smallest."""
+        return self.plan.run_ids("main")
 
+    @property
+    def first(self) -> Run:
+        """A run of the suite main, for the settings that all of them share."""
+        return self.plan.runs[self.main[0]]
 
-def tokens_read(mini: Mini) -> str:
-    """Training tokens that a run of the suite main reads."""
-    return f"{derived.tokens(derived.main(mini.plan)) / 1e6:.2g} million"
+    @property
+    def seeds(self) -> list[str]:
+        """The repeated run, and its repetitions with other seeds."""
+        ((run, again),) = self.plan.seeds.items()
+        return [run, *again]
 
+    @property
+    def text(self) -> Any:
+        """The manifest of the text that the suite main reads."""
+        return self.json(f"data/{self.first.corpus}/manifest.json")
 
-def most_measured(mini: Mini) -> str:
-    """Evaluation tokens with a loss."""
-    evaluation = mini.plan.experiment.corpora[derived.main(mini.plan).corpus].evaluation
-    return f"{evaluation.sequences * derived.predictions(mini):,}"
+    @property
+    def evaluation(self) -> EvalSplit:
+        """How the evaluation tokens of the suite main are set apart."""
+        return self.plan.corpus(self.main[0]).evaluation
 
+    @property
+    def sizes(self) -> pd.Series:
+        """Numbers of parameters of the runs of the suite main."""
+        return self.csv("tables/table3.csv")["n_parameters"]
 
-def n_seeds(mini: Mini) -> str:
-    """Runs of the repeated size, with seeds of their own."""
-    ((_, again),) = mini.plan.seeds.items()
-    return word(1 + len(again))
 
+def word(n: float) -> str:
+    """A count in letters up to ten, else in digits."""
+    return COUNTS[int(n)] if n in range(len(COUNTS)) else f"{n:,g}"
 
-# Training text
 
+def percent(part: float) -> str:
+    """Rounded, with a space before the sign."""
+    return f"{100 * part:.0f} %"
 
-def documents(mini: Mini) -> str:
-    """Documents of the training text."""
-    return f"{derived.manifest(mini)['documents'] / 1e3:.0f} thousand"
 
+def span(*values: float) -> str:
+    """From the smallest to the largest, or one number where both are printed the same."""
+    return " to ".join(dict.fromkeys([f"{min(values):,.0f}", f"{max(values):,.0f}"]))
 
-def characters(mini: Mini) -> str:
-    """Characters of these documents."""
-    sources = [source for source in derived.manifest(mini)["sources"] if source["use"] == "train"]
-    return f"{sum(source['characters'] for source in sources) / 1e6:.0f} million"
 
+def batch(run: Run) -> int:
+    """Training tokens of a step."""
+    return run.batch_size * run.sequence_length
 
-def train_tokens(mini: Mini) -> str:
-    """Tokens of these documents."""
-    return f"{derived.manifest(mini)['train_tokens'] / 1e6:.1f} million"
 
-
-def vocabulary(mini: Mini) -> str:
-    """Entries of the tokenizer."""
-    return f"{derived.manifest(mini)['vocab_size']:,}"
-
-
-def window(mini: Mini) -> str:
-    """Tokens in a row that training and evaluation text must not share."""
-    return f"{mini.plan.experiment.corpora[derived.main(mini.plan).corpus].evaluation.window}"
-
-
-def share_read(mini: Mini) -> str:
-    """Part of the training tokens that a run of the suite main reads; an error above one."""
-    share = derived.tokens(derived.main(mini.plan)) / derived.manifest(mini)["train_tokens"]
-    if share > 1:
-        raise FillError(f"share_read: a run reads the text {share:.2g} times; write another phrase")
-    return percent(share)
-
-
-def question_sources(mini: Mini) -> str:
-    """Evaluation sets that the corpus of the suite optimizer is made of."""
-    return word(len(mini.json("data/questions/manifest.json")["sources"]))
-
-
-# Fits
-
-
-def t_d_interval(mini: Mini) -> str:
-    """The 95 % interval of t_d of the largest model by its own fit."""
-    low, high = mini.fit(mini.plan.run_ids("main")[-1])["intervals"]["t_d"]
-    return f"{low:,.0f} to {high:,.0f}"
-
-
-def t_d_of_seeds(mini: Mini) -> str:
-    """Range of t_d over the seeds of the repeated size."""
-    ((run, again),) = mini.plan.seeds.items()
-    found = [mini.fit(id)["t_d"] for id in (run, *again)]
-    return f"{min(found):,.0f} to {max(found):,.0f}"
-
-
-def fitted(mini: Mini, key: str) -> str:
-    """A value of the fits of the suite main, from the smallest model."""
-    return ", ".join(f"{mini.fit(run)[key]:.3g}" for run in mini.plan.run_ids("main"))
-
-
-def largest_misfit(mini: Mini) -> str:
-    """Largest RSLE of the fits of the suite main and its repeated runs."""
-    ((_, again),) = mini.plan.seeds.items()
-    return f"{max(mini.fit(run)['RSLE'] for run in (*mini.plan.run_ids('main'), *again)):.2g}"
-
-
-# Interference
-
-
-def n_cuts(mini: Mini) -> str:
-    """First fitted steps that were tried of the largest model."""
-    return derived.word(len(derived.orders(mini, "L_d", -1)))
-
-
-def L_d_falls(mini: Mini) -> str:
-    """At how many of these L_d falls with size."""
-    return derived.word(sum(derived.orders(mini, "L_d", -1)))
-
-
-def t_d_falls(mini: Mini) -> str:
-    """At how many of these t_d falls with size."""
-    return derived.word(sum(derived.orders(mini, "t_d", -1)))
-
-
-def r_d_rises(mini: Mini) -> str:
-    """At how many of these r_d rises with size."""
-    return derived.word(sum(derived.orders(mini, "r_d", 1)))
-
-
-def early_peak(mini: Mini) -> str:
-    """Steps t at which D between t and 2t peaks before t_d / 4, range over sizes."""
-    peaks = [derived.peak(mini, run) for run in mini.plan.run_ids("main")]
-    return " to ".join(dict.fromkeys([f"{min(peaks):.0f}", f"{max(peaks):.0f}"]))
-
-
-def between_frequencies_smallest(mini: Mini) -> str:
-    """Part of D at the early peak of the smallest model between tokens of unlike frequency."""
-    return percent(derived.between_frequencies(mini, mini.plan.run_ids("main")[0]))
-
-
-def between_frequencies_largest(mini: Mini) -> str:
-    """The same of the largest model."""
-    return percent(derived.between_frequencies(mini, mini.plan.run_ids("main")[-1]))
-
-
-def rise_factor(mini: Mini) -> str:
-    """Factor of t_d within which the rise of D co-occurs with deceleration (Fig. 3)."""
-    return word(SPREAD)
-
-
-def claim(mini: Mini, figure: str, n: str) -> str:
-    """Verdict on claim ``n`` of a figure, and its interval over the seeds of the repeated size."""
-    judged = mini.claims(figure)[int(n)]
-    ((low, high),) = judged.intervals.values()
-    return f"**{WORDS[judged.verdict]}**: {low:.2g} to {high:.2g}"
-
-
-def once(mini: Mini, figure: str, n: str) -> str:
-    """Its values for the sizes with one seed, from the smallest."""
-    judged = mini.claims(figure)[int(n)]
-    repeated = set(judged.intervals)
-    return ", ".join(f"{v:.2g}" for label, v in judged.values.items() if label not in repeated)
-
-
-def cosine_after(mini: Mini) -> str:
-    """Largest absolute cosine of an update with the evaluation gradient after t_d (Fig. 11)."""
-    return f"{derived.after(mini, 'fig11')['cos'].abs().max():.2f}"
-
-
-def one_step_D(mini: Mini) -> str:
-    """Smallest D of one update on the evaluation tokens after t_d (Fig. 16)."""
-    return f"{derived.after(mini, 'fig16')['D_eval'].min():.2f}"
-
-
-def items_whole(mini: Mini) -> str:
-    """Part of the items of downstream tasks that fits the models' context."""
-    rows = mini.curve("fig17")
-    return percent(1 - rows["cut"].sum() / rows["items"].sum())
-
-
-# Ablations
-
-
-def ablation_batches(mini: Mini) -> str:
-    """Tokens in a batch of the suite batch_sequence, as multiples of those of main."""
-    return derived.multiples(mini.plan)
-
-
-def paper_ablation_batches(mini: Mini) -> str:
-    """The same in the paper."""
-    return derived.multiples(mini.paper)
-
-
-def rest_AdamW(mini: Mini) -> str:
-    """Step at which AdamW leaves the entropy of token frequencies, to tens."""
-    return derived.rest(mini, "AdamW")
-
-
-def rest_AdEMAMix(mini: Mini) -> str:
-    """The same of AdEMAMix."""
-    return derived.rest(mini, "AdEMAMix")
-
-
-def rest_C_AdamW(mini: Mini) -> str:
-    """The same of C-AdamW."""
-    return derived.rest(mini, "C-AdamW")
-
-
-def rest_Muon(mini: Mini) -> str:
-    """The same of Muon."""
-    return derived.rest(mini, "Muon")
-
-
-# The paper
-
-
-def paper_batch_tokens(mini: Mini) -> str:
-    """Training tokens in a batch of the paper."""
-    return f"{derived.batch(derived.main(mini.paper)):,}"
+def share_read(results: Results) -> float:
+    """Training tokens of a run of the suite main, in those of its corpus."""
+    return results.first.steps * batch(results.first) / results.text["train_tokens"]
+
+
+def multiples(plan: Plan) -> str:
+    """Sizes of batches in the suite batch_sequence, each times that of main."""
+    main, *_ = plan.run_ids("main")
+    batches = {batch(plan.runs[id]) for id in plan.run_ids("batch_sequence")}
+    return " and ".join(word(n / batch(plan.runs[main])) for n in sorted(batches))
+
+
+def peak(results: Results, run: str) -> float:
+    """Step t of the largest D before t_d / 4 that is above both of its neighbours."""
+    rows = results.csv(f"curves/delta_loss/{run}.csv")
+    D, t = rows["D"], rows["step"]
+    peaks = D.gt(D.shift(1)) & D.gt(D.shift(-1)) & t.lt(results.fit(run)["t_d"] / 4)
+    return float(t[D[peaks].idxmax()])
+
+
+def between_frequencies(results: Results, run: str) -> float:
+    """Part of D at the early peak of a run that is not within groups of tokens by frequency."""
+    rows = results.csv("figures/breakdown.csv")
+    rows = rows[(rows["run"] == run) & (rows["by"] == "frequency")]
+    D = rows[rows["step"] == peak(results, run)].set_index("part")["D"]
+    return float(1 - D["within"] / D["total"])
+
+
+def orders(results: Results, key: str, sign: int) -> list[bool]:
+    """Whether a result of the fits rises with size (``sign`` 1) or falls (-1), for each first
+    fitted step that was tried of the largest model; of the others it is interpolated in log t."""
+    tables = [results.csv(f"curves/sensitivity/{run}.csv") for run in results.main]
+    cuts = [rows[rows["parameter"] == "cut"] for rows in tables]
+    at = np.log(cuts[-1]["value"])
+    values = [np.interp(at, np.log(rows["value"]), rows[key]) for rows in cuts]
+    return [bool(found) for found in (sign * np.diff(values, axis=0) > 0).all(axis=0)]
+
+
+def after(results: Results, figure: str) -> pd.DataFrame:
+    """What a figure draws of each run from t_d on."""
+    rows = results.csv(f"figures/{figure}.csv")
+    rows = rows[rows["part"] != "t_d"]
+    return rows[rows["step"] >= rows["run"].map(lambda run: results.fit(run)["t_d"])]
+
+
+def rest(results: Results, optimizer: str) -> int:
+    """Step at which the loss leaves the entropy of token frequencies, to tens."""
+    corpus = results.json("data/questions/manifest.json")
+    tokens = [results.folder / "data/questions/tokens" / part["name"] for part in corpus["train"]]
+    counts = sum(
+        np.bincount(np.fromfile(path, corpus["dtype"]), minlength=corpus["vocab_size"])
+        for path in tokens
+    )
+    shares = counts[counts > 0] / counts.sum()
+    rows = results.csv(f"curves/train_loss/optimizer-{optimizer}.csv")
+    left = rows["smoothed_train_loss"] < -REST * (shares * np.log(shares)).sum()
+    return round(int(rows.loc[left, "step"].min()), -1)
+
+
+def claim(results: Results, figure: str, n: str) -> str:
+    """Verdict on a claim, with the interval over the seeds of the repeated size."""
+    rows = results.claims(figure)[int(n)]
+    ((holds, low, high),) = rows.loc[rows["seeds"] > 1, ["holds", "low", "high"]].to_numpy()
+    return f"**{WORDS[holds]}**: {low:.2g} to {high:.2g}"
+
+
+def once(results: Results, figure: str, n: str) -> str:
+    """Values of a claim for the sizes with one seed, from the smallest."""
+    rows = results.claims(figure)[int(n)]
+    return ", ".join(f"{value:.2g}" for value in rows.loc[rows["seeds"] == 1, "value"])
+
+
+def characters(results: Results) -> int:
+    """Characters of the training text."""
+    sources = results.text["sources"]
+    return sum(source["characters"] for source in sources if source["use"] == "train")
+
+
+def items_whole(results: Results) -> float:
+    """Part of the items of downstream tasks that the models' context holds whole."""
+    rows = results.csv("figures/fig17.csv")
+    return float(1 - rows["cut"].sum() / rows["items"].sum())
+
+
+VALUES: dict[str, Callable[..., str]] = {
+    # Models, their training, and what they are measured on.
+    "n_sizes": lambda of: word(len(of.main)),
+    "n_seeds": lambda of: word(len(of.seeds)),
+    "smallest_model": lambda of: f"{of.sizes.min() / 1e3:.0f} thousand",
+    "largest_model": lambda of: f"{of.sizes.max() / 1e3:.0f} thousand",
+    "steps_as_power": lambda of: f"2^{log2(of.first.steps):g}",
+    "context": lambda of: f"{of.first.sequence_length}",
+    "batch_tokens": lambda of: f"{batch(of.first):,}",
+    "paper_batch_tokens": lambda of: f"{batch(Results(of.folder, plan('paper')).first):,}",
+    "ablation_batches": lambda of: multiples(of.plan),
+    "paper_ablation_batches": lambda of: multiples(plan("paper")),
+    "tokens_read": lambda of: f"{of.first.steps * batch(of.first) / 1e6:.2g} million",
+    "share_read": lambda of: percent(share_read(of)),
+    "most_measured": lambda of: (
+        f"{of.evaluation.sequences * (of.evaluation.sequence_length - 1):,}"
+    ),
+    # The training text.
+    "documents": lambda of: f"{of.text['documents'] / 1e3:.0f} thousand",
+    "characters": lambda of: f"{characters(of) / 1e6:.0f} million",
+    "train_tokens": lambda of: f"{of.text['train_tokens'] / 1e6:.1f} million",
+    "vocabulary": lambda of: f"{of.text['vocab_size']:,}",
+    "window": lambda of: f"{of.evaluation.window}",
+    "question_sources": lambda of: word(len(of.json("data/questions/manifest.json")["sources"])),
+    # Fits; falls and rises with size, of the first fitted steps that were tried.
+    "t_d_interval": lambda of: span(*of.fit(of.main[-1])["intervals"]["t_d"]),
+    "t_d_of_seeds": lambda of: span(*(of.fit(run)["t_d"] for run in of.seeds)),
+    "fitted": lambda of, key: ", ".join(f"{of.fit(run)[key]:.3g}" for run in of.main),
+    "largest_misfit": lambda of: f"{max(of.fit(run)['RSLE'] for run in {*of.main, *of.seeds}):.2g}",
+    "n_cuts": lambda of: word(len(orders(of, "L_d", -1))),
+    "falls": lambda of, key: word(sum(orders(of, key, -1))),
+    "rises": lambda of, key: word(sum(orders(of, key, 1))),
+    # Interference.
+    "claim": claim,
+    "once": once,
+    "rise_factor": lambda of: word(SPREAD),
+    "early_peak": lambda of: span(*(peak(of, run) for run in of.main)),
+    "between_frequencies": lambda of, at: percent(between_frequencies(of, of.main[int(at)])),
+    "cosine_after": lambda of: f"{after(of, 'fig11')['cos'].abs().max():.2f}",
+    "one_step_D": lambda of: f"{after(of, 'fig16')['D_eval'].min():.2f}",
+    # Downstream tasks and optimizers.
+    "items_whole": lambda of: percent(items_whole(of)),
+    "rest": lambda of, optimizer: f"{rest(of, optimizer)}",
+}
+"""What a marker shows, from the results and the marker's arguments."""

@@ -52,36 +52,15 @@ def verdicts(figure: str, claims: Sequence[Claim], study: Study) -> pd.DataFrame
                 continue
             values = np.array([claim.value(study, id, t_d[id]) for id in ids])
             low, high = interval(values)
-            rows.append(
-                {
-                    "figure": figure,
-                    "statement": claim.statement,
-                    "measure": claim.measure,
-                    "bound": claim.bound,
-                    "run": run.id,
-                    "label": run.label,
-                    "seeds": len(ids),
-                    "value": values.mean(),
-                    "low": low,
-                    "high": high,
-                    "holds": _holds(values.mean(), low, claim.bound),
-                }
-            )
+            said = figure, claim.statement, claim.measure, claim.bound
+            found = len(ids), values.mean(), low, high, _holds(values.mean(), low, claim.bound)
+            rows.append((*said, run.id, run.label, *found))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 COLUMNS = [
-    "figure",
-    "statement",
-    "measure",
-    "bound",
-    "run",
-    "label",
-    "seeds",
-    "value",
-    "low",
-    "high",
-    "holds",
+    *("figure", "statement", "measure", "bound", "run", "label"),
+    *("seeds", "value", "low", "high", "holds"),
 ]
 
 Verdict = Literal["yes", "no", "unclear"]

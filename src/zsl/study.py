@@ -120,9 +120,12 @@ class Study:
         """Rows of all runs of one kind of curve, in the order of ``runs``, with ``label``."""
         table = self._rows(kind)
         table = table[table["run"].isin([run.id for run in self.runs])].reset_index(drop=True)
+        table.insert(1, "label", table["run"].map({run.id: run.label for run in self.runs}))
+        return self.in_order(table)
+
+    def in_order(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Rows in the order of ``runs``; those of a run stay as they are."""
         order = {run.id: position for position, run in enumerate(self.runs)}
-        labels = {run.id: run.label for run in self.runs}
-        table.insert(1, "label", table["run"].map(labels))
         return table.iloc[table["run"].map(order).argsort(kind="stable")].reset_index(drop=True)
 
     def of_run(self, kind: str, run: str) -> pd.DataFrame:

@@ -46,6 +46,6 @@ def results(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def mini(results):
-    from artifacts import Mini
+    from values import Results, plan
 
-    return Mini.of(results)
+    return Results(results, plan("config"))

@@ -1,150 +1,73 @@
-"""Numbers are filled into Markdown, and those of the documents are what mini's results say."""
+"""Numbers are filled into Markdown, and those of the pages are what mini's results say."""
 
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 
+import fill
 import pytest
-from artifacts import ROOT, FillError, Mini, judged
-from fill import differences, documents, filled, functions, lookup
+from values import ROOT, VALUES, Results, plan
 
-VALUES = {"steps": "4,096", "sizes": "four"}
-
-
-def fill(text, values=VALUES):
-    named = {name: lambda mini, value=value: value for name, value in values.items()}
-    return filled(text, lookup(named, mini=None), "page.md")
+from zsl.errors import ZslError
 
 
-@pytest.mark.parametrize("old", ["", "12", "many and more", "`12` of <b>them</b>"])
-def test_what_stands_between_is_replaced(old):
-    text = f"After <!--= steps -->{old}<!--/--> steps of <!--= sizes -->x<!--/--> sizes."
-    expected = "After <!--= steps -->4,096<!--/--> steps of <!--= sizes -->four<!--/--> sizes."
-    assert fill(text) == expected
+def filled(text):
+    return fill.filled(text, Results(ROOT / "nothing", plan("config")), "page.md")
 
 
-def test_it_is_filled_once_and_for_all():
-    text = "# A\n\na | <!--=steps-->1<!--/--> |\n\n- b (<!--=  sizes -->2<!--/-->)\n"
-    once = fill(text)
-    assert fill(once) == once
-    assert once.endswith("\n- b (<!--= sizes -->four<!--/-->)\n")
-
-
-def test_other_text_stays():
-    text = "A list <!-- zsl targets --> of `code`\r\n<!-- end -->\n\n\tand `` ` `` more\n"
-    assert fill(text) == text
-
-
-def test_code_stays():
-    text = "See `<!--= nothing -->1<!--/-->`.\n\n```md\n<!--= nothing -->\n```\n"
-    assert fill(text) == text
-
-
-def test_code_before_a_value_does_not_hide_it():
-    assert fill("`a` <!--= steps -->1<!--/--> `b`").count("4,096") == 1
-
-
-def test_an_unknown_name_is_an_error_that_names_the_nearest():
-    with pytest.raises(FillError, match=r"page\.md:3: 'step' .*did you mean 'steps'"):
-        fill("one\n\nthree <!--= step -->1<!--/-->")
+def test_what_stands_between_markers_is_replaced_and_nothing_else():
+    text = (
+        "# A\n\n`a` | after <!--= {} -->{}<!--/--> of <!--= n_sizes -->{}<!--/-->; <!-- b --> c\r\n"
+    )
+    once = text.format("window", "13", "three")
+    assert filled(text.format("window", "", "`2` of <b>them</b>")) == filled(once) == once
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("line", "said"),
     [
-        "after <!--= steps -->4,096 steps",
-        "after <!--= steps -->4,096\n<!--/--> steps",
-        "after <!--= steps 4,096<!--/--> steps",
-        "after <!--= steps -->1 of <!--= sizes -->2<!--/-->",
-        "after <!--= steps -->1<!--/--> of <!--= sizes -->2",
+        ("after <!--= windo -->1<!--/--> tokens", r"'windo' is no value"),
+        ("after <!--= window -->13 tokens", "half of it"),
+        ("after <!--= window 13<!--/--> tokens", "half of it"),
+        ("after 13<!--/--> tokens", "half of it"),
+        ("after <!--= window -->1 of <!--= context -->2<!--/-->", "half of it"),
+        ("<!--= window -->13<!--/--> tokens", "starts with a marker"),
+        ("- > <!--= window -->13<!--/--> tokens", "starts with a marker"),
+        ("1. <!--= window -->13<!--/--> tokens", "starts with a marker"),
     ],
 )
-def test_a_marker_that_is_not_closed_is_an_error(text):
-    with pytest.raises(FillError, match=r"page\.md:1: '<!--= .*lacks its <!--/-->"):
-        fill(text)
+def test_a_marker_that_would_not_be_filled_or_not_be_hidden_is_an_error(line, said):
+    """GitHub takes a line that starts with a comment for HTML, and reads no Markdown in it."""
+    with pytest.raises(ZslError, match=rf"page\.md:2: .*{said}"):
+        filled(f"one\n{line}")
 
 
-def test_an_end_without_a_beginning_is_an_error():
-    with pytest.raises(FillError, match=r"page\.md:1: <!--/--> closes nothing"):
-        fill("after 4,096<!--/--> steps")
-
-
-@pytest.mark.parametrize("before", ["", "  ", "- ", "> ", "1. ", "- > "])
-def test_a_marker_at_the_start_of_a_line_is_an_error(before):
-    """GitHub takes such a line for HTML and does not read Markdown in it."""
-    with pytest.raises(FillError, match="starts with a marker"):
-        fill(f"{before}<!--= steps -->1<!--/--> steps")
-
-
-def test_a_missing_artifact_is_an_error_that_says_where_it_is_quoted(tmp_path):
-    value = lookup(functions(), Mini.of(tmp_path))
-    with pytest.raises(FillError, match=r"page\.md:1: .*table3\.csv: no such file.*make all"):
-        filled("of <!--= smallest_model -->1<!--/-->", value, "page.md")
-
-
-def test_settings_need_no_results(tmp_path):
-    value = lookup(functions(), Mini.of(tmp_path))
-    assert value("paper_batch_tokens") == f"{2**19:,}"
-
-
-def test_claims_are_read_from_the_lines_that_captions_have(tmp_path):
-    import pandas as pd
-
-    from zsl.claims import COLUMNS, sentences
-
-    rows = [
-        ["fig99", "it rises, says 1 of them", "the rise", 0.5, "main-a", "a", 3, 0.7, 0.6, 0.8],
-        ["fig99", "it rises, says 1 of them", "the rise", 0.5, "main-b", "b", 1, -1e-7, None, None],
-    ]
-    table = pd.DataFrame([[*row, holds] for row, holds in zip(rows, ["yes", "no"], strict=True)])
-    table.columns = pd.Index(COLUMNS)
-    (line,) = sentences(table, "mini")
-    found = judged(line, tmp_path)
-    assert found.statement == "it rises, says 1 of them"
-    assert (found.verdict, found.bound) == ("yes", 0.5)
-    assert found.values == {"a": 0.7, "b": -1e-7}
-    assert found.intervals == {"a": (0.6, 0.8)}
-
-
-def test_a_claim_that_cannot_be_read_is_an_error(tmp_path):
-    with pytest.raises(FillError, match="expected a claim"):
-        judged("Claim: it rises. In mini it may hold.", tmp_path)
-
-
-def test_the_documents_are_filled_with_what_mini_says(results):
-    assert differences(documents(results)) == ""
+def test_the_pages_say_what_the_results_say(results):
+    for old, new in fill.documents(results).values():
+        assert new.splitlines() == old.splitlines()
 
 
 def test_each_value_is_quoted():
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
     text = "".join(path.read_text(encoding="utf-8") for path in pages)
-    assert set(re.findall(r"<!--= (\w+) [^>]*-->", text)) == set(functions())
+    assert set(re.findall(r"<!--= (\w+) [^>]*-->", text)) == set(VALUES)
 
 
-def test_check_shows_what_differs(monkeypatch, tmp_path):
-    """On a copy of the programs, whose documents and results are made up."""
-    for name in ("docs", "config"):
-        (tmp_path / name).mkdir()
-    for path in [*(ROOT / "docs").glob("*.py"), *(ROOT / "config").glob("*.yaml")]:
-        (tmp_path / path.relative_to(ROOT)).write_bytes(path.read_bytes())
+def test_the_command_shows_or_fills_what_differs_and_says_what_is_missing(
+    monkeypatch, tmp_path, capsys
+):
     page = tmp_path / "README.md"
-    page.write_text("In <!--= steps_as_power -->2^3<!--/--> steps.\n")
-
-    def run(*arguments):
-        command = [sys.executable, "docs/fill.py", *arguments]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-
-    checked = run("--check")
-    assert checked.returncode == 1
-    assert "-In <!--= steps_as_power -->2^3<!--/--> steps." in checked.stderr
-    assert "+In <!--= steps_as_power -->2^10<!--/--> steps." in checked.stderr
-    assert "2^3" in page.read_text()
-    assert run().returncode == 0
-    assert page.read_text() == "In <!--= steps_as_power -->2^10<!--/--> steps.\n"
-    assert run("--check").returncode == 0
-    page.write_text("In <!--= nothing -->2^3<!--/--> steps.\n")
-    wrong = run("--check")
-    assert wrong.returncode == 1
-    assert wrong.stderr.startswith("error: README.md:1: 'nothing'")
+    page.write_text("In windows <!--= window -->12<!--/--> long.\n")
+    monkeypatch.setattr(fill, "ROOT", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["fill.py", "--check"])
+    with pytest.raises(SystemExit, match="run: make docs"):
+        fill.main()
+    assert "+In windows <!--= window -->13<!--/--> long." in capsys.readouterr().out
+    assert "12" in page.read_text()
+    monkeypatch.setattr(sys, "argv", ["fill.py"])
+    fill.main()
+    assert page.read_text() == "In windows <!--= window -->13<!--/--> long.\n"
+    page.write_text("A model of <!--= smallest_model -->1<!--/--> parameters.\n")
+    with pytest.raises(SystemExit, match=r"table3\.csv: no such file; `make all`"):
+        fill.main()

@@ -252,12 +252,23 @@ def settings(suite, position):
     }
 
 
+@pytest.fixture(scope="session")
+def maker():
+    """What ``make`` is of a folder."""
+    return studies_in
+
+
 @pytest.fixture
 def make(tmp_path):
     """Build a study; ``imported`` runs have a smoothed train loss and a fit only.
 
     Every one of ``suites`` has a run of each label.
     """
+    return studies_in(tmp_path)
+
+
+def studies_in(folder):
+    """Build studies whose files are in a folder."""
 
     def build(
         labels=("14M", "37M", "78M"),
@@ -272,7 +283,7 @@ def make(tmp_path):
         noise = np.random.default_rng(0)
 
         def keep(kind, run, table):
-            path = tmp_path / f"{kind}/{run}.csv"
+            path = folder / f"{kind}/{run}.csv"
             write_csv(path, table)
             files[kind].append(path)
 
@@ -289,7 +300,7 @@ def make(tmp_path):
                 for kind, curve in MEASURED.items():
                     keep(kind, run, curve(run, position))
             if label not in without_fit:
-                path = tmp_path / f"fits/{run}.json"
+                path = folder / f"fits/{run}.json"
                 doubts = {"rise": "the loss rises"} if label in doubtful else {}
                 write_json(path, {**fit(run, position, not known), "doubts": doubts})
                 files["fits"].append(path)

@@ -30,11 +30,6 @@ from zsl.figures.batch_sequence import batch_tokens
 LABELS = ("14M", "37M", "78M", "144M")
 
 
-def read(study, kind, run):
-    (path,) = [path for path in study.files[kind] if path.stem == run]
-    return pd.read_csv(path, float_precision="round_trip")
-
-
 def part(data, name, **values):
     kept = data["part"] == name
     for column, value in values.items():
@@ -126,7 +121,7 @@ def test_the_differences_of_fig_24_are_of_the_losses_at_one_step(make):
         ("train_difference", "train_loss", "smoothed_train_loss"),
     ):
         for (run, baseline), rows in part(data, shown).groupby(["run", "baseline"]):
-            both = [read(study, kind, id).set_index("step")[column] for id in (run, baseline)]
+            both = [study.of_run(kind, id).set_index("step")[column] for id in (run, baseline)]
             expected = (both[0] - both[1]).loc[1:]
             assert rows["loss"].to_numpy() == pytest.approx(expected.to_numpy(), abs=1e-12)
             assert list(rows["step"]) == list(expected.index)
@@ -158,7 +153,7 @@ def test_fig_28_is_the_difference_to_adamw_at_the_same_step(make):
     study = make(suites=("optimizer",))
     data = fig28.data(study)
     assert set(data["run"]) == {"optimizer-14M", "optimizer-78M"}
-    cautious, baseline = (read(study, "train_loss", f"optimizer-{x}") for x in ("78M", "14M"))
+    cautious, baseline = (study.of_run("train_loss", f"optimizer-{x}") for x in ("78M", "14M"))
     rows = part(data, "difference")
     expected = cautious["smoothed_train_loss"] - baseline["smoothed_train_loss"]
     assert rows["loss"].to_numpy() == pytest.approx(expected.to_numpy(), abs=1e-12)
@@ -183,7 +178,7 @@ def test_fig_15_has_each_grid_of_its_suite(make):
         ("c", "optimizer", "every"),
     ):
         for label in LABELS[:2]:
-            written = read(study, "step_grids", f"{suite}-{label}")
+            written = study.of_run("step_grids", f"{suite}-{label}")
             written = written[(written["grid"] == grid) & (written["step"] > 0)]
             rows = part(data, "D", panel=panel, run=f"{suite}-{label}")
             for name in ("step", "step_next", "D", "D_low", "D_high"):
@@ -221,7 +216,7 @@ def test_fig_1_splits_changes_into_falls_and_rises(make):
     study = make()
     for label in study.labels():
         rows = part(fig01.data(study), "D", label=label)
-        written = read(study, "delta_loss", f"main-{label}").set_index("step").loc[rows["step"]]
+        written = study.of_run("delta_loss", f"main-{label}").set_index("step").loc[rows["step"]]
         fall, rise = rows["improved"].to_numpy(), rows["degraded"].to_numpy()
         assert rise - fall == pytest.approx(written["mean"].to_numpy())
         assert rise + fall == pytest.approx(written["M"].to_numpy())
@@ -235,7 +230,7 @@ def test_fig_1_shows_the_tokens_of_the_largest_run_before_and_after(make):
     for shown, step in (("before", 2048), ("after", 8192)):
         rows = part(data, shown)
         assert set(rows["run"]) == {"main-78M"} and set(rows["step"]) == {step}
-        counts = read(study, "token_changes", "main-78M").query("step == @step")["count"]
+        counts = study.of_run("token_changes", "main-78M").query("step == @step")["count"]
         assert rows["density"].to_numpy() == pytest.approx((counts * 16 / counts.sum()).to_numpy())
         assert (rows["density"] / 16).sum() == pytest.approx(1)
     assert set(data["label"]) == {"14M", "78M"}, "of imported runs nothing is shown"

@@ -9,17 +9,13 @@ import pandas as pd
 import pytest
 
 from zsl.errors import ZslError
-from zsl.figures import fig02, fig03, fig04, fig05, fig12, fig13
+from zsl.figures import fig02, fig03, fig05, fig12, fig13
+from zsl.figures.render import module
 from zsl.study import RunInfo, Study, write_csv
 
 
 def of(data, part, label):
     return data[(data["part"] == part) & (data["label"] == label)]
-
-
-def read(study, kind, run):
-    (path,) = [path for path in study.files[kind] if path.stem == run]
-    return pd.read_csv(path, float_precision="round_trip")
 
 
 def fits(study):
@@ -37,7 +33,7 @@ def test_fig_2_draws_eq_1_at_the_fitted_steps(make):
         bend = (1 + (t / np.exp(p["log_d_1"])) ** (1 / p["f_1"])) ** (-p["c_1"] * p["f_1"])
         assert curve["loss"].to_numpy() == pytest.approx(p["b"] * t ** -p["c_0"] * bend, rel=1e-10)
         assert t.min() > fit["cut"] and t.max() == fit["T"]
-        smoothed = read(study, "train_loss", fit["run"])
+        smoothed = study.of_run("train_loss", fit["run"])
         assert list(t) == [s for s in smoothed["step"] if s > 100]
         drawn = of(data, "smoothed", label)["loss"]
         assert list(drawn) == list(smoothed["smoothed_train_loss"])
@@ -76,15 +72,37 @@ def test_fig_2_marks_imported_runs(make):
     assert not of(data, "smoothed", "78M").empty
 
 
-def test_fig_3_is_d_at_the_start_of_each_interval_that_doubles(make):
-    study = make()
-    data = fig03.data(study)
-    for label in study.labels():
-        points = of(data, "D", label)
-        assert list(points["step"]) == [2**i for i in range(14)]
-        assert list(points["step_next"]) == [2 ** (i + 1) for i in range(14)]
-        written = read(study, "delta_loss", f"main-{label}").set_index("step")["D"]
-        assert list(points["D"]) == list(written[points["step"].astype(int)])
+POWERS = [1 << i for i in range(15)]
+OF_D_AND_M = ["step_next", "D", "D_low", "D_high"]
+
+
+@pytest.mark.parametrize(
+    ("figure", "part", "kind", "columns"),
+    [
+        ("fig03", "D", "delta_loss", OF_D_AND_M),
+        ("fig04", "D_proxy", "gradient_opposition", ["D_proxy"]),
+        ("fig05", "trajectory", "delta_loss", [*OF_D_AND_M, "M", "M_low", "M_high", "abs_dL"]),
+        ("fig07", "curve", "token_gradients", ["C_g", "C_uG", "C_ug", "C_g_se", "C_g_floor"]),
+        ("fig09", "curve", "cross_section", ["update_norm", "r_jvp", "r_fd"]),
+        ("fig10", "curve", "cross_section", ["sharpness", "window"]),
+    ],
+)
+def test_the_data_are_the_rows_of_the_curves_after_step_0(make, figure, part, kind, columns):
+    """Of changes, those from t to 2t, which the last one is not."""
+    study = make(labels=("14M", "37M", "78M", "big"), imported=("big",))
+    data = module(figure).data(study)
+    steps = POWERS[:-1] if kind == "delta_loss" else POWERS
+    for label in ("14M", "37M", "78M"):
+        rows = of(data, part, label).set_index("step")
+        written = study.of_run(kind, f"main-{label}").set_index("step").loc[steps]
+        pd.testing.assert_frame_equal(
+            rows[columns],
+            written[columns],
+            check_dtype=False,
+            check_index_type=False,
+            check_exact=True,
+        )
+    assert of(data, part, "big").empty
 
 
 def test_fig_3_has_the_runs_in_the_order_of_the_study(make):
@@ -93,8 +111,8 @@ def test_fig_3_has_the_runs_in_the_order_of_the_study(make):
 
 def test_the_span_comes_from_the_fits_of_the_runs_that_are_drawn(make):
     study = make(labels=("14M", "37M", "78M", "big"), imported=("big",))
-    for module in (fig03, fig05):
-        steps = module.data(study).query("part == 't_d'").set_index("label")["step"]
+    for figure in (fig03, fig05):
+        steps = figure.data(study).query("part == 't_d'").set_index("label")["step"]
         assert steps.to_dict() == pytest.approx({"14M": 5900, "37M": 5300, "78M": 4600})
     assert "big" in set(fig02.data(study).query("part == 't_d'")["label"])
 
@@ -115,16 +133,6 @@ def test_the_lines_of_fig_5_have_equal_loss_changes_by_eq_6(make):
     assert (lines["M"] * (1 - lines["D"])).to_numpy() == pytest.approx(lines["abs_dL"].to_numpy())
 
 
-def test_the_trajectories_of_fig_5_are_the_measured_d_and_m(make):
-    study = make()
-    data = fig05.data(study)
-    for label in study.labels():
-        points = of(data, "trajectory", label)
-        written = read(study, "delta_loss", f"main-{label}").set_index("step")
-        for name in ("D", "M", "abs_dL"):
-            assert list(points[name]) == list(written.loc[points["step"].astype(int), name])
-
-
 def test_the_dotted_part_of_fig_5_ends_at_the_change_that_holds_t_d(make):
     study = make(labels=("14M", "37M", "78M", "big", "at"))
     data = fig05.data(study)
@@ -142,7 +150,7 @@ def test_fig_13_is_the_logged_and_the_smoothed_loss_of_the_runs_made_here(make):
     data = fig13.data(study)
     assert list(data["label"].unique()) == ["14M", "78M"]
     for label in ("14M", "78M"):
-        written = read(study, "train_loss", f"main-{label}")
+        written = study.of_run("train_loss", f"main-{label}")
         for name in ("step", "train_loss", "smoothed_train_loss"):
             assert list(data.loc[data["label"] == label, name]) == list(written[name])
     with pytest.raises(ZslError, match="logged"):
@@ -178,24 +186,13 @@ def test_the_published_changes_give_the_dotted_part_of_the_paper(published, tmp_
     assert len(at) == 6 and (at > 0.92).all()
 
 
-def test_fig_4_draws_the_mean_of_every_checkpoint_after_the_first(make):
-    study = make(imported=("78M",))
-    data = fig04.data(study)
-    for label in ("14M", "37M"):
-        curve = read(study, "gradient_opposition", f"main-{label}")
-        drawn = of(data, "D_proxy", label)
-        assert list(drawn["step"]) == [1 << i for i in range(15)]
-        assert list(drawn["D_proxy"]) == list(curve["D_proxy"][1:])
-    assert of(data, "D_proxy", "78M").empty
-
-
 def test_fig_12_draws_densities_at_the_checkpoints_nearest_to_deceleration(make):
     """t_d is 5,900, 5,300 and 4,600: 4,096 and 8,192 are next to it, 2,048 and 16,384 follow."""
     study = make()
     data = fig12.data(study)
     assert sorted(set(data["step"])) == [2048, 4096, 8192, 16384]
     for (run, step), rows in data.groupby(["run", "step"]):
-        curve = read(study, "gradient_histograms", run)
+        curve = study.of_run("gradient_histograms", run)
         counts = curve.loc[curve["step"] == step, "count"].to_numpy()
         width = 0.1
         assert rows["density"].to_numpy() == pytest.approx(counts / counts.sum() / width)

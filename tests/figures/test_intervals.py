@@ -15,10 +15,8 @@ def test_bands_reach_from_end_to_end_of_the_intervals_of_d(make, figure):
     assert len(bands) == 3
     for band, (run, colour) in zip(bands, style.colours(study).items(), strict=True):
         rows = data[(data["part"] == "D") & (data["run"] == run)]
-        written = study.of_run("delta_loss", run).set_index("step").loc[rows["step"].astype(int)]
         corners = {tuple(corner) for corner in band.get_paths()[0].vertices}
         for end in ("D_low", "D_high"):
-            assert list(rows[end]) == list(written[end])
             assert set(zip(rows["step"], rows[end], strict=True)) <= corners
         assert to_hex(band.get_facecolor()[0]) == colour
 

@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 
 from zsl import registry
 from zsl.errors import ZslError
-from zsl.figures import fig08, fig18, fig19, fig20, fig21, heat_maps, style, token_grid
+from zsl.figures import fig08, fig18, fig19, fig20, fig21, heat_maps, style
 from zsl.figures import token_panels as panels
 from zsl.figures.render import save
 from zsl.study import write_csv
@@ -19,8 +19,7 @@ T_D = {"14M": 5900, "37M": 5300, "78M": 4600}
 
 
 def read(study, kind, label):
-    (path,) = [path for path in study.files[kind] if path.stem == f"main-{label}"]
-    return pd.read_csv(path, float_precision="round_trip")
+    return study.of_run(kind, f"main-{label}")
 
 
 def collection(axes):
@@ -133,14 +132,14 @@ def test_the_limits_of_changes_hold_as_many_values_as_the_caption_says(module, m
 
 def test_the_grid_shows_the_same_few_tokens_everywhere(make, monkeypatch):
     study = make()
-    monkeypatch.setattr(token_grid, "TOKENS", 5)
+    monkeypatch.setattr(panels, "TOKENS", 5)
     data = fig18.data(study)
     kept = {tuple(sorted(set(rows["token"]))) for _, rows in data.groupby(["run", "step"])}
     assert kept == {(3, 20, 40, 50, 60)}
 
 
 def test_the_caption_of_the_grid_says_how_many_tokens_it_shows():
-    assert f"at most {token_grid.TOKENS}" in registry.BY_ID["fig18"].caption
+    assert f"at most {panels.TOKENS}" in registry.BY_ID["fig18"].caption
 
 
 def test_the_grid_has_a_column_per_model_and_a_row_per_step(make):

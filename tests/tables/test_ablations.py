@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from zsl.files import read_json
-from zsl.tables import table1, table4, table5, table6, table7, table8
 from zsl.tables.layout import compared, paper_values
-from zsl.tables.render import write
+from zsl.tables.render import made_as, write
 
 RUNS = {
     "table5": {"suite": "cosine", "labels": ("14M", "37M", "tiny")},
@@ -17,7 +16,6 @@ RUNS = {
     "table7": {"suite": "optimizer", "labels": ("AdamW", "C-AdamW")},
     "table8": {"suite": "cosine", "labels": ("14M", "37M", "tiny")},
 }
-MODULES = {"table5": table5, "table6": table6, "table7": table7, "table8": table8}
 PAPER = {
     "L_d": "L_d", "t_d": "t_d", "r_d": "r_d", "L_hat_T": "L_hat_T", "L_T": "L_T", "b": "b",
     "c_0": "c_0", "c_1": "c_1", "log_d_1": "log(d_1)", "f_1": "f_1", "RSLE": "RSLE",
@@ -44,7 +42,7 @@ def fits(study):
 @pytest.mark.parametrize("table", ["table6", "table7", "table8"])
 def test_measurements_follow_from_the_parameters_by_eq_2(make, table):
     study = make(**RUNS[table])
-    rows = MODULES[table].rows(study)
+    rows = made_as(table).rows(study)
     assert list(rows["label"]) == list(RUNS[table]["labels"])
     for _, row in rows.iterrows():
         p = fits(study)[row["run"]]["parameters"]
@@ -57,7 +55,7 @@ def test_measurements_follow_from_the_parameters_by_eq_2(make, table):
 @pytest.mark.parametrize("table", ["table5", "table6", "table7"])
 def test_every_parameter_has_its_error(make, table):
     study = make(**RUNS[table])
-    for _, row in MODULES[table].rows(study).iterrows():
+    for _, row in made_as(table).rows(study).iterrows():
         fit = fits(study)[row["run"]]
         for name, value in fit["parameters"].items():
             assert (row[name], row[f"{name}_error"]) == (value, fit["errors"][name])
@@ -65,7 +63,7 @@ def test_every_parameter_has_its_error(make, table):
 
 
 def test_table_6_counts_the_tokens_of_a_batch(make):
-    rows = table6.rows(make(**RUNS["table6"])).set_index("label")
+    rows = made_as("table6").rows(make(**RUNS["table6"])).set_index("label")
     assert list(rows["batch_tokens"]) == [2**20, 2**22]
     assert list(rows["sequence_length"]) == [1024, 2048]
 
@@ -73,7 +71,7 @@ def test_table_6_counts_the_tokens_of_a_batch(make):
 @pytest.mark.parametrize("table", RUNS)
 def test_deviations_are_ours_minus_the_papers(make, table):
     study = make(comparable=True, **RUNS[table])
-    module = MODULES[table]
+    module = made_as(table)
     rows = module.rows(study)
     shown, paper = compared(table, study, rows, module.columns(study)), paper_values(table)
     theirs = [name for name in paper.columns if name in PAPER.values()]
@@ -144,15 +142,15 @@ def test_the_papers_other_values_of_imported_runs_are_explained(rendered, table)
 
 def test_tables_5_and_8_are_tables_4_and_1_of_other_runs(make):
     study = make(**RUNS["table5"])
-    assert table5.rows(study).equals(table4.rows(study))
-    assert table8.rows(study).equals(table1.rows(study))
+    for table, same in (("table5", "table4"), ("table8", "table1")):
+        assert made_as(table).rows(study).equals(made_as(same).rows(study))
 
 
-@pytest.mark.parametrize("module", [table6, table7])
-def test_a_break_after_which_the_loss_falls_faster_is_no_deceleration(make, module):
+@pytest.mark.parametrize("table", ["table6", "table7"])
+def test_a_break_after_which_the_loss_falls_faster_is_no_deceleration(make, table):
     study = make(**RUNS["table7"])
-    rows = table7.rows(study)
-    assert not any("No deceleration" in note for note in module.notes(study, rows))
+    rows, notes = made_as("table7").rows(study), made_as(table).notes
+    assert not any("No deceleration" in note for note in notes(study, rows))
     rows.loc[1, "c_1"] = 0.01
-    (note,) = (note for note in module.notes(study, rows) if "No deceleration" in note)
+    (note,) = (note for note in notes(study, rows) if "No deceleration" in note)
     assert "C-AdamW" in note

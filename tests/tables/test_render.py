@@ -227,9 +227,9 @@ def test_a_doubtful_fit_is_marked_and_explained(rendered, make, table):
     write_json(
         path, {**read_json(path), "doubts": {"rise": "the loss rises", "replicates": "more"}}
     )
-    made = render.module(table)
+    made = render.made_as(table)
     rows = made.rows(study)
     labels = list(layout.printed(rows, made.columns(study))["label"])
     assert labels == ["14M", "37M†", "78M"]
-    notes = layout.common_notes(table, study, rows, made.expected(study), made.MISSING)
+    notes = layout.common_notes(table, study, rows, made.expected(study), made.missing)
     assert "† Doubtful, 37M: the loss rises (also: replicates)." in notes

@@ -14,7 +14,7 @@ from zsl.compare.frame import frame, row
 from zsl.registry import BY_ID
 from zsl.study import Study, read_csv
 from zsl.tables.layout import Column, paper_half_units, paper_values
-from zsl.tables.render import module
+from zsl.tables.render import made_as
 
 TREND = "only signs are compared"
 SAME_T = 0.01
@@ -30,7 +30,7 @@ def compare_table(
     """
     ours = read_csv(path, ("label",)).set_index("label")
     theirs, halves = paper_values(table), paper_half_units(table)
-    columns = module(table).columns(study)
+    columns = made_as(table).columns(study)
     known = {column.paper: column for column in columns if column.paper in theirs.columns}
     mine_by_label: dict[Any, dict[Any, Any]] = ours.to_dict("index")
     half_by_label: dict[Any, dict[Any, float]] = halves.to_dict("index")

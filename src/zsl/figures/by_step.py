@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -13,25 +14,42 @@ from zsl.study import Study
 COLUMNS = ["part", "run", "label", "imported", "step"]
 
 
-def by_step(study: Study, table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+def by_step(
+    study: Study, table: pd.DataFrame, columns: list[str], part: str = "curve"
+) -> pd.DataFrame:
     """Columns part, run, label, imported, step, and ``columns`` of ``table``.
 
-    Parts: ``curve``, the rows after step 0, for which a logarithmic axis has no place, and
+    Parts: ``part``, the rows after step 0, for which a logarithmic axis has no place, and
     ``t_d``, the steps of deceleration of their runs. Measured curves are of runs made here.
     """
-    table = table[table["step"] > 0].assign(part="curve", imported=False)
+    table = table[table["step"] > 0].assign(part=part, imported=False)
     breaks = style.deceleration(study, table["run"])
     return pd.concat([table[[*COLUMNS, *columns]], breaks], ignore_index=True)
 
 
 def draw_by_step(
-    axes: Axes, data: pd.DataFrame, study: Study, column: str, **look: Any
+    axes: Axes,
+    data: pd.DataFrame,
+    study: Study,
+    column: str,
+    *,
+    part: str = "curve",
+    band: tuple[str, str] | None = None,
+    looks: Mapping[str, dict[str, Any]] | None = None,
+    **look: Any,
 ) -> list[str]:
-    """Draw ``column`` of each run in its colour; return the runs. The y axis is left alone."""
-    colour = style.colours(study)
-    curves = data[data["part"] == "curve"]
+    """Draw ``column`` of each run in its colour, or with its own of ``looks``; return the runs.
+
+    ``band`` are columns between which an area is filled. The y axis is left alone.
+    """
+    of_run = looks or {run: {"color": colour} for run, colour in style.colours(study).items()}
+    curves = data[data["part"] == part]
     for run, rows in curves.groupby("run", sort=False):
-        axes.plot(rows["step"], rows[column], **{"color": colour[str(run)], "marker": "o", **look})
+        line = {"marker": "o", **of_run[str(run)], **look}
+        if band is not None:
+            area = {"color": line["color"], "alpha": 0.2, "linewidth": 0}
+            axes.fill_between(rows["step"], rows[band[0]], rows[band[1]], **area)
+        axes.plot(rows["step"], rows[column], **line)
     style.log_steps(axes)
     return list(curves["run"].unique())
 

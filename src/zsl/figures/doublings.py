@@ -16,9 +16,7 @@ def doublings(study: Study) -> pd.DataFrame:
             "delta_loss: no change from a step t to 2t is measured; Figs 3 and 5 need "
             "checkpoints at powers of two"
         )
-    table = table.sort_values("step", kind="stable").reset_index(drop=True)
-    order = table["run"].map({run.id: i for i, run in enumerate(study.runs)})
-    table = table.iloc[order.argsort(kind="stable")].reset_index(drop=True)
+    table = study.in_order(table.sort_values("step", kind="stable"))
     table["imported"] = table["run"].map({run.id: run.imported for run in study.runs})
     return table
 

@@ -11,6 +11,7 @@ from matplotlib.patches import Patch
 
 from zsl.errors import ZslError
 from zsl.figures import loss_curves, style
+from zsl.figures.by_step import draw_by_step
 from zsl.figures.doublings import doublings, one_run
 from zsl.study import Study
 
@@ -87,10 +88,7 @@ def draw(data: pd.DataFrame, study: Study) -> Figure:
     after.tick_params(labelleft=False)
     before.set_ylabel("tokens (density, 1/nat)")
     style.draw_deceleration(interference, data)
-    colour = style.colours(study)
-    for run, rows in data[data["part"] == "D"].groupby("run", sort=False):
-        interference.plot(rows["step"], rows["D"], marker="o", color=colour[str(run)])
-    style.log_steps(interference)
+    draw_by_step(interference, data, study, "D", part="D")
     interference.set(ylim=(0, 1), title="destructive interference\nfrom $t$ to $2t$")
     interference.set_ylabel(r"$D(\Delta_t^{2t}\,\ell)$")
     signs = [
@@ -106,13 +104,11 @@ def draw(data: pd.DataFrame, study: Study) -> Figure:
 def _draw_losses(axes: Axes, data: pd.DataFrame, study: Study) -> None:
     """All loss curves; of the smallest and largest run with a fit, the power laws and numbers."""
     colour = style.colours(study)
-    for run, rows in data[data["part"] == "smoothed"].groupby("run", sort=False):
-        axes.plot(rows["step"], rows["loss"], color=colour[str(run)], linewidth=1.3)
+    draw_by_step(axes, data, study, "loss", part="smoothed", marker="", linewidth=1.3)
     losses = data.loc[data["part"] == "smoothed", "loss"]
     axes.set_yscale("log")
     axes.margins(y=0.1)
     style.log_plain(axes.yaxis, losses.min(), losses.max())
-    style.log_steps(axes)
     axes.set_ylabel("train loss $L$ (nats)")
     breaks = data[data["part"] == "t_d"]
     for position in sorted({0, len(breaks) - 1} if len(breaks) else ()):

@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from zsl.claims import Claim
 from zsl.figures import style
-from zsl.figures.by_step import around
+from zsl.figures.by_step import around, by_step, draw_by_step
 from zsl.study import Study
 
 
@@ -29,10 +29,7 @@ CLAIMS = (
 
 def data(study: Study) -> pd.DataFrame:
     """Columns part, run, label, imported, step, D_proxy; parts ``D_proxy`` and ``t_d``."""
-    table = study.curve("gradient_opposition").assign(part="D_proxy", imported=False)
-    table = table[table["step"] > 0]
-    columns = ["part", "run", "label", "imported", "step", "D_proxy"]
-    return pd.concat([table[columns], style.deceleration(study, table["run"])], ignore_index=True)
+    return by_step(study, study.curve("gradient_opposition"), ["D_proxy"], part="D_proxy")
 
 
 @style.styled
@@ -41,13 +38,8 @@ def draw(data: pd.DataFrame, study: Study) -> Figure:
     figure = style.figure(style.SINGLE, 2.4)
     axes = figure.subplots()
     span = style.draw_deceleration(axes, data)
-    colour = style.colours(study)
-    curves = data[data["part"] == "D_proxy"]
-    for run, rows in curves.groupby("run", sort=False):
-        axes.plot(rows["step"], rows["D_proxy"], color=colour[str(run)], marker="o")
-    style.log_steps(axes)
+    drawn = draw_by_step(axes, data, study, "D_proxy", part="D_proxy")
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     axes.set_ylabel(r"$\bar{D}(\nabla_\theta\,\ell)$, proxy")
-    entries = style.run_legend(study, curves["run"].unique(), marker="o")
-    figure.legend(handles=entries + span, loc="outside upper center", ncols=4)
+    style.legend(figure, study, drawn, *span, marker="o")
     return figure

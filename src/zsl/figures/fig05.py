@@ -79,20 +79,14 @@ def draw(data: pd.DataFrame, study: Study) -> Figure:
     style.log_plain(axes.yaxis, low, high)
     axes.set_xlabel(r"destructive interference $D(\Delta\ell)$")
     axes.set_ylabel(r"mean magnitude $M(\Delta\ell)$ (nats)")
-    drawn = points["run"].unique()
-    entries = style.run_legend(study, drawn) + style.imported_legend(study, drawn)
-    figure.legend(handles=entries + _key(), loc="outside upper center", ncols=4)
+    style.legend(figure, study, points["run"].unique(), *_key())
     return figure
 
 
 def _draw_trajectory(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
     """One run: thin before deceleration, dotted into it, thick after it."""
     D, M, dotted = (rows[name].to_numpy() for name in ("D", "M", "dotted"))
-    after = False
-    for i in range(len(D) - 1):
-        look = DOTTED if dotted[i] else THICK if after else THIN
-        axes.plot(D[i : i + 2], M[i : i + 2], color=colour, zorder=3, **look)
-        after = after or dotted[i]
+    style.draw_past(axes, D, M, dotted, colour, looks=(THIN, DOTTED, THICK))
     axes.plot(D, M, ".", color=colour, markersize=2.4, zorder=3)
     low_D, high_D, low_M, high_M = (rows[name].to_numpy() for name in ENDS)
     axes.hlines(M, low_D, high_D, color=colour, **BARS)

@@ -79,8 +79,7 @@ def draw(data: pd.DataFrame, study: Study) -> Figure:
     for axes in panels:
         style.log_steps(axes, numbers=4)
     style.same_decades(panels, [pd.concat([data["C_g"], data["C_g_floor"]]), data["ratio"]])
-    entries = style.run_legend(study, drawn, marker="o", markersize=2)
-    figure.legend(handles=[*entries, *key], loc="outside upper center", ncols=3)
+    style.legend(figure, study, drawn, *key, columns=3, marker="o", markersize=2)
     return figure
 
 

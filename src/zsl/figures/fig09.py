@@ -55,6 +55,5 @@ def draw(data: pd.DataFrame, study: Study) -> Figure:
         draw_by_step(axes, data, study, "r_fd", **style.DOTTED)
         key.append(Line2D([], [], color="0.35", label="forward difference", **style.DOTTED))
     axes.set_ylabel(r"Pearson $r(\Delta\ell, \tilde{\Delta}\ell)$")
-    entries = style.run_legend(study, drawn, marker="o")
-    figure.legend(handles=[*entries, *key], loc="outside upper center", ncols=3)
+    style.legend(figure, study, drawn, *key, columns=3, marker="o")
     return figure

@@ -46,8 +46,7 @@ def draw(data: pd.DataFrame, study: Study) -> Figure:
     drawn = draw_by_step(axes, data, study, "sharpness")
     _scale(axes, data["sharpness"].dropna())
     axes.set_ylabel(r"sharpness (nats / $\|\theta\|^2$)")
-    entries = style.run_legend(study, drawn, marker="o")
-    figure.legend(handles=[*entries, *key], loc="outside upper center", ncols=4)
+    style.legend(figure, study, drawn, *key, marker="o")
     return figure
 
 

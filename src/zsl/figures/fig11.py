@@ -62,8 +62,7 @@ def draw(data: pd.DataFrame, study: Study) -> Figure:
         axes.set_title(title)
         axes.grid(axis="y", color="0.9", linewidth=0.5)
     style.same_decades(panels, [sizes[column].abs() for column in PANELS])
-    entries = style.run_legend(study, drawn, marker="o")
-    figure.legend(handles=[*entries, *span, *key], loc="outside upper center", ncols=8)
+    style.legend(figure, study, drawn, *span, *key, columns=8, marker="o")
     return figure
 
 

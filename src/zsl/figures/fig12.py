@@ -53,6 +53,5 @@ def draw(data: pd.DataFrame, study: Study) -> Figure:
         axes.set_title(f"$t$ = {step}")
         axes.set(xlim=(0, 1), xlabel=r"$D(\nabla_\theta\,\ell)$, proxy", yscale="log")
     panels[0].set_ylabel("density")
-    entries = style.run_legend(study, data["run"].unique())
-    figure.legend(handles=entries, loc="outside upper center", ncols=8)
+    style.legend(figure, study, data["run"].unique(), columns=8)
     return figure

@@ -77,6 +77,5 @@ def draw(data: pd.DataFrame, study: Study) -> Figure:
         key.append(Line2D([], [], label=LABELS[column], **line))
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     axes.set_ylabel(r"$\bar{D}(\nabla_\theta\,\ell)$")
-    entries = style.run_legend(study, drawn, marker="o")
-    figure.legend(handles=[*entries, *key], loc="outside upper center", ncols=4)
+    style.legend(figure, study, drawn, *key, marker="o")
     return figure

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from zsl.errors import ZslError
 from zsl.figures import style
+from zsl.figures.by_step import draw_by_step
 from zsl.study import Study
 
 PANELS = {
@@ -76,29 +77,21 @@ def draw(data: pd.DataFrame, study: Study) -> Figure:
         span = style.draw_deceleration(axes, rows)
         _draw_panel(axes, rows, study)
         axes.set_title(title if panel != "c" else _even_title(rows))
-        style.log_steps(axes)
     panels[0].set_ylim(0, 1)
     panels[0].set_ylabel(r"$D(\Delta\ell)$")
-    entries = [
-        *style.run_legend(study, data["run"].dropna().unique(), marker="o"),
-        Line2D([], [], color="0.35", label="from $t$ to $2t$", **DOUBLINGS),
-        Line2D([], [], label=r"$\Delta t$ grows tenfold", **TENFOLD),
-    ]
-    figure.legend(handles=[*entries, *span], loc="outside upper center", ncols=7)
+    doublings = Line2D([], [], color="0.35", label="from $t$ to $2t$", **DOUBLINGS)
+    tenfold = Line2D([], [], label=r"$\Delta t$ grows tenfold", **TENFOLD)
+    drawn = data["run"].dropna().unique()
+    style.legend(figure, study, drawn, doublings, tenfold, *span, columns=7, marker="o")
     return figure
 
 
 def _draw_panel(axes: Axes, rows: pd.DataFrame, study: Study) -> None:
-    colour = style.colours(study)
     for step in rows.loc[rows["part"] == "tenfold", "step"]:
         axes.axvline(step, **TENFOLD)
-    for run, doubled in rows[rows["part"] == "doublings"].groupby("run", sort=False):
-        axes.plot(doubled["step"], doubled["D"], color=colour[str(run)], **DOUBLINGS)
-    for run, of_run in rows[rows["part"] == "D"].groupby("run", sort=False):
-        band: dict[str, Any] = {"color": colour[str(run)], "alpha": 0.2, "linewidth": 0}
-        axes.fill_between(of_run["step"], of_run["D_low"], of_run["D_high"], **band)
-        look: dict[str, Any] = {"marker": "o", "markersize": 2.0, "clip_on": False}
-        axes.plot(of_run["step"], of_run["D"], color=colour[str(run)], **look)
+    draw_by_step(axes, rows, study, "D", part="doublings", marker="", **DOUBLINGS)
+    look: dict[str, Any] = {"markersize": 2.0, "clip_on": False}
+    draw_by_step(axes, rows, study, "D", part="D", band=("D_low", "D_high"), **look)
     if not (rows["part"] == "D").any():
         axes.text(0.5, 0.5, "no run keeps\nthis grid", ha="center", transform=axes.transAxes)
 

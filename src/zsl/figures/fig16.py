@@ -30,16 +30,11 @@ def draw(data: pd.DataFrame, study: Study) -> Figure:
     """Draw the means as lines, in bands from the smallest to the largest of the batches."""
     figure = style.figure(style.DOUBLE, 2.2)
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
-    colour = style.colours(study)
     for axes, (D, title) in zip(panels, PANELS.items(), strict=True):
         key = style.draw_deceleration(axes, data)
-        for run, rows in data[data["part"] == "curve"].groupby("run", sort=False):
-            band = {"color": colour[str(run)], "alpha": 0.2, "linewidth": 0}
-            axes.fill_between(rows["step"], rows[f"{D}_min"], rows[f"{D}_max"], **band)
-        drawn = draw_by_step(axes, data, study, D, clip_on=False)
+        drawn = draw_by_step(axes, data, study, D, band=(f"{D}_min", f"{D}_max"), clip_on=False)
         axes.set_title(title)
     panels[0].set_ylim(0, 1)
     panels[0].set_ylabel(r"$D(\Delta_t^{t+1}\,\ell)$")
-    entries = style.run_legend(study, drawn, marker="o")
-    figure.legend(handles=[*entries, *key], loc="outside upper center", ncols=8)
+    style.legend(figure, study, drawn, *key, columns=8, marker="o")
     return figure

@@ -55,9 +55,7 @@ def draw(data: pd.DataFrame, study: Study) -> Figure:
     panels[0].xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     figure.supxlabel("evaluation loss (nats)", fontsize=7.5)
     figure.supylabel("accuracy", fontsize=7.5)
-    drawn = curves["run"].unique()
-    entries = style.run_legend(study, drawn, marker="o") + style.imported_legend(study, drawn)
-    figure.legend(handles=[*entries, *_key()], loc="outside upper center", ncols=8)
+    style.legend(figure, study, curves["run"].unique(), *_key(), columns=8, marker="o")
     return figure
 
 
@@ -73,11 +71,7 @@ def _draw_run(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
     axes.errorbar(
         loss, accuracy, rows["se"], fmt="o", color=colour, ecolor=colour, elinewidth=0.4, zorder=3
     )
-    after = False
-    for i in range(len(loss) - 1):
-        look = INTO if dotted[i] else AFTER if after else BEFORE
-        axes.plot(loss[i : i + 2], accuracy[i : i + 2], color=colour, zorder=3, **look)
-        after = after or dotted[i]
+    style.draw_past(axes, loss, accuracy, dotted, colour, looks=(BEFORE, INTO, AFTER))
 
 
 def _key() -> list[Line2D]:

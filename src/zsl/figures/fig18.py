@@ -6,8 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from zsl.figures import style
-from zsl.figures.token_grid import draw_grid, grid_data
-from zsl.figures.token_panels import split_at_deceleration
+from zsl.figures.token_panels import draw_grid, grid_data, split_at_deceleration
 from zsl.study import Study
 
 

@@ -21,4 +21,4 @@ def data(study: Study) -> pd.DataFrame:
 def draw(data: pd.DataFrame, study: Study) -> Figure:
     """Draw ``data`` as Fig. 2, in colours of batch sizes and lines of sequence lengths."""
     entries = legend(study, data["run"], linewidth=1.7)
-    return draw_as(data, study, looks(study), entries, columns=1)
+    return draw_as(data, study, entries, columns=1, looks=looks(study))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -13,12 +12,13 @@ from matplotlib.lines import Line2D
 from zsl.errors import ZslError
 from zsl.figures import style
 from zsl.figures.batch_sequence import batch_tokens, legend, looks, sequence_length
+from zsl.figures.by_step import draw_by_step
 from zsl.study import RunInfo, Study
 
 EFFECTS = {"sequence length": sequence_length, "batch size": batch_tokens}
 """What is compared in a column of panels, while the other of both stays."""
 COLUMNS = ["part", "effect", "run", "label", "imported", "baseline", "step", "loss"]
-TRAIN: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.6}
+TRAIN: dict[str, Any] = {"marker": "", "linewidth": 0.7, "alpha": 0.6}
 EVAL: dict[str, Any] = {"marker": "o", "markersize": 2.2}
 
 
@@ -90,11 +90,9 @@ def draw(data: pd.DataFrame, study: Study) -> Figure:
             ("train_difference", column[1], TRAIN),
             ("eval_difference", column[1], EVAL),
         ):
-            for run, of_run in _curves(rows, part):
-                axes.plot(of_run["step"], of_run["loss"], **shown[run], **look)
+            draw_by_step(axes, rows, study, "loss", part=part, looks=shown, **look)
         column[0].set_title(f"effect of {effect}")
-        style.log_steps(column[0], label="")
-        style.log_steps(column[1])
+        column[0].set_xlabel("")
         column[1].axhline(0, color="0.35", linewidth=0.6, zorder=1)
     _label([*panels[:, 0]], data)
     grey: dict[str, Any] = {"color": "0.35"}
@@ -105,11 +103,6 @@ def draw(data: pd.DataFrame, study: Study) -> Figure:
     ]
     figure.legend(handles=[*entries, *span], loc="outside upper center", ncols=4)
     return figure
-
-
-def _curves(rows: pd.DataFrame, part: str) -> Iterator[tuple[str, pd.DataFrame]]:
-    for (run, _), of_run in rows[rows["part"] == part].groupby(["run", "part"], sort=False):
-        yield str(run), of_run
 
 
 def _label(first: list[Axes], data: pd.DataFrame) -> None:

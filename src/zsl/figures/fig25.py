@@ -16,4 +16,4 @@ __all__ = ["data", "draw"]
 @style.styled
 def draw(data: pd.DataFrame, study: Study) -> Figure:
     """Draw ``data`` as Fig. 3, in colours of batch sizes and lines of sequence lengths."""
-    return draw_as(data, looks(study), legend(study, data["run"]), columns=3)
+    return draw_as(data, study, legend(study, data["run"]), columns=3, looks=looks(study))

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from zsl.errors import ZslError
 from zsl.figures import style
+from zsl.figures.by_step import draw_by_step
 from zsl.study import Study
 
 BASELINE, CAUTIOUS = "adamw", "c_adamw"
@@ -48,12 +49,9 @@ def draw(data: pd.DataFrame, study: Study) -> Figure:
     """Both losses above, their difference below."""
     figure = style.figure(style.SINGLE, 3.0)
     panels = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-    colour = style.colours(study)
     for axes, part in zip(panels, ("smoothed", "difference"), strict=True):
         span = style.draw_deceleration(axes, data)
-        for run, rows in data[data["part"] == part].groupby("run", sort=False):
-            axes.plot(rows["step"], rows["loss"], color=colour[str(run)])
-        style.log_steps(axes)
+        draw_by_step(axes, data, study, "loss", part=part, marker="")
     losses = data.loc[data["part"] == "smoothed", "loss"]
     panels[0].tick_params(labelbottom=False)
     panels[0].set(yscale="log", xlabel="", ylabel="train loss $L$ (nats)")
@@ -61,6 +59,5 @@ def draw(data: pd.DataFrame, study: Study) -> Figure:
     (name,) = {run.label for run in study.runs if run.id in set(data["baseline"].dropna())}
     panels[1].axhline(0, color="0.35", linewidth=0.6)
     panels[1].set_ylabel(f"$L$ less that\nof {name} (nats)")
-    entries = style.run_legend(study, data.loc[data["part"] == "smoothed", "run"])
-    figure.legend(handles=entries + span, loc="outside upper center", ncols=4)
+    style.legend(figure, study, data.loc[data["part"] == "smoothed", "run"], *span)
     return figure

@@ -32,8 +32,7 @@ def heat_data(study: Study) -> pd.DataFrame:
     """
     table = study.curve("landscapes").assign(part="cell", imported=False)
     table = table[table["step"] > 0].sort_values(["step", "alpha"], kind="stable")
-    order = table["run"].map({run.id: i for i, run in enumerate(study.runs)})
-    table = table.iloc[order.argsort(kind="stable")]
+    table = study.in_order(table)
     columns = ["part", "run", "label", "imported", "step", "update_norm", "alpha", "delta_loss"]
     breaks = style.deceleration(study, table["run"])
     return pd.concat([table[columns], breaks], ignore_index=True)

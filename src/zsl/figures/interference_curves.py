@@ -10,6 +10,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from zsl.figures import style
+from zsl.figures.by_step import draw_by_step
 from zsl.figures.doublings import doublings
 from zsl.study import Study
 
@@ -29,29 +30,24 @@ def data(study: Study) -> pd.DataFrame:
 @style.styled
 def draw(data: pd.DataFrame, study: Study) -> Figure:
     """Draw D at the start t of each interval, on a logarithmic axis, each run in its colour."""
-    looks = {run: {"color": colour} for run, colour in style.colours(study).items()}
     drawn = data.loc[data["part"] == "D", "run"].unique()
     entries = style.run_legend(study, drawn, marker="o") + style.imported_legend(study, drawn)
-    return draw_as(data, looks, entries)
+    return draw_as(data, study, entries)
 
 
 def draw_as(
     data: pd.DataFrame,
-    looks: Mapping[str, dict[str, Any]],
+    study: Study,
     entries: Sequence[Artist],
     columns: int = 4,
+    looks: Mapping[str, dict[str, Any]] | None = None,
 ) -> Figure:
-    """Draw ``data`` with a look for each run id, and ``entries`` as their legend in columns."""
+    """Draw ``data`` with ``entries`` as its legend in columns; for ``looks`` see draw_by_step."""
     figure = style.figure(style.SINGLE, 2.4)
     axes = figure.subplots()
     span = style.draw_deceleration(axes, data)
-    curves = data[data["part"] == "D"]
-    for run, rows in curves.groupby("run", sort=False):
-        look = looks[str(run)]
-        band = {"color": look["color"], "alpha": 0.2, "linewidth": 0}
-        axes.fill_between(rows["step"], rows["D_low"], rows["D_high"], **band)
-        axes.plot(rows["step"], rows["D"], marker="o", clip_on=False, **look)
-    style.log_steps(axes)
+    look: dict[str, Any] = {"part": "D", "band": ("D_low", "D_high"), "clip_on": False}
+    draw_by_step(axes, data, study, "D", looks=looks, **look)
     axes.set_ylim(0, 1)
     axes.set_ylabel(r"$D(\Delta_t^{2t}\,\ell)$")
     figure.legend(handles=[*entries, *span], loc="outside upper center", ncols=columns)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from zsl.errors import ZslError
 from zsl.figures import style
+from zsl.figures.by_step import draw_by_step
 from zsl.study import Study
 
 DASHED: dict[str, Any] = {"color": "0.1", "linewidth": 0.5, "linestyle": (0, (4, 3)), "zorder": 4}
@@ -86,28 +87,25 @@ def _fit_parts(fit: dict[str, Any], curve: pd.DataFrame) -> pd.DataFrame:
 @style.styled
 def draw(data: pd.DataFrame, study: Study) -> Figure:
     """Draw ``data`` on two logarithmic axes, each run in its colour."""
-    looks = {run: {"color": colour} for run, colour in style.colours(study).items()}
     entries = style.run_legend(study, data["run"].unique(), linewidth=1.7)
-    return draw_as(data, study, looks, entries)
+    return draw_as(data, study, entries)
 
 
 def draw_as(
     data: pd.DataFrame,
     study: Study,
-    looks: Mapping[str, dict[str, Any]],
     entries: Sequence[Artist],
     columns: int = 2,
+    looks: Mapping[str, dict[str, Any]] | None = None,
 ) -> Figure:
-    """Draw ``data`` with a look for each run id, and ``entries`` as their legend in columns."""
+    """Draw ``data`` with ``entries`` as its legend in columns; for ``looks`` see draw_by_step."""
     figure = style.figure(style.SINGLE, 2.7)
     axes = figure.subplots()
     span = style.draw_deceleration(axes, data)
     for part, look in LOOK.items():
-        for run, rows in data[data["part"] == part].groupby("run", sort=False):
-            axes.plot(rows["step"], rows["loss"], **{**looks[str(run)], **look})
+        draw_by_step(axes, data, study, "loss", part=part, looks=looks, marker="", **look)
     axes.set_yscale("log")
     style.log_plain(axes.yaxis, data["loss"].min(), data["loss"].max())
-    style.log_steps(axes)
     axes.set_ylabel("train loss $L$ (nats)")
     axes.add_artist(axes.legend(handles=entries, loc="lower left", ncols=columns))
     axes.legend(handles=_key(study, data) + span, loc="upper right", **ON_WHITE)

@@ -137,6 +137,20 @@ def imported_legend(study: Study, drawn: Iterable[str]) -> list[Line2D]:
     return [Line2D([], [], linestyle="none", label="* imported")]
 
 
+def legend(
+    figure: Figure,
+    study: Study,
+    drawn: Iterable[str],
+    *others: Artist,
+    columns: int = 4,
+    **line: Any,
+) -> None:
+    """Write the legend above a figure: the runs that are drawn, then ``others``."""
+    drawn = list(drawn)
+    entries = [*run_legend(study, drawn, **line), *imported_legend(study, drawn), *others]
+    figure.legend(handles=entries, loc="outside upper center", ncols=columns)
+
+
 def deceleration(study: Study, drawn: Iterable[str]) -> pd.DataFrame:
     """Steps of deceleration t_d of the runs that are drawn: part, run, label, imported, step.
 
@@ -173,6 +187,20 @@ def draw_deceleration(axes: Axes, data: pd.DataFrame) -> list[Artist]:
         zorder=0,
     )
     return [Patch(facecolor=SPAN_COLOUR, label=SPAN_LABEL)]
+
+
+def draw_past(
+    axes: Axes, x: Any, y: Any, dotted: Any, colour: str, looks: Sequence[dict[str, Any]]
+) -> None:
+    """Join points (n,) in one of three ``looks``: before deceleration, into it (from points that
+    are ``dotted``), and after it.
+    """
+    before, into, after = looks
+    passed = False
+    for i in range(len(x) - 1):
+        look = into if dotted[i] else after if passed else before
+        axes.plot(x[i : i + 2], y[i : i + 2], color=colour, zorder=3, **look)
+        passed = passed or dotted[i]
 
 
 def log_steps(axes: Axes, label: str = "step $t$", numbers: int = 12) -> None:

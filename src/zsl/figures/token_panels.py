@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from zsl.errors import ZslError
@@ -18,6 +19,10 @@ from zsl.study import Study
 
 SHOWN = 0.95
 """Part of the values drawn that the limits of a y axis hold."""
+ROWS = 5
+"""Checkpoints drawn in a grid of models by checkpoints."""
+TOKENS = 100
+"""Tokens drawn in a grid: more would be one area in panels of this size."""
 UPDATE: dict[str, Any] = {"color": "0.1", "linewidth": 0.7, "linestyle": (0, (4, 3))}
 
 
@@ -112,3 +117,29 @@ def key() -> list[Artist]:
         Line2D([], [], color=style.DEGRADES, label="degrades"),
         Line2D([], [], label=r"update $\|\Delta\theta\|$", **UPDATE),
     ]
+
+
+def grid_data(table: pd.DataFrame, steps: Sequence[int]) -> pd.DataFrame:
+    """``panels_data`` of at most ``ROWS`` of ``steps`` and ``TOKENS`` of the tokens."""
+    tokens = evenly(sorted(table["token"].unique()), TOKENS)
+    return panels_data(table[table["token"].isin(tokens)], evenly(steps, ROWS))
+
+
+def draw_grid(data: pd.DataFrame, study: Study) -> Figure:
+    """A column per model and a row per checkpoint; the panels of a row share their y axis."""
+    runs = [run for run in study.runs if run.id in set(data["run"])]
+    steps = sorted(data["step"].unique())
+    figure = style.figure(style.DOUBLE, 0.7 + 1.05 * len(steps), dots=180)
+    grid = figure.subplots(len(steps), len(runs), sharex=True, sharey="row", squeeze=False)
+    for step, line in zip(steps, grid, strict=True):
+        row = data[data["step"] == step]
+        for run, axes in zip(runs, line, strict=True):
+            draw_panel(axes, row[row["run"] == run.id], opacity=1)
+        limit = y_limit(row)
+        line[0].set(ylim=(-limit, limit), ylabel=f"$t$ = {step}")
+    for run, axes in zip(runs, grid[0], strict=True):
+        axes.set_title(run.label)
+    figure.supxlabel(r"$\alpha$", fontsize=7.5)
+    figure.supylabel(r"$\Delta\ell$ (nats)", fontsize=7.5)
+    figure.legend(handles=key(), loc="outside upper center", ncols=3)
+    return figure

@@ -10,9 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from zsl.registry.ablations import ABLATIONS
-from zsl.registry.appendix import APPENDIX
-from zsl.registry.extras import EXTRAS
 from zsl.registry.facts import facts
 from zsl.registry.figures import FIGURES
 from zsl.registry.inputs import possible, shows
@@ -22,10 +19,8 @@ from zsl.registry.target import Target
 if TYPE_CHECKING:
     from zsl.config.load import Plan
 
-_OF_PAPER = (*FIGURES, *APPENDIX, *ABLATIONS, *TABLES)
-TARGETS: tuple[Target, ...] = (
-    *sorted(_OF_PAPER, key=lambda target: (target.kind, target.number or 0)),
-    *EXTRAS,
+TARGETS: tuple[Target, ...] = tuple(
+    sorted((*FIGURES, *TABLES), key=lambda target: target.number is None)
 )
 """Figures by number, tables by number, then what goes beyond the paper."""
 BY_ID: Mapping[str, Target] = {target.id: target for target in TARGETS}

@@ -1,4 +1,4 @@
-"""The figures of the paper's main text."""
+"""The figures: those of the paper by number, then those that go beyond it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,30 @@ from zsl.registry.target import Target
 
 FIGURES: tuple[Target, ...] = (
     Target(
+        id="fig01",
+        title="Paper overview",
+        section="1",
+        inputs=("train_loss", "delta_loss", "token_changes", "fits"),
+        caption=(
+            "Overview, from measured values. Top: loss curves (LSMA with k = "
+            "{experiment.curves.k}) decelerate; dashed, for the smallest and the largest model, "
+            "the two power laws of its BNSL fit to steps > {cut}. Bottom: zero-sum "
+            "learning; changes of the losses of single evaluation tokens ({evaluation}) of the "
+            "largest model over two intervals; numbers: sums of all improvements (green) and all "
+            "degradations (red), by the number of tokens; D (Eq. 3) is the part of both that "
+            "cancels. Right: D of all models, drawn at t. Models {labels}, {steps} steps. Grey: "
+            "range of t_d over the runs."
+        ),
+        mini=(
+            "Deceleration and the rise of D with it; D has an early peak that the paper's models "
+            "do not have."
+        ),
+    ),
+    Target(
         id="fig02",
-        kind="figure",
-        number=2,
         title="Train loss and one-break BNSL fits",
         section="2",
         inputs=("train_loss", "fits"),
-        published=True,
         caption=(
             "Loss curves (thin: train loss after LSMA with k = {experiment.curves.k}) "
             "decelerate early in training (grey: range of t_d over the runs) and are described "
@@ -22,12 +39,9 @@ FIGURES: tuple[Target, ...] = (
     ),
     Target(
         id="fig03",
-        kind="figure",
-        number=3,
         title="Destructive interference in per-token loss improvements",
         section="3.2",
         inputs=("delta_loss", "fits"),
-        published=False,
         claims=True,
         caption=(
             "Zero-sum learning throughout training: destructive interference D (Eq. 3) in the "
@@ -37,12 +51,9 @@ FIGURES: tuple[Target, ...] = (
     ),
     Target(
         id="fig04",
-        kind="figure",
-        number=4,
         title="Gradient destructive interference",
         section="3.2",
         inputs=("gradient_opposition", "fits"),
-        published=False,
         claims=True,
         caption=(
             "Proxy gradient destructive interference (Eq. 4, A.3) on evaluation tokens, mean over "
@@ -51,12 +62,9 @@ FIGURES: tuple[Target, ...] = (
     ),
     Target(
         id="fig05",
-        kind="figure",
-        number=5,
         title="Contributions of D and M to the loss improvement",
         section="3.3",
         inputs=("delta_loss", "fits"),
-        published=False,
         caption=(
             "Training trajectories in destructive interference D and mean magnitude M of the "
             "changes of per-token losses from step t to 2t; thin lines join equal "
@@ -66,12 +74,9 @@ FIGURES: tuple[Target, ...] = (
     ),
     Target(
         id="fig06",
-        kind="figure",
-        number=6,
         title="Gradient opposition and the direction of the update",
         section="3.4",
         inputs=(),
-        published=False,
         caption=(
             "Schematic: the first-order changes of two tokens' losses (crosses) are projections "
             "of their gradients onto the update Δθ, so that it a) mitigates or b) exacerbates "
@@ -82,12 +87,9 @@ FIGURES: tuple[Target, ...] = (
     ),
     Target(
         id="fig07",
-        kind="figure",
-        number=7,
         title="Decomposition of first-order interference",
         section="3.4",
         inputs=("token_gradients", "fits"),
-        published=False,
         claims=True,
         caption=(
             "Interference of the first-order changes of evaluation tokens' losses, D = "
@@ -101,12 +103,9 @@ FIGURES: tuple[Target, ...] = (
     ),
     Target(
         id="fig08",
-        kind="figure",
-        number=8,
         title="Per-token loss landscapes of the largest model",
         section="3.4",
         inputs=("token_landscapes", "fits"),
-        published=False,
         caption=(
             "Change of the losses of sampled evaluation tokens (at most "
             "{experiment.figures.landscape_tokens}, the same in all panels) along the next update "
@@ -117,12 +116,9 @@ FIGURES: tuple[Target, ...] = (
     ),
     Target(
         id="fig09",
-        kind="figure",
-        number=9,
         title="First-order training dynamics",
         section="3.4",
         inputs=("cross_section", "fits"),
-        published=False,
         claims=True,
         caption=(
             "Pearson correlation over evaluation tokens between the change of loss by the next "
@@ -134,12 +130,9 @@ FIGURES: tuple[Target, ...] = (
     ),
     Target(
         id="fig10",
-        kind="figure",
-        number=10,
         title="Sharpness along the update",
         section="3.4",
         inputs=("cross_section", "fits"),
-        published=False,
         claims=True,
         caption=(
             "Sharpness of the mean evaluation loss along the next update: second-order "
@@ -151,12 +144,9 @@ FIGURES: tuple[Target, ...] = (
     ),
     Target(
         id="fig11",
-        kind="figure",
-        number=11,
         title="Terms of the first-order loss improvement",
         section="4",
         inputs=("single_step", "fits"),
-        published=False,
         caption=(
             "First-order change of loss by one update and the terms that it is the product of "
             "(Eq. 11), means over {experiment.measurements.single_step.batches} training batches, "
@@ -168,15 +158,268 @@ FIGURES: tuple[Target, ...] = (
     ),
     Target(
         id="fig12",
-        kind="figure",
-        number=12,
         title="Histograms of gradient destructive interference",
         section="4.2",
         inputs=("gradient_histograms", "fits"),
-        published=False,
         caption=(
             "Coordinates of all but embedding weights by their proxy gradient destructive "
             "interference (Eq. 4, A.3), as densities, at checkpoints around deceleration."
+        ),
+    ),
+    Target(
+        id="fig13",
+        title="Raw and smoothed train loss",
+        section="A.2",
+        inputs=("train_loss",),
+        logged=True,
+        caption=(
+            "Train loss of single batches (grey, subsampled) and smoothed by LSMA with "
+            "k = {experiment.curves.k} (coloured)."
+        ),
+    ),
+    Target(
+        id="fig14",
+        title="True gradient destructive interference",
+        section="A.3",
+        inputs=("token_gradients", "fits"),
+        exact=True,
+        claims=True,
+        caption=(
+            "Gradient destructive interference (Eq. 4) of true per-token gradients (solid) and "
+            "by proxy (dotted; A.3) on the same evaluation tokens, fewer than in Fig. 4, mean "
+            "over the coordinates of all but embedding weights. Grey: range of t_d over the runs."
+        ),
+    ),
+    Target(
+        id="fig15",
+        title="Effect of the number of steps between checkpoints",
+        section="B.2",
+        inputs=("step_grids", "fits"),
+        suites=("main", "optimizer"),
+        optimizers=("adamw",),
+        caption=(
+            "Destructive interference D (Eq. 3) in the changes of the evaluation tokens' losses "
+            "between neighbouring checkpoints, drawn at the earlier one. a) Suite main, "
+            "checkpoints 1, 2, ..., 10, 20, ..., 100, 200, ...; thin: the same run from t to 2t; "
+            "dotted: where neighbours become ten times further apart. b) The AdamW run of suite "
+            "optimizer from t to 2t. c) The same run every {every} steps, from {every} on. Grey: "
+            "t_d of the runs shown. Bands: 95 % intervals over evaluation sequences. Runs of "
+            "{steps} steps."
+        ),
+        mini=(
+            "The drops of D where neighbours become ten times further apart show; the paper's "
+            "rise before deceleration is mixed with mini's early peak of D."
+        ),
+    ),
+    Target(
+        id="fig16",
+        title="Destructive interference after one step",
+        section="B.2",
+        inputs=("single_step", "fits"),
+        caption=(
+            "Destructive interference D (Eq. 3) in the changes of per-token losses by one "
+            "update, on its own training batch and on the evaluation tokens: mean over "
+            "{experiment.measurements.single_step.batches} training batches, and band from "
+            "their smallest to their largest. Grey: range of t_d over the runs."
+        ),
+    ),
+    Target(
+        id="fig17",
+        title="Downstream accuracy against loss",
+        section="B.3",
+        inputs=("downstream", "eval_loss", "fits"),
+        mini=(
+            "Models this small answer none of the tasks: their accuracy stays about that of "
+            "guessing or of one constant answer, and the paper's comparison cannot show."
+        ),
+        caption=(
+            "Accuracy on multiple-choice tasks, zero-shot with OLMo's wording and metric, on "
+            "{experiment.measurements.downstream.asked}, against evaluation loss, which falls to "
+            "the right; a point for each checkpoint. Lines: thin before deceleration, dotted into "
+            "the interval that holds t_d, thick after it; bars: one standard error; dashed: "
+            "guessing (most answers of boolq are yes: always saying so is above it). Cut: items "
+            "longer than the model's context, of which it read the end. The paper shows OLMo-1B "
+            "and OLMo-7B instead."
+        ),
+    ),
+    Target(
+        id="fig18",
+        title="Per-token loss landscapes around and after deceleration",
+        section="B.4",
+        inputs=("token_landscapes", "fits"),
+        caption=(
+            "As Fig. 8, for model sizes (columns) and steps t (rows) around and after "
+            "deceleration; of the sampled tokens, every panel shows the same, at most 100. The y "
+            "axes of a row hold 95 % of its values; lines beyond are cut off."
+        ),
+    ),
+    Target(
+        id="fig19",
+        title="Per-token loss landscapes at the start of training",
+        section="B.4",
+        inputs=("token_landscapes", "fits"),
+        caption="As Fig. 18, for steps t before deceleration.",
+    ),
+    Target(
+        id="fig20",
+        title="Loss landscapes throughout training",
+        section="B.5",
+        inputs=("landscapes", "fits"),
+        caption=(
+            "Change of the mean evaluation loss along the next update of each step t (red: "
+            "improvement, blue: degradation; linear around zero, logarithmic beyond), α in "
+            "Euclidean norm of the parameters. Bars: the update itself; dashed: t_d of the run."
+        ),
+    ),
+    Target(
+        id="fig21",
+        title="Loss landscapes throughout training, zoomed in",
+        section="B.5",
+        inputs=("landscapes", "fits"),
+        caption="As Fig. 20, for |α| ≤ {experiment.figures.fig21_zoom:g}.",
+    ),
+    Target(
+        id="fig22",
+        title="Scaling of deceleration with model size",
+        section="B.6",
+        inputs=("train_loss", "fits"),
+        sizes=True,
+        caption=(
+            "L_d, t_d and r_d of fits to steps > {cut} by the number of all "
+            "parameters N, and the scaling law of Eq. 31: log L_d and log r_d linear in log N, t_d "
+            "linear in N, by least squares. The law is fitted to refits that end at the last step "
+            "T that all curves have (filled), since fits at different T are not comparable; "
+            "hollow: the fits of Table 1 where a curve ends elsewhere. Right: loss at T by the "
+            "law, of all sizes (circles) and of the other sizes (crosses). Runs of unknown N are "
+            "left out. The forms and N are a reading of the paper, which prints no values."
+        ),
+    ),
+    Target(
+        id="fig23",
+        title="Train loss by batch size and sequence length",
+        section="C.1",
+        inputs=("train_loss", "fits"),
+        suites=("batch_sequence",),
+        settings=True,
+        caption=(
+            "As Fig. 2, for batches of {batches} tokens (1k is 2^10, 1M 2^20) and sequences of "
+            "{lengths} tokens, {steps} steps each: more tokens a batch are more tokens in all. "
+            "Every loss is that of the run's own batches, so that longer sequences have more "
+            "context. BNSL fitted to steps > {cut}."
+        ),
+        mini="The design at small batches and lengths; fits of so short runs differ by noise, too.",
+    ),
+    Target(
+        id="fig24",
+        title="Evaluation loss by batch size and sequence length",
+        section="C.1",
+        inputs=("eval_loss", "train_loss", "fits"),
+        suites=("batch_sequence",),
+        runs=2,
+        settings=True,
+        caption=(
+            "The runs of Fig. 23, of {steps} steps, with batches of {batches} and sequences of "
+            "{lengths} tokens, evaluated on the same {evaluation} tokens. Above: runs that "
+            "differ in one setting alone, the other being the smallest. Below: differences in "
+            "evaluation loss (points) and in smoothed train loss (thin) to the run with the "
+            "smallest value and the other setting equal. Grey: range of t_d over the runs."
+        ),
+        mini=(
+            "Whether the gain from longer sequences stays on evaluation sequences of the shorter "
+            "length shows, but at lengths at which context matters less than in the paper."
+        ),
+    ),
+    Target(
+        id="fig25",
+        title="Destructive interference by batch size and sequence length",
+        section="C.1",
+        inputs=("delta_loss", "fits"),
+        suites=("batch_sequence",),
+        settings=True,
+        caption=(
+            "As Fig. 3, for the runs of Fig. 23: batches of {batches} tokens, sequences of "
+            "{lengths} tokens, {steps} steps; changes of the losses of the same {evaluation} "
+            "tokens. Grey: range of t_d over the runs."
+        ),
+        mini="Whether D depends on batch size and sequence length shows, at one seed.",
+    ),
+    Target(
+        id="fig26",
+        title="Train loss by optimizer",
+        section="C.2",
+        inputs=("train_loss", "fits"),
+        suites=("optimizer",),
+        caption=(
+            "As Fig. 2, for optimizers: {labels}; {steps} steps with batches of {batches} "
+            "tokens. BNSL fitted to steps > {cut}."
+        ),
+        mini="One peak rate per optimizer, not tuned: no ranking of optimizers follows.",
+    ),
+    Target(
+        id="fig27",
+        title="Destructive interference by optimizer",
+        section="C.2",
+        inputs=("delta_loss", "fits"),
+        suites=("optimizer",),
+        caption=(
+            "As Fig. 3, for optimizers: {labels}; {steps} steps with batches of {batches} "
+            "tokens. Grey: range of t_d over the runs."
+        ),
+        mini="D of each optimizer at one seed; instabilities of long runs do not show.",
+    ),
+    Target(
+        id="fig28",
+        title="Cautious AdamW against AdamW",
+        section="C.2",
+        inputs=("train_loss", "fits"),
+        suites=("optimizer",),
+        optimizers=("adamw", "c_adamw"),
+        runs=2,
+        settings=True,
+        caption=(
+            "Smoothed train loss of AdamW and Cautious AdamW (C-AdamW) on the same batches, "
+            "{steps} steps of {batches} tokens, and their difference. From runs of this "
+            "experiment: the paper reprints results of Liang et al. (2025) here. Grey: range of "
+            "t_d over both."
+        ),
+        mini="One seed: a difference of the size of what another seed makes means nothing.",
+    ),
+    Target(
+        id="fig29",
+        title="Train loss and BNSL fits with a cosine schedule",
+        section="C.3",
+        inputs=("train_loss", "fits"),
+        suites=("cosine",),
+        caption=(
+            "As Fig. 2, with a rate that decays by a cosine to {final} of its peak at the last "
+            "step, {steps}: sizes {labels}. BNSL fitted to steps > {cut}."
+        ),
+        mini="The design of the paper at small sizes and few steps.",
+    ),
+    Target(
+        id="breakdown",
+        title="Destructive interference by position and frequency",
+        section="3.2",
+        inputs=("breakdown", "fits"),
+        caption=(
+            "Destructive interference D (Eq. 3) in the changes of losses from step t to 2t within "
+            "groups of evaluation tokens, by their position and by the frequency in training of "
+            "the token predicted, for the smallest and the largest model. Black: D of all tokens; "
+            "dashed: the part of it within groups, their mean D weighted by sums of absolute "
+            "changes. The rest is between groups, some of which improve as others degrade. Grey: "
+            "t_d of the run."
+        ),
+    ),
+    Target(
+        id="sensitivity",
+        title="Sensitivity of the fits",
+        section="A.2",
+        inputs=("sensitivity", "fits"),
+        caption=(
+            "L_d, t_d and r_d of fits in which one choice is changed: the end T of the curve, the "
+            "cut (steps up to it are left out), and k of the smoothing, which needs losses of "
+            "single steps. Circles: the choices of the tables; crosses: no break within the "
+            "fitted steps. Lines beyond the axes are cut off."
         ),
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,19 +46,15 @@ class Target:
     """One figure or table: what it shows, where the paper has it, what it is made from."""
 
     id: str
-    """Name of the alias target and of the files, such as ``fig05``."""
-    kind: Literal["figure", "table"]
-    """What it is."""
-    number: int | None
-    """Its number in the paper; None: it goes beyond the paper."""
+    """Name of its module, of the alias target and of the files: ``fig05`` and ``table1`` as the
+    paper numbers them; what goes beyond the paper has a word, that of a table begins ``table``.
+    """
     title: str
     """One line, for lists and for the report."""
     section: str
     """Section of the paper that discusses it, or that it adds to."""
     inputs: tuple[InputKind, ...]
     """Kinds of files it reads; none: it is made from the configuration alone."""
-    published: bool
-    """Whether imported curves suffice; otherwise runs made here must."""
     caption: str
     """Caption, a template over ``experiment``, the configuration, and ``zsl.registry.facts``."""
     suites: tuple[str, ...] = ("main",)
@@ -78,6 +75,23 @@ class Target:
     """Whether it needs token gradients of all tokens, not of a sample."""
     claims: bool = False
     """Whether its module says what the paper claims of it; then repeated runs are read, too."""
+
+    @property
+    def kind(self) -> Literal["figure", "table"]:
+        """What it is."""
+        return "table" if self.id.startswith("table") else "figure"
+
+    @property
+    def number(self) -> int | None:
+        """Its number in the paper; None: it goes beyond the paper."""
+        found = re.fullmatch(r"(?:fig|table)(\d+)", self.id)
+        return int(found[1]) if found else None
+
+    @property
+    def published(self) -> bool:
+        """Whether imported curves suffice; otherwise it needs runs that are made here."""
+        suffice = bool(self.inputs) and IMPORTED_KINDS.issuperset(self.inputs)
+        return suffice and not (self.settings or self.logged)
 
     @property
     def module(self) -> str:

@@ -50,6 +50,24 @@ class Column:
         return self.paper or self.name
 
 
+@dataclass(frozen=True)
+class Table:
+    """What the module of a table offers as ``TABLE``."""
+
+    rows: Callable[[Study], pd.DataFrame]
+    """Full-precision values; the first columns are run, label, imported."""
+    columns: Callable[[Study], list[Column]]
+    """How they are printed."""
+    notes: Callable[[Study, pd.DataFrame], list[str]] = lambda study, rows: []
+    """What is not comparable, a sentence each."""
+    expected: Callable[[Study], list[str]] = lambda study: list(study.labels())
+    """Labels of a complete table."""
+    heading: str = "Model"
+    """Heading of the labels."""
+    missing: str = "without a fit"
+    """Why a row can be missing."""
+
+
 def fixed(digits: int) -> Callable[[float], str]:
     """Print with a number of decimals; a zero has no sign."""
     return lambda value: f"{value:z.{digits}f}"

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import html
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast
 
 import pandas as pd
 
 from zsl.files import write_text
 from zsl.registry import BY_ID, Target
 from zsl.study import Study, write_csv
-from zsl.tables.layout import Column, common_notes, compared, printed
+from zsl.tables.layout import Column, Table, common_notes, compared, printed
 
 STYLE = """
 body { font: 14px/1.4 system-ui, sans-serif; margin: 1.5em; }
@@ -29,23 +28,6 @@ p { font-size: 12px; margin: .4em 0; max-width: 52em; }
 TEX = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}"} | {c: f"\\{c}" for c in "#$%&_"}
 TEX |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$"}
 TEX |= {"±": r"$\pm$", "–": "--", "−": "$-$"}
-
-
-class TableModule(Protocol):
-    """What each module of a table offers."""
-
-    rows: Callable[[Study], pd.DataFrame]
-    """Full-precision values; the first columns are run, label, imported."""
-    columns: Callable[[Study], list[Column]]
-    """How they are printed."""
-    notes: Callable[[Study, pd.DataFrame], list[str]]
-    """What is not comparable, a sentence each."""
-    expected: Callable[[Study], list[str]]
-    """Labels of a complete table."""
-    HEADING: str
-    """Heading of the labels."""
-    MISSING: str
-    """Why a row can be missing."""
 
 
 @dataclass(frozen=True)
@@ -65,25 +47,26 @@ class Printed:
         return [({"label": self.first, "value": ""} | named)[name] for name in self.cells.columns]
 
 
-def module(table: str) -> TableModule:
-    """The module that makes a table, such as ``table1``."""
-    return cast(TableModule, importlib.import_module(BY_ID[table].module))
+def made_as(table: str) -> Table:
+    """How a table is made, such as ``table1``."""
+    made: Table = importlib.import_module(BY_ID[table].module).TABLE
+    return made
 
 
 def write(
     table: str, study: Study, files: Mapping[str, str | Path], caption: str | None = None
 ) -> None:
     """Write a table as ``files``: paths by format, of ``csv``, ``tex``, ``md``, ``html``."""
-    made = module(table)
+    made = made_as(table)
     rows, columns = made.rows(study), made.columns(study)
     with_paper = compared(table, study, rows, columns)
     target = BY_ID[table]
-    common = common_notes(table, study, rows, made.expected(study), made.MISSING)
+    common = common_notes(table, study, rows, made.expected(study), made.missing)
     notes = [*common, *made.notes(study, rows)]
     text = Printed(
         target,
         caption or f"{target.heading}: {target.title}.",
-        made.HEADING,
+        made.heading,
         printed(with_paper, columns),
         columns,
         notes,

@@ -6,10 +6,8 @@ import pandas as pd
 
 from zsl.study import Study
 from zsl.tables.fits import fit_notes, fit_rows
-from zsl.tables.layout import Column, fixed, hundreds, integer
+from zsl.tables.layout import Column, Table, fixed, hundreds, integer
 
-HEADING = "Model"
-MISSING = "without a fit"
 NAMES = ("L_d", "t_d", "r_d", "L_hat_T", "L_T")
 
 
@@ -39,11 +37,4 @@ def t_d_column() -> Column:
     return Column("t_d", *heads, hundreds, "t_d", deviation=integer, within=within)
 
 
-def expected(study: Study) -> list[str]:
-    """Labels of a complete table."""
-    return list(study.labels())
-
-
-def notes(study: Study, rows: pd.DataFrame) -> list[str]:
-    """What a reader has to know beside the numbers."""
-    return fit_notes(study, rows)
+TABLE = Table(rows, columns, fit_notes)

@@ -12,10 +12,7 @@ from zsl.fits.common import common_step, fitted_part, refit
 from zsl.fits.verdict import doubts
 from zsl.fits.words import in_words
 from zsl.study import Study
-from zsl.tables.layout import Column, fixed, hundreds, identity, integer
-
-HEADING = "Model"
-MISSING = "without a fit"
+from zsl.tables.layout import Column, Table, fixed, hundreds, identity, integer
 
 
 def rows(study: Study) -> pd.DataFrame:
@@ -77,11 +74,6 @@ def columns(study: Study) -> list[Column]:
     ]
 
 
-def expected(study: Study) -> list[str]:
-    """Labels of a complete table."""
-    return list(study.labels())
-
-
 def notes(study: Study, rows: pd.DataFrame) -> list[str]:
     """What a reader has to know beside the numbers."""
     return [
@@ -89,3 +81,6 @@ def notes(study: Study, rows: pd.DataFrame) -> list[str]:
         "rather too wide than too narrow; one that ends with the fitted steps says that the "
         "curve does not tell."
     ]
+
+
+TABLE = Table(rows, columns, notes)

@@ -8,9 +8,8 @@ import pandas as pd
 
 from zsl.errors import ZslError
 from zsl.study import RunInfo, Study
-from zsl.tables.layout import Column, fixed
+from zsl.tables.layout import Column, Table, fixed
 
-HEADING = "Loss improvement"
 MISSING = "without evaluation losses of both"
 
 
@@ -79,3 +78,6 @@ def notes(study: Study, rows: pd.DataFrame) -> list[str]:
         t: rows.loc[rows[f"t_{t}"].isna(), "label"].tolist() for t in study.options["table2_steps"]
     }
     return [f"At t = {t}, {MISSING}: {', '.join(at)}." for t, at in empty.items() if at]
+
+
+TABLE = Table(rows, columns, notes, expected, heading="Loss improvement", missing=MISSING)

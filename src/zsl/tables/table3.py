@@ -6,10 +6,7 @@ import pandas as pd
 
 from zsl.errors import ZslError
 from zsl.study import Study
-from zsl.tables.layout import Column, identity, integer, scientific, thousands
-
-HEADING = "Model"
-MISSING = "imported, settings not known"
+from zsl.tables.layout import Column, Table, identity, integer, scientific, thousands
 
 
 def rows(study: Study) -> pd.DataFrame:
@@ -52,11 +49,4 @@ def columns(study: Study) -> list[Column]:
     ]
 
 
-def expected(study: Study) -> list[str]:
-    """Labels of a complete table."""
-    return list(study.labels())
-
-
-def notes(study: Study, rows: pd.DataFrame) -> list[str]:
-    """Nothing: what the table does not show is said by ``MISSING``."""
-    return []
+TABLE = Table(rows, columns, missing="imported, settings not known")

@@ -8,10 +8,8 @@ import pandas as pd
 
 from zsl.study import Study
 from zsl.tables.fits import fit_notes, fit_rows
-from zsl.tables.layout import Column, fixed
+from zsl.tables.layout import Column, Table, fixed
 
-HEADING = "Model"
-MISSING = "without a fit"
 NAMES = ("b", "c_0", "c_1", "log_d_1", "f_1")
 
 
@@ -44,13 +42,11 @@ def columns(study: Study) -> list[Column]:
     return [*with_error, Column("RSLE", "RSLE", "RSLE", fixed(3), "RSLE")]
 
 
-def expected(study: Study) -> list[str]:
-    """Labels of a complete table."""
-    return list(study.labels())
-
-
 def notes(study: Study, rows: pd.DataFrame) -> list[str]:
     """What a reader has to know beside the numbers."""
     same = rows["T"].nunique() == rows["cut"].nunique() == 1
     steps = f"{rows['cut'].iloc[0]} < t <= {rows['T'].iloc[0]}"
     return [*([f"Fitted to steps {steps}."] if same else []), *fit_notes(study, rows)]
+
+
+TABLE = Table(rows, columns, notes)

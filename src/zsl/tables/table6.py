@@ -6,13 +6,7 @@ import pandas as pd
 
 from zsl.study import Study
 from zsl.tables import measurements_and_parameters as common
-from zsl.tables.layout import Column, thousands
-from zsl.tables.measurements_and_parameters import notes
-from zsl.tables.table4 import MISSING, expected
-
-__all__ = ["HEADING", "MISSING", "columns", "expected", "notes", "rows"]
-
-HEADING = "Run"
+from zsl.tables.layout import Column, Table, thousands
 
 
 def rows(study: Study) -> pd.DataFrame:
@@ -32,3 +26,6 @@ def columns(study: Study) -> list[Column]:
         Column("sequence_length", "seq. length", "seq. length", thousands),
         *common.columns(study),
     ]
+
+
+TABLE = Table(rows, columns, common.notes, heading="Run")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
+from zsl.tables.layout import Table
 from zsl.tables.measurements_and_parameters import columns, notes, rows
-from zsl.tables.table4 import MISSING, expected
 
-__all__ = ["HEADING", "MISSING", "columns", "expected", "notes", "rows"]
-
-HEADING = "Optimizer"
+TABLE = Table(rows, columns, notes, heading="Optimizer")

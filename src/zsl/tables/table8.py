@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from zsl.study import Study
 from zsl.tables import table1
-from zsl.tables.cosine import notes_on_imported
-from zsl.tables.layout import Column
+from zsl.tables.cosine import other_values
+from zsl.tables.layout import Column, Table
 from zsl.tables.measurements_and_parameters import exact_steps
-from zsl.tables.table1 import HEADING, MISSING, expected, rows
-
-__all__ = ["HEADING", "MISSING", "columns", "expected", "notes", "rows"]
 
 
 def columns(study: Study) -> list[Column]:
@@ -19,6 +14,4 @@ def columns(study: Study) -> list[Column]:
     return exact_steps(table1.columns(study))
 
 
-def notes(study: Study, rows: pd.DataFrame) -> list[str]:
-    """What a reader has to know beside the numbers."""
-    return [*table1.notes(study, rows), *notes_on_imported(study, rows, other="Table 1")]
+TABLE = Table(table1.rows, columns, other_values(table1.TABLE, of="Table 1"))
