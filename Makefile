@@ -2,8 +2,8 @@
 # make main    only its suite main; make compare: it against the paper's values
 # make report  everything in one zip to mail: results/report.zip, or REPORT=…
 # make audit   hash everything again and hold it against records, code, settings, raw text
-# make test    make it if it is missing, then run the tests that make no whole experiment
-# make test-whole  the others: whole experiments, in copies of the project
+# make test    make it if it is missing, then run the tests that take minutes
+# make test-all  these and the slow ones: whole experiments, faults, hostile files, a browser
 # make test-kill  kill a small experiment at N random moments (SEED=… repeats them)
 # make test-slurm  the profile on a real SLURM on this machine (Debian, root)
 # make check   formatting, lint, types
@@ -18,11 +18,11 @@ REPORT ?= results/report.zip
 N ?= 200
 SEED ?= $(shell echo $$RANDOM)
 BIN := .venv/bin
-PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --no-loadscope-reorder
+PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 READY := .venv/.ready
 UNFINISHED := .venv/.unfinished
 
-.PHONY: all main compare report audit test test-whole test-kill test-slurm check bench format schema gallery docs clean-environment
+.PHONY: all main compare report audit test test-all test-kill test-slurm check bench format schema gallery docs clean-environment
 
 all: $(READY)
 	$(BIN)/snakemake --cores $(CORES) all $(ARGS)
@@ -38,10 +38,10 @@ audit: $(READY)
 	$(BIN)/zsl audit $(ARGS)
 
 test: $(READY)
-	$(PYTEST) -m "not whole" $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
 
-test-whole: $(READY)
-	$(PYTEST) -m whole $(ARGS)
+test-all: $(READY)
+	$(PYTEST) $(ARGS)
 
 # Until it is whole, and has to be as if nothing had happened: tests/faults/kill.py.
 test-kill: $(READY)

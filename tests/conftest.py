@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import settings
+from once import once
+from projects import Project, make_few, make_stages
+from slow import is_slow
 
 from zsl.job import fix_threads
 
@@ -18,39 +20,34 @@ settings.register_profile("zsl", deadline=None, derandomize=True, max_examples=5
 settings.load_profile("zsl")
 
 ROOT = Path(__file__).parents[1]
-
-
-WHOLE = (
-    "workflow/",
-    "faults/",
-    "slurm/",
-    "audit/test_copied.py",
-    "audit/test_mended.py",
-    "audit/test_project.py",
-    "audit/test_reproduce.py",
-)
-"""Where tests make whole experiments, or ask Snakemake often: ``make test-whole``."""
+NEEDING = ("audit", "faults", "workflow")
+"""Folders of tests on experiments that Snakemake has made."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that make whole experiments are marked; those that take longest come first."""
+    """Mark slow tests; begin with a file for which an experiment is made, and end with others that
+    need one, so that nobody waits for it."""
     for item in items:
-        if item.path.relative_to(ROOT / "tests").as_posix().startswith(WHOLE):
-            item.add_marker("whole")
-    items.sort(key=lambda item: item.path.parent.name != "workflow")
+        if is_slow(f"{item.path.relative_to(ROOT / 'tests').as_posix()}::{item.name}"):
+            item.add_marker("slow")
+    needing = dict.fromkeys(item.path for item in items if item.path.parent.name in NEEDING)
+    first = next(reversed(needing), None)
+    items.sort(key=lambda item: 0 if item.path == first else 1 + (item.path in needing))
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With several processes, the tests of a folder share one, and what is made for them."""
-    from xdist.scheduler import LoadFileScheduling
+@pytest.fixture(scope="session")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The tiny experiment with few targets, made once in a test run; not to be changed."""
+    folder = once(tmp_path_factory, "few", lambda folder: make_few(folder / "project"))
+    return Project(folder / "project")
 
-    class LoadFolderScheduling(LoadFileScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            return nodeid.partition("::")[0].rpartition("/")[0]
 
-    return LoadFolderScheduling(config, log)
+@pytest.fixture(scope="session")
+def stages(few: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The tiny experiment with every stage, made once in a test run; not to be changed."""
+    folder = once(tmp_path_factory, "stages", lambda folder: make_stages(few, folder / "project"))
+    return Project(folder / "project")
 
 
 @pytest.fixture(scope="session")

@@ -3,86 +3,36 @@
 from __future__ import annotations
 
 import json
-import os
-import random
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from projects import Project
 
 from zsl.audit.findings import Audit
 from zsl.audit.planned import Asking, Planned
-from zsl.audit.roots import Held
+from zsl.audit.roots import Held, differences
 from zsl.audit.run import Question, audit
 from zsl.cli import main
 from zsl.files import sha256
 from zsl.lineage.root import record_digests, root_of
 from zsl.lineage.store import read_records
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
-FOLDERS = ("workflow", "config", "profiles", "src")
-FILES = ("Snakefile", "requirements.lock", "pyproject.toml")
-CONFIG = Path("config/tiny.yaml")
 RESULTS = Path("results/tiny")
-SHOWN = ("fig02", "fig03", "table1")
-"""The targets of the copy; the real project has more, which would take minutes."""
-AVAILABLE = "TARGETS = {target.id: target for target in registry.available(PLAN)}"
 
 
 @dataclass(frozen=True)
-class Project:
-    """A copy of the project with a folder of results."""
-
-    root: Path
-
-    @property
-    def results(self) -> Path:
-        return self.root / RESULTS
-
-    @property
-    def config(self) -> Path:
-        return self.root / CONFIG
-
-    def snakemake(self, *arguments: str) -> str:
-        """Run Snakemake, which must succeed."""
-        options = ["--cores", "2", "--configfile", str(CONFIG), "--nocolor"]
-        done = subprocess.run(
-            [sys.executable, "-m", "snakemake", *arguments, *options],
-            cwd=self.root,
-            env={**_outside(), "PYTHONPATH": str(self.root / "src")},
-            capture_output=True,
-            text=True,
-            timeout=900,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def copy(self, to: Path) -> Project:
-        """A copy of everything, times included."""
-        subprocess.run(["cp", "-a", str(self.root), str(to)], check=True)
-        return Project(to)
-
-    def replace(self, path: str, old: str, new: str) -> None:
-        """Change a text file, in which ``old`` occurs once."""
-        text = (self.root / path).read_text()
-        assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times in {path}"
-        (self.root / path).write_text(text.replace(old, new))
+class Audited(Project):
+    """A project whose audits ask Snakemake."""
 
     def audit(self, *targets: str, **more: Any) -> Audit:
-        """An audit that asks Snakemake, with the library of the copy."""
+        """An audit with the library of the copy."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("PYTHONPATH", str(self.root / "src"))
             return audit(Question(self.root, (self.config,), targets=targets, **more))
-
-
-def _outside() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if key != "ZSL_PUBLISHED_DIR"}
 
 
 @dataclass
@@ -90,7 +40,7 @@ class Tree:
     """A copy of the results, audited against what the unchanged project would make."""
 
     results: Path
-    project: Project
+    project: Audited
     held: Held
     """The root of before, with the digests behind it."""
     planned: Planned
@@ -160,20 +110,25 @@ class Tree:
         hold, ``records`` are the files of ``lineage`` that the root held elsewhere shows to be
         other ones, new or gone. Without that root, only the first two are seen.
         """
-        alone, hexadecimal = self.audit(), self.audit(held=Held(self.held.root, "a root"))
-        listed = self.audit(held=self.held)
-        for seen in (alone, hexadecimal, listed):
-            said = {
-                (f.path, f.status): " ".join([*f.details, *map(str, f.changes)])
-                for f in seen.findings
-                if not f.fine
-            }
-            assert set(said) == set(found), said
-            for key, words in found.items():
-                assert words in said[key], (key, said[key])
-            broken = [check.name for check in seen.checks if check.holds is False]
-            assert len(broken) == len(checks), broken
-            assert all(any(name.startswith(each) for name in broken) for each in checks), broken
+        alone = self.audit()
+        now = record_digests(self / "lineage")
+        root = Held(self.held.root, "a root")
+        hexadecimal, listed = (
+            replace(alone, held=held.name, root_differences=differences(held, now))
+            for held in (root, self.held)
+        )
+        said = {
+            (f.path, f.status): " ".join([*f.details, *map(str, f.changes)])
+            for f in alone.findings
+            if not f.fine
+        }
+        assert set(said) == set(found), said
+        for key, words in found.items():
+            assert words in said[key], (key, said[key])
+        broken = [check.name for check in alone.checks if check.holds is False]
+        assert len(broken) == len(checks), broken
+        assert all(any(name.startswith(each) for name in broken) for each in checks), broken
+        assert alone.root == root_of(now)
         assert alone.passed() == (not found and not checks)
         assert hexadecimal.passed() == listed.passed() == (not found and not checks and not records)
         named = {line.split()[0] for line in listed.root_differences[1:]}
@@ -183,30 +138,9 @@ class Tree:
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The project with its small experiment, made by Snakemake; not to be changed."""
-    root = tmp_path_factory.mktemp("made") / "project"
-    root.mkdir()
-    for name in FOLDERS:
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in FILES:
-        shutil.copy2(ROOT / name, root / name)
-    shutil.copy2(HERE / CONFIG.name, root / CONFIG)
-    (root / "text").mkdir()
-    for seed in (1, 2):
-        (root / f"text/{seed}.txt").write_text(_invented(seed))
-    project = Project(root)
-    fewer = f"TARGETS = {{t.id: t for t in registry.available(PLAN) if t.id in {SHOWN}}}"
-    project.replace("workflow/rules/common.smk", AVAILABLE, fewer)
-    project.snakemake()
-    return project
-
-
-def _invented(seed: int) -> str:
-    """Passages of words of three letters."""
-    draw = random.Random(seed)
-    words = [a + b + c for a in "bdgklmnprst" for b in "aeiou" for c in "lnrs"]
-    return "\n\n".join(" ".join(draw.choices(words, k=30)) for _ in range(100))
+def made(few: Project) -> Audited:
+    """The small experiment, made by Snakemake; not to be changed."""
+    return Audited(few.root)
 
 
 @pytest.fixture(autouse=True)
@@ -217,7 +151,7 @@ def apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def planned(made: Project) -> Planned:
+def planned(made: Audited) -> Planned:
     """What the unchanged project would make, asked once."""
     records = read_records(made.results)
     others = [f"{RESULTS}/{next(iter(r.outputs))}" for r in records.current.values()]
@@ -227,7 +161,7 @@ def planned(made: Project) -> Planned:
 
 
 @pytest.fixture
-def tree(made: Project, planned: Planned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
+def tree(made: Audited, planned: Planned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
     """A copy of the results in a folder of its own; audits of it do not ask Snakemake again."""
     copy = tmp_path / "elsewhere" / "tiny"
     shutil.copytree(made.results, copy, symlinks=True)
@@ -246,7 +180,7 @@ def tree(made: Project, planned: Planned, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.fixture
-def changed(made: Project, tmp_path: Path) -> Project:
+def changed(made: Audited, tmp_path: Path) -> Audited:
     """A copy of the project and its results, to change; audits of it ask Snakemake."""
     return made.copy(tmp_path / "project")
 

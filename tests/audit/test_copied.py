@@ -41,7 +41,7 @@ def run(project, *command):
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])  # noqa: PTH120
     environment = {**os.environ, "PYTHONPATH": str(project.root / "src"), "PATH": path}
     return subprocess.run(
-        command, cwd=project.root, env=environment, capture_output=True, text=True, timeout=900
+        command, cwd=project.root, env=environment, capture_output=True, text=True
     )
 
 

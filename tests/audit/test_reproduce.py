@@ -93,14 +93,12 @@ def test_an_interruption_leaves_no_process_and_no_scratch_folder(made, tmp_path,
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 240
     while not any(scratch.glob("zsl-reproduce-*/**/logs/training/main-small/*.log")):
         assert process.poll() is None
-        assert time.monotonic() < deadline
         time.sleep(0.1)
     assert working_in(scratch)
     process.send_signal(number)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate()
     assert (process.returncode, err) == (code, "Interrupted.\n" if code == 130 else "")
     assert list(scratch.iterdir()) == []
     assert not working_in(scratch)

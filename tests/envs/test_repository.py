@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from slow import SLOW
 
 ROOT = Path(__file__).parents[2]
-MOST_LINES = 300
 PUBLISHED = ".ci/run"
 """The one file that may name the folder of shared files."""
 FOR_USERS = [
@@ -19,7 +19,7 @@ FOR_USERS = [
     "report",
     "audit",
     "test",
-    "test-whole",
+    "test-all",
     "test-kill",
     "test-slurm",
     "check",
@@ -67,13 +67,11 @@ def test_no_package_index():
     assert found(r"://[^\s\"']*(?:[p]ypi|/[s]imple(?:/|\b)|download\.[p]ytorch)") == set()
 
 
-@pytest.mark.parametrize("suffix", ["py", "smk"])
-def test_files_are_short(suffix):
-    paths = tracked(f"src/*.{suffix}", f"workflow/*.{suffix}")
-    long = {
-        path: n for path in paths if (n := len((ROOT / path).read_text().splitlines())) > MOST_LINES
-    }
-    assert long == {}
+@pytest.mark.parametrize("start", SLOW)
+def test_what_is_listed_as_slow_exists(start):
+    path, _, name = start.partition("::")
+    assert (ROOT / "tests" / path).exists()
+    assert not name or f"def {name}" in (ROOT / "tests" / path).read_text()
 
 
 def make_targets() -> set[str]:

@@ -25,7 +25,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
-from small_project import ROOT, differences, small_project
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests/helpers"))
+
+from projects import STAGES, differences, lay_out  # noqa: E402
 
 SHARE = 14
 """On average, a run lives on for this part of the time that an undisturbed one takes."""
@@ -67,7 +71,8 @@ class Kills:
     def run(self) -> None:
         """All of it; exits with what went wrong."""
         started = time.monotonic()
-        pristine = small_project(self.folder / "pristine")
+        pristine = lay_out(self.folder / "pristine")
+        pristine.show(STAGES)
         undisturbed = pristine.copy(self.folder / "undisturbed")
         undisturbed.snakemake()
         self.expected = undisturbed.artifacts()

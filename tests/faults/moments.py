@@ -19,10 +19,10 @@ JOB = "src/zsl/job.py"
 BODY = "            yield facts\n"
 
 
-def wait_for(condition):
-    deadline = time.monotonic() + 300
+def wait_for(condition, running):
+    """Wait until ``condition`` holds, as long as Snakemake runs, and return its value."""
     while not (value := condition()):
-        assert time.monotonic() < deadline, "the moment waited for did not come"
+        assert running.poll() is None, "Snakemake ended before the moment waited for"
         time.sleep(0.01)
     return value
 
@@ -42,6 +42,6 @@ def stop_in(project, rule: str, *, at_exit: bool = False):
 def start_until_stopped(project, *targets: str):
     """Snakemake, and the job that waits."""
     running = project.start(*targets)
-    wait_for((project.root / "reached").exists)
+    wait_for((project.root / "reached").exists, running)
     (job,) = [process for process in jobs_of(running) if "bash" not in process.name()]
     return running, job

@@ -12,9 +12,9 @@ import shutil
 import pytest
 from harm import cut, flip
 
-FIRST = "00000000-00000032"
+FIRST = "00000000-00000016"
 CHECKPOINTS = f"training/main-small/{FIRST}"
-STEP = f"{CHECKPOINTS}/step00000032"
+STEP = f"{CHECKPOINTS}/step00000016"
 LOSSES = f"measurements/token_losses/main-small/{FIRST}.h5"
 
 
@@ -27,9 +27,9 @@ ROWS = {
         f"measurements/single_step/main-small/{FIRST}.h5",
     ),
     "a bit of a checkpoint, trained on": (
-        "training/cosine-small/00000000-00000016/step00000016/optim.safetensors",
+        "training/main-small/00000000-00000016/step00000016/optim.safetensors",
         flip,
-        "training/cosine-small/00000016-00000032",
+        "training/main-small/00000016-00000032",
     ),
     "a bit of the training tokens": ("data/invented/tokens/train-00000.bin", flip, CHECKPOINTS),
     "a bit of the evaluation tokens": ("data/invented/tokens/eval-00000.bin", flip, LOSSES),

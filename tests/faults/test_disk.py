@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 FIT = "results/tiny/fits/main-small.json"
-FIRST = "00000000-00000032"
+FIRST = "00000000-00000016"
 ROWS = {
     "tokens": "data/invented/manifest.json",
     "train": f"training/main-small/{FIRST}.manifest.json",

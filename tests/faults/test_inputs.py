@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-FIRST = "00000000-00000032"
+FIRST = "00000000-00000016"
 CHANGE = """
     from pathlib import Path
 
@@ -12,7 +12,7 @@ CHANGE = """
     changed.write_bytes(changed.read_bytes()[::-1])
 """
 TOKENS = "results/tiny/data/invented/tokens/train-00000.bin"
-WEIGHTS = f"results/tiny/training/main-small/{FIRST}/step00000032/model.safetensors"
+WEIGHTS = f"results/tiny/training/main-small/{FIRST}/step00000016/model.safetensors"
 CURVE = "results/tiny/curves/train_loss/main-small.csv"
 
 ROWS = {

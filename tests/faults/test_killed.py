@@ -16,7 +16,7 @@ from moments import start_until_stopped, stop_in
 
 from zsl.files import read_json
 
-FIRST = "00000000-00000032"
+FIRST = "00000000-00000016"
 FIT = "results/tiny/fits/main-small.json"
 SEGMENT = f"results/tiny/training/main-small/{FIRST}.manifest.json"
 
@@ -40,7 +40,7 @@ def test_snakemake_alone_is_killed(waiting, ends_as_undisturbed):
     project, running, job = waiting
     running.kill()
     running.wait()
-    psutil.wait_procs([job], timeout=60)
+    psutil.wait_procs([job], timeout=600)
     assert not job.is_running()
     assert [*(project.root / ".snakemake/locks").iterdir()]
     ends_as_undisturbed(project, FIT)
@@ -92,7 +92,7 @@ def test_a_segment_that_ended_while_snakemake_was_dead_is_not_trained_again(
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
     said = project.snakemake(SEGMENT)
-    assert "resuming at step 32" in said
+    assert "resuming at step 16" in said
     assert not (project.results / f"state/training/main-small/{FIRST}").exists()
     ends_as_undisturbed(project)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-FIRST = "00000000-00000032"
+FIRST = "00000000-00000016"
 FIT = "results/tiny/fits/main-small.json"
 LATER = """
 import subprocess
@@ -32,7 +32,7 @@ def test_an_output_that_is_seen_late(project, ends_as_undisturbed):
 
 def test_a_manifest_that_is_seen_before_its_checkpoints(project, fails, ends_as_undisturbed):
     made = f"results/tiny/measurements/token_losses/main-small/{FIRST}.h5"
-    checkpoint = project.results / f"training/main-small/{FIRST}/step00000032"
+    checkpoint = project.results / f"training/main-small/{FIRST}/step00000016"
     hidden = project.root / "hidden"
     (project.root / made).unlink()
     shutil.move(checkpoint, hidden)

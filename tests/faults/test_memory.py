@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-FIRST = "00000000-00000032"
+FIRST = "00000000-00000016"
 ROOM = """
 
 _forward = OLMo.forward

@@ -10,14 +10,14 @@ import pytest
 from harm import cut, flip
 from moments import start_until_stopped, stop_in
 
-FIRST = "00000000-00000032"
+FIRST = "00000000-00000016"
 SEGMENT = f"results/tiny/training/main-small/{FIRST}.manifest.json"
 
 
 ROWS = {
-    "a bit of the newest": ("step00000032/model.safetensors", flip),
-    "the newest is cut": ("step00000032/optim.safetensors", cut),
-    "the newest is empty": ("step00000032/state.json", lambda path: path.write_bytes(b"")),
+    "a bit of the newest": ("step00000016/model.safetensors", flip),
+    "the newest is cut": ("step00000016/optim.safetensors", cut),
+    "the newest is empty": ("step00000016/state.json", lambda path: path.write_bytes(b"")),
     "a bit of an older one": ("step00000008/optim.safetensors", flip),
 }
 

@@ -46,7 +46,7 @@ def run_in_two(make_run, tokenizer, tokens, tmp_path):
         (tmp_path / "tokenizer.json").write_text(tokenizer.model_dump_json())
         script = Path(__file__).with_name("two_processes.py")
         command = [*torchrun(2, 1), str(script), str(tmp_path), optimizer]
-        subprocess.run(command, check=True, timeout=120)
+        subprocess.run(command, check=True)
         losses = load_file(tmp_path / "losses.safetensors")["losses"]
         return batches, losses, tmp_path / "checkpoint"
 
@@ -193,7 +193,7 @@ def launch_shared_out(task: Task, log: Path) -> None:
     task.write(Path(task.state) / "task.json")
     script = Path(__file__).with_name("shared_out.py")
     arguments = [str(Path(task.state) / "task.json"), str(log)]
-    subprocess.run([*torchrun(2, 1), str(script), *arguments], check=True, timeout=120)
+    subprocess.run([*torchrun(2, 1), str(script), *arguments], check=True)
 
 
 @pytest.mark.parametrize("trains", [(launch_shared_out, launch), (launch, launch_shared_out)])
@@ -266,7 +266,7 @@ def test_processes_end_just_after_a_barrier():
         for rank in (0, 1)
     ]
     try:
-        assert [process.wait(timeout=120) for process in both] == [0, 0]
+        assert [process.wait(timeout=3600) for process in both] == [0, 0]
     finally:
         for process in both:
             process.kill()

@@ -13,18 +13,18 @@ import shutil
 import pytest
 from job_graph import graph_of
 
-FIRST = "00000000-00000032"
+FIRST = "00000000-00000016"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("job", "suffix"),
     [
         (f"measurements/token_losses/main-small/{FIRST}", ".h5"),
         ("curves/train_loss/main-small", ".csv"),
         (f"training/main-small/{FIRST}", ""),
-        (f"training/optimizer-Muon/{FIRST}", ""),
     ],
-    ids=["measurement", "curve", "checkpoints", "checkpoints of an optimizer"],
+    ids=["measurement", "curve", "checkpoints"],
 )
 def test_a_deleted_intermediate(project, job, suffix):
     before = project.artifacts()
@@ -36,4 +36,4 @@ def test_a_deleted_intermediate(project, job, suffix):
     assert project.planned() == set()
     # Were they larger than that, this would follow:
     follows = graph_of(project.configuration()).after({job}) - {job}
-    assert project.planned("--max-checksum-file-size", "0") == follows
+    assert project.planned("--max-checksum-file-size", "0") == follows & project.records().keys()

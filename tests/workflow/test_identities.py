@@ -1,6 +1,6 @@
 """The paper's identities on real checkpoints, each from parts that were made independently.
 
-On the tiny experiment always; on mini where its results are there (``make all``).
+On the tiny experiments always; on mini where its results are there (``make all``).
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ from zsl.measurements.single_step import mean_gradient
 from zsl.models.olmo.architecture import load_model
 from zsl.training.order import data_order
 
+LARGER = ("whole", "mini")
 
-@pytest.fixture(params=["finished", "mini"], ids=["tiny", "mini"])
+
+@pytest.fixture(params=["stages", *(pytest.param(n, marks=pytest.mark.slow) for n in LARGER)])
 def experiment(request):
     """Results and configuration of a finished experiment."""
     project = request.getfixturevalue(request.param)
-    return project.results, project.root / project.config
+    return project.results, project.config
 
 
 def measured(results, measurement):

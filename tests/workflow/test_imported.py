@@ -14,6 +14,8 @@ import yaml
 from zsl.config.load import load
 from zsl.files import read_json
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -23,7 +25,7 @@ def example(fresh):
     shutil.copytree(ROOT / "tests/curves", fresh.root / "tests/curves")
 
     def of(name):
-        return replace(fresh, config=f"tests/curves/{name}.yaml", experiment=name)
+        return replace(fresh, configfile=f"tests/curves/{name}.yaml", experiment=name)
 
     return of
 
@@ -77,7 +79,7 @@ def whole(pristine, tmp_path_factory):
     project = pristine.copy(folder / "project")
     project = replace(
         project,
-        config="config/published.yaml",
+        configfile="config/published.yaml",
         experiment="published",
         variables={"ZSL_PUBLISHED_DIR": str(folder)},
     )

@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 RUN = "main-small"
 OLD = ["00000000-00000024"]
 NEW = ["00000024-00000032", "00000032-00000040"]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 
 import pytest
-import yaml
 
+from zsl.config.load import resolve
+from zsl.errors import ConfigError
 from zsl.files import read_json
 
 
@@ -101,20 +101,41 @@ MISTAKES = {
 }
 
 
-TOO_FEW = "run main-small needs 270,336 sequences of 16 tokens, corpus invented has "
-
-
 @pytest.mark.parametrize(("change", "message"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_in_the_configuration(pristine, tmp_path, change, message):
+def test_a_mistake_in_the_configuration(pristine, change, message):
     values = pristine.configuration()
     change(values)
-    config = tmp_path / "config.yaml"
-    config.write_text(yaml.safe_dump(values, sort_keys=False))
-    said = refused(replace(pristine, config=str(config)))
-    assert "Error in the configuration:\n" in said
-    assert message in said.partition("Error in the configuration:\n")[2].splitlines()[0]
+    with pytest.raises(ConfigError) as refused:
+        resolve(values, environ={})
+    assert message in str(refused.value).splitlines()[0]
 
 
+def test_snakemake_stops_at_a_mistake(fresh):
+    change, message = MISTAKES["unknown key"]
+    fresh.configure(change)
+    first = refused(fresh).partition("Error in the configuration:\n")[2].splitlines()[0]
+    assert message in first
+
+
+def test_snakemake_stops_at_too_few_tokens_in_a_corpus_that_is_made(project):
+    project.configure(lambda c: main(c)["defaults"].update(batch_size=4096))
+    said = refused(project)
+    assert "run main-small needs 139,264 sequences of 16 tokens, corpus invented has " in said
+    assert said.rstrip().endswith("lower steps or batch_size, or add text")
+
+
+@pytest.mark.slow
+def test_too_few_tokens_in_a_corpus_that_is_not_made_yet(fresh):
+    fresh.configure(lambda c: main(c)["defaults"].update(batch_size=4096))
+    done = fresh.try_snakemake("table1")
+    assert done.returncode != 0
+    assert "run main-small needs 270,336 sequences of 16 tokens, corpus invented" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not (fresh.results / "training").exists()
+    assert [path for path in (fresh.results / "data").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "target", ["results/tiny/fits/main-nope.json", "results/tiny/figures/fig99.svg"]
 )
@@ -123,61 +144,39 @@ def test_a_file_that_no_rule_makes(pristine, target):
     assert said.count(target) <= 2 and said.count("Exception") == 1
 
 
-@pytest.mark.parametrize(
-    ("target", "answer"),
-    [
-        ("fig5", "did you mean fig05?"),
-        ("figure 5", "did you mean fig05?"),
-        ("tab1", "did you mean table1?"),
-        ("fig99", "there is none; `zsl targets` lists"),
-    ],
-)
-def test_a_target_that_does_not_exist(pristine, target, answer):
-    """Among others, and whatever is to be done with it."""
-    for words in ([target], ["fig02", target, "--dry-run"], ["--summary", target]):
-        said = refused(pristine, *words)
-        (line,) = said.partition("Error in the command:\n")[2].splitlines()
-        assert line.startswith(f"target {target}: ") and answer in line
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [["fig5"], ["fig02", "fig5", "--dry-run"], ["--summary", "fig5"]])
+def test_a_target_that_does_not_exist(pristine, words):
+    """Among others, and whatever is to be done with it; what is said of which: tests/registry."""
+    said = refused(pristine, *words)
+    (line,) = said.partition("Error in the command:\n")[2].splitlines()
+    assert line.startswith("target fig5: ") and "did you mean fig05?" in line
 
 
+@pytest.mark.slow
 def test_a_second_configfile_of_which_the_first_would_be_lost(pristine):
     said = refused(pristine, "--configfile", "config/paper.yaml")
     assert "--configfile: Snakemake takes the last of several" in said
 
 
+@pytest.mark.slow
 def test_two_experiments_merged(pristine, tmp_path):
     """A file that changes an experiment, and names the outcome, is meant to be merged."""
     changes = tmp_path / "changes.yaml"
     changes.write_text("experiment: other\nfits: {cut: 8}\n")
     for path, is_whole in (("config/paper.yaml", True), (str(changes), False)):
         command = pristine.command("--dry-run", "fig06")
-        command.insert(command.index(pristine.config) + 1, path)
+        command.insert(command.index(pristine.configfile) + 1, path)
         done = pristine.run(command)
         assert ("are whole experiments; they are made one" in done.stdout) is is_whole
 
 
-def test_too_few_tokens_in_a_corpus_that_is_made(project):
-    project.configure(lambda c: main(c)["defaults"].update(batch_size=4096))
-    said = refused(project)
-    assert TOO_FEW in said
-    assert said.rstrip().endswith("lower steps or batch_size, or add text")
-
-
-def test_too_few_tokens_in_a_corpus_that_is_not_made_yet(fresh):
-    fresh.configure(lambda c: main(c)["defaults"].update(batch_size=4096))
-    done = fresh.try_snakemake("table1")
-    assert done.returncode != 0
-    assert TOO_FEW in done.stdout
-    assert "Traceback" not in done.stdout
-    assert not (fresh.results / "training").exists()
-    assert [path for path in (fresh.results / "data").rglob("*") if path.is_file()] == []
-
-
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_way_back(project):
     """What other jobs have made stays."""
     project.configure(lambda c: main(c)["runs"]["small"].update(optimizer={"learning_rate": 1e30}))
     before = project.artifacts()
-    target = "results/tiny/training/main-small/00000000-00000032.manifest.json"
+    target = "results/tiny/training/main-small/00000000-00000016.manifest.json"
     done = project.try_snakemake(target)
     assert done.returncode != 0
     (failure,) = (project.results / "state/training/main-small").rglob("failure.json")
@@ -190,6 +189,6 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_way_back(project)
     assert f"the last good checkpoint is {facts['last_good_checkpoint']}" in done.stdout
     assert (project.root / facts["last_good_checkpoint"] / "model.safetensors").exists()
     assert "Traceback" not in done.stdout
-    segment = "training/main-small/00000000-00000032"
+    segment = "training/main-small/00000000-00000016"
     after = project.artifacts()
     assert [path for path in before if path not in after and not path.startswith(segment)] == []

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import os
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from zsl.files import read_json
+
+pytestmark = pytest.mark.slow
 
 FOLDER = os.environ.get("ZSL_PUBLISHED_DIR")
 ELSEWHERE = {("144M", "t_d"): "6100", ("OLMo-7B", "L_hat_T"): "2.05"}
@@ -22,8 +25,11 @@ def published(pristine, tmp_path_factory):
     if not FOLDER:
         pytest.skip("ZSL_PUBLISHED_DIR is not set: no copy of the authors' curves")
     project = pristine.copy(tmp_path_factory.mktemp("published") / "project")
-    project = type(project)(
-        project.root, "config/published.yaml", "published", {"ZSL_PUBLISHED_DIR": FOLDER}
+    project = replace(
+        project,
+        configfile="config/published.yaml",
+        experiment="published",
+        variables={"ZSL_PUBLISHED_DIR": FOLDER},
     )
     project.snakemake()
     return project

@@ -14,6 +14,8 @@ from zsl import registry
 from zsl.config.load import load
 from zsl.registry.target import BEYOND
 
+pytestmark = pytest.mark.slow
+
 MAIL = 15e6
 """Largest report, bytes, that can be mailed."""
 LINKS = "return [...document.querySelectorAll('nav a')].map(link => link.innerText.trim())"
@@ -44,7 +46,7 @@ return frame !== null && frame.getBoundingClientRect().height > 100;
 """
 
 
-@pytest.fixture(scope="module", params=["finished", "mini"], ids=["tiny", "mini"])
+@pytest.fixture(scope="module", params=["whole", "mini"], ids=["tiny", "mini"])
 def report(request, tmp_path_factory):
     """The zipped report of a finished experiment, unpacked, and its plan."""
     project = request.getfixturevalue(request.param)
@@ -53,7 +55,7 @@ def report(request, tmp_path_factory):
     project.snakemake("all", "--report", str(path))
     with zipfile.ZipFile(path) as packed:
         packed.extractall(folder)
-    return path, folder / "report" / "report.html", load([project.root / project.config])
+    return path, folder / "report" / "report.html", load([project.config])
 
 
 def test_it_is_small_enough_to_mail(report):
