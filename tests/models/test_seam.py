@@ -142,3 +142,12 @@ def test_weights_that_are_used_outside_of_their_module_are_named(model, input_id
     model.hidden = lambda ids, embedded=None: hidden(ids, embedded) @ model.spare.weight
     with pytest.raises(MeasurementError, match=r"of spare\.weight cannot be measured: it is used"):
         gradient_opposition.opposition(model, input_ids, 2)
+
+
+def test_weights_that_are_used_several_times_at_a_position_are_named(model, input_ids):
+    hidden = model.hidden
+    model.hidden = lambda ids, embedded=None: model.norm(hidden(ids, embedded)[:, :, None])[:, :, 0]
+    with pytest.raises(
+        MeasurementError, match=r"norm\.weight cannot be measured: .* several times"
+    ):
+        gradient_opposition.opposition(model, input_ids, 2)

@@ -11,7 +11,7 @@ from zsl.cli import main
 from zsl.config.flops import Flops, Sequences
 from zsl.config.load import load
 from zsl.config.measurements import Measurements
-from zsl.planning import flops, storage
+from zsl.planning import storage
 from zsl.planning.estimate import Cost, estimate
 from zsl.planning.hardware import GPUS, Gpu, gpu_hours
 from zsl.planning.jobs import Job, Jobs
@@ -106,11 +106,11 @@ def test_every_checkpoint_of_a_block_is_measured_and_every_one_of_a_segment_kept
         kept = sum(storage.checkpoint(run, rows, step) for step in steps)
         assert made.training.bytes == pytest.approx(kept + storage.STEP_RECORD * run.steps)
         measured = made.measurements["gradient_opposition"]
-        of_one = flops.measurement("gradient_opposition", run, corpus, Measurements())
+        of_one = Measurements().of("gradient_opposition").flops(run, corpus)
         n = len(plan.layout(made.id).measured)
         assert (measured.jobs, measured.flops) == (1, pytest.approx(n * of_one.total))
         changes = made.measurements["delta_loss"].bytes
-        of_one_interval = storage.measurement("delta_loss", run, corpus, Measurements())
+        of_one_interval = Measurements().of("delta_loss").stored(run, corpus)
         n_grids = sum(len(grid) - 1 for grid in plan.layout(made.id).grids.values())
         assert changes == pytest.approx((n - 2 + n_grids) * of_one_interval)
 

@@ -7,6 +7,7 @@ from math import isqrt
 
 from zsl.config.base import nearest
 from zsl.config.grids import measured_steps
+from zsl.config.measurements import MEASUREMENTS
 from zsl.config.schema import CONSTANT, EXTENSIBLE, Experiment, Run
 
 KEPT = 10_000
@@ -100,8 +101,8 @@ def _schedule_problems(key: str, run: Run) -> Iterator[str]:
 def _measurement_problems(run: Run, experiment: Experiment) -> Iterator[str]:
     evaluation = experiment.corpora[run.corpus].evaluation
     measurements = experiment.measurements
-    for name in ("gradient_opposition", "token_gradients", "cross_section"):
-        asked = getattr(measurements, name).sequences
+    for name in MEASUREMENTS:
+        asked = getattr(measurements.of(name), "sequences", None)
         if asked is not None and asked > evaluation.sequences:
             yield (
                 f"measurements.{name}.sequences = {asked}: the evaluation set of corpus "

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from zsl.errors import MeasurementError
 from zsl.measurements.hdf5 import write_dataset
 from zsl.measurements.losses import losses_of
-from zsl.models.base import LanguageModel
+from zsl.models.base import LanguageModel, Weight
 
 BINS = 100
 """Bins of the histogram of D over [0, 1]."""
@@ -70,23 +70,19 @@ def absolute_gradients(model: LanguageModel) -> Iterator[Sums]:
     """
     weights = model.weights()
     if unknown := [name for name, weight in weights.items() if weight.kind == "other"]:
-        raise MeasurementError(
-            f"gradient opposition of {', '.join(unknown)} cannot be measured: no weight of a "
-            "linear layer, an embedding or a norm, nor a bias of one"
+        raise _not_known(
+            ", ".join(unknown), "no weight of a linear layer, an embedding or a norm, nor a bias"
         )
     sums = {name: torch.zeros_like(weight.tensor) for name, weight in weights.items()}
-    reads, hooks = _Reads(), []
+    reads = _Reads()
+    hooks: list[tuple[nn.Module, Callable[..., Tensor | None]]] = []
     for name, weight in weights.items():
         if weight.kind == "embedding":
-            hook = partial(reads.embedded, sums[name], name == model.embedding)
-        elif weight.kind == "norm":
-            hook = partial(_after, partial(_add_scaled, _plain(weight.module)), sums[name])
-        elif weight.vocabulary:
-            continue
-        else:
-            add = _add_bias if weight.kind == "bias" else _add_outer_products
-            hook = partial(_after, add, sums[name])
-        hooks.append((weight.module, hook))
+            hooks.append(
+                (weight.module, partial(reads.embedded, sums[name], name == model.embedding))
+            )
+        elif not weight.vocabulary:
+            hooks.append((weight.module, partial(_after, name, _adding(weight), sums[name])))
     handles = [module.register_forward_hook(hook) for module, hook in hooks]
     try:
         yield sums
@@ -95,14 +91,31 @@ def absolute_gradients(model: LanguageModel) -> Iterator[Sums]:
             handle.remove()
 
 
+def _not_known(name: str, why: str) -> MeasurementError:
+    return MeasurementError(f"gradient opposition of {name} cannot be measured: {why}")
+
+
+Add = Callable[[Tensor, Tensor, Tensor], None]
+"""Adds to a total, by hooks, what a module with this input and this output is given."""
+
+
+def _adding(weight: Weight) -> Add:
+    if weight.kind == "norm":
+        return partial(_add_scaled, _plain(weight.module))
+    return _add_bias if weight.kind == "bias" else _add_outer_products
+
+
 def _after(
-    add: Callable[[Tensor, Tensor, Tensor], None],
+    name: str,
+    add: Add,
     total: Tensor,
     _: nn.Module,
     inputs: tuple[Tensor, ...],
     output: Tensor,
 ) -> None:
     """A forward hook that calls ``add`` with a total, a module's input and its output."""
+    if output.ndim != 3:
+        raise _not_known(name, "it is used several times at a position")
     add(total, inputs[0], output)
 
 
@@ -123,14 +136,10 @@ def _add_outer_products(total: Tensor, x: Tensor, y: Tensor) -> None:
 
 def _add_bias(total: Tensor, _: Tensor, y: Tensor) -> None:
     """When the gradient of y = ... + b arrives, add abs(dL/dy) to ``total``."""
-
-    def add(gradient: Tensor) -> None:
-        total.add_(gradient.flatten(0, -2).abs().sum(0))
-
-    y.register_hook(add)
+    _add_scaled(torch.ones_like, total, y, y)
 
 
-def _add_scaled(plain: nn.Module, total: Tensor, x: Tensor, y: Tensor) -> None:
+def _add_scaled(plain: Callable[[Tensor], Tensor], total: Tensor, x: Tensor, y: Tensor) -> None:
     """When the gradient of y = w z + b arrives, z what ``plain`` makes of x, add abs(dL/dy z)."""
     z = plain(x.detach())
 
@@ -206,10 +215,7 @@ def opposition(
     model.zero_grad(set_to_none=True)
     for name, sums in measured.items():
         if sums.total.any() and not sums.absolute.any():
-            raise MeasurementError(
-                f"gradient opposition of {name} cannot be measured: it is used outside of the "
-                "module that holds it"
-            )
+            raise _not_known(name, "it is used outside of the module that holds it")
     return measured
 
 

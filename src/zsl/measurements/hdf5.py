@@ -125,11 +125,11 @@ def _where(item: h5py.Group | h5py.Dataset) -> str:
 def write_dataset(
     group: h5py.Group,
     name: str,
-    values: np.ndarray,
+    values: np.ndarray | float,
     *,
-    units: str,
-    axes: Sequence[str],
     description: str,
+    units: str = "1",
+    axes: Sequence[str] = (),
 ) -> None:
     """Write ``values`` with their unit, the names of their axes and a description.
 

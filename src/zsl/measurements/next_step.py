@@ -131,13 +131,11 @@ def of_steps(
     positions) evaluation tokens, both on the device to compute on. Raises MeasurementError where
     ``model`` cannot do what the measurement asks for.
     """
-    measure, device = function_of(settings, model), input_ids.device
+    measure, step = function_of(settings, model), stepper(run, model, settings, input_ids.device)
     if settings.step == "along":
-        step = NextStep(run, model, device)
         return along_update(
             settings, model, input_ids, lambda folder: step.update(folder, batches[0])
         )
-    step = stepper(run, model, settings, device)
 
     def measure_checkpoint(folder: Path, micro_batch_size: int, group: h5py.Group) -> None:
         measure(step, folder, batches, input_ids, settings, micro_batch_size, group)

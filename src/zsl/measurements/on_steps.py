@@ -33,4 +33,4 @@ def prepare(settings: Measurement, params: Any, inputs: Any, target: torch.devic
     input_ids = held_out(params.evaluation, inputs, model, target)
     measure = of_steps(settings, run, model, batches.to(target), input_ids)
     position = {"data_position": run.steps * run.batch_size, "batch_size": run.batch_size}
-    return Prepared(measure, model, tuple(input_ids.shape), position)
+    return Prepared(measure, model, (len(input_ids), input_ids.shape[1]), position)

@@ -27,7 +27,7 @@ def prepare(settings: Measurement, params: Any, inputs: Any, target: torch.devic
     model = empty_model(Model.model_validate(params.model), length, tokenizer).to(target).eval()
     input_ids = held_out(params.evaluation, inputs, model, target)
     measure = of_weights(function_of(settings, model), model, input_ids)
-    return Prepared(measure, model, tuple(input_ids.shape))
+    return Prepared(measure, model, (len(input_ids), input_ids.shape[1]))
 
 
 def held_out(

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from zsl.config.measurements import SingleStep
 from zsl.measurements.hdf5 import write_dataset
-from zsl.measurements.interference import Interference, interference
+from zsl.measurements.interference import interference
 from zsl.measurements.losses import losses_of
 from zsl.measurements.next_step import NextStep, Weights, copy_of, cosine, norm
 from zsl.measurements.token_losses import evaluate
@@ -76,8 +76,8 @@ def measure(
         )
     _write(group, rows, changes)
     floor = interference(_change(start, again)).M
-    _write_scalar(group, "M_noop", floor, "nats", NOOP)
-    _write_scalar(group, "grad_norm_eval", norm(gradient), NORM_UNITS, GRAD_EVAL)
+    write_dataset(group, "M_noop", floor, units="nats", description=NOOP)
+    write_dataset(group, "grad_norm_eval", norm(gradient), units=NORM_UNITS, description=GRAD_EVAL)
     group.attrs["variant"] = settings.variant
 
 
@@ -135,16 +135,8 @@ def _write(
             write_dataset(
                 group,
                 f"{name}_{split}",
-                _values(measured, name),
+                np.array([getattr(each, name) for each in measured]),
                 units=units,
                 axes=("batches",),
                 description=description.format(split=split),
             )
-
-
-def _values(measured: list[Interference], name: str) -> np.ndarray:
-    return np.array([getattr(each, name) for each in measured])
-
-
-def _write_scalar(group: h5py.Group, name: str, value: float, units: str, description: str) -> None:
-    write_dataset(group, name, np.array(value), units=units, axes=(), description=description)

@@ -172,10 +172,15 @@ def measure(
     group.attrs["D_sequences"] = len(whole)
     _write_C(group, known, S, exact=settings.estimator == "exact")
     proxy = mean_D(opposition(model, whole, size))
-    _write(group, "D_proxy", proxy, "proxy (Eq. 4, A.3) of all but embedding weights, same tokens")
-    _write(group, "C_uG", known.C_uG, C_UG_SUM)
+    write_dataset(
+        group,
+        "D_proxy",
+        proxy,
+        description="proxy (Eq. 4, A.3) of all but embedding weights, same tokens",
+    )
+    write_dataset(group, "C_uG", known.C_uG, description=C_UG_SUM)
     description = "destructive interference of the first-order changes of the losses (Eq. 22)"
-    _write(group, "D_first_order", known.D_first_order, description)
+    write_dataset(group, "D_first_order", known.D_first_order, description=description)
     write_dataset(
         group,
         "first_order_delta_loss",
@@ -207,7 +212,9 @@ def _write_D(
     write_opposition(group, measured, name="D_grad", meaning=meaning)
     # Rounding of coordinates that hardly change can exceed 1.
     max_C = min(1.0, max(float(1 - D.min()) for o in measured.values() if (D := o.D()).size))
-    _write(group, "max_C", max_C, "largest 1 - D of any coordinate, not less than C_g")
+    write_dataset(
+        group, "max_C", max_C, description="largest 1 - D of any coordinate, not less than C_g"
+    )
 
 
 def _write_C(group: h5py.Group, known: Sums, S: Estimate, *, exact: bool) -> None:
@@ -217,9 +224,14 @@ def _write_C(group: h5py.Group, known: Sums, S: Estimate, *, exact: bool) -> Non
         ("C_ug", known.of_coordinates, C_UG),
     ):
         C = S.ratio_of(part)
-        _write(group, name, C.value, f"{description}{'' if exact else ', estimated from a sample'}")
+        write_dataset(
+            group,
+            name,
+            C.value,
+            description=f"{description}{'' if exact else ', estimated from a sample'}",
+        )
         if not exact and name != "C_g_floor":
-            _write(group, f"{name}_se", C.se, f"standard error of {name}")
+            write_dataset(group, f"{name}_se", C.se, description=f"standard error of {name}")
 
 
 def by_sequence(
@@ -278,7 +290,3 @@ def sampled_total(
 def tile_bytes(settings: TokenGradients) -> int:
     """Bytes of gradients held at once."""
     return int(settings.tile_mib * 2**20)
-
-
-def _write(group: h5py.Group, name: str, value: float, description: str) -> None:
-    write_dataset(group, name, np.array(value), units="1", axes=(), description=description)

@@ -23,6 +23,6 @@ def weight_groups(settings: Shared, model: LanguageModel) -> list[Group]:
         some = {n: w for n, w in sorted(model.weights().items()) if (w.kind in decaying) == decays}
         if some:
             tensors = [weight.tensor for weight in some.values()]
-            group = {"params": tensors, "param_names": [*some]}
+            group: Group = {"params": tensors, "param_names": [*some]}
             groups.append(group if decays else {**group, "weight_decay": 0.0})
     return groups
