@@ -53,7 +53,7 @@ def compared(run: Run, planned: Planned) -> str | None:
 def _changes(run: Run, job: Record, planned: Planned) -> list[str]:
     if run.record(job) not in planned.jobs:
         return [f"it has no job {job.name}"]
-    if "params" not in job.content:
+    if not job.section("params"):
         return []
     sides = (job.content["params"], planned.jobs[run.record(job)].params)
     return [str(change) for change in setting_changes(*map(configured, sides))]
