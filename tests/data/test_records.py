@@ -18,18 +18,6 @@ def refuse(message: str) -> None:
     raise DataError(message)
 
 
-@pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
-def test_jsonl_reads_the_same_records_in_every_compression(tmp_path: Path, suffix: str) -> None:
-    packed = {
-        "": JSONL,
-        ".gz": gzip.compress(JSONL),
-        ".zst": zstandard.ZstdCompressor().compress(JSONL),
-    }[suffix]
-    path = tmp_path / f"a.jsonl{suffix}"
-    path.write_bytes(packed)
-    assert [r for _, r in jsonl_records(path, "a", suffix, refuse)] == RECORDS
-
-
 def test_zst_of_several_frames_is_read_to_the_end(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl.zst"
     frames = [zstandard.ZstdCompressor().compress(line + b"\n") for line in JSONL.splitlines()]
@@ -75,13 +63,6 @@ def test_documents_of_plain_text(
     path = tmp_path / "a.txt"
     path.write_text("one\ntwo\n\n \nthree\n")
     assert list(records.plain_documents(path, "a", "", unit, refuse)) == expected
-
-
-def test_text_that_is_not_utf8_is_named_by_file_and_line(tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    path.write_bytes(b"gut\n" + "schön\n".encode("latin-1"))
-    with pytest.raises(DataError, match=r"a\.txt, line 2: not UTF-8"):
-        list(records.plain_documents(path, "a.txt", "", "line", refuse))
 
 
 def test_an_unknown_suffix_names_the_known_ones() -> None:

@@ -166,9 +166,9 @@ def test_text_of_windows_is_shown_as_it_would_read(tmp_path: Path, name: str) ->
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (gzip.compress(b"text", mtime=0), "compressed by gzip"),
-        (zstandard.compress(b"text"), "compressed by zstandard"),
-        (b"PK\x03\x04....", "a zip archive"),
+        (gzip.compress(b"text", mtime=0), "a compressed file: decompress it"),
+        (zstandard.compress(b"text"), r"may be .gz or .zst, and is called so"),
+        (b"PK\x03\x04....", "a zip, such as"),
         (b"%PDF-1.7", "a PDF"),
         (b"\0" * 5000, "NUL bytes in place of text"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n", "git lfs pull"),

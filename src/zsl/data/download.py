@@ -13,7 +13,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,14 +58,8 @@ class Fetched:
     sha256: str
 
 
-@dataclass(frozen=True)
-class _Shared:
-    """What transfers that run at the same time have in common."""
-
-    bar: tqdm[Any]
-    """Of the bytes that have arrived."""
-    stop: threading.Event
-    """Set to end all of them."""
+Arrived = Callable[[int], None]
+"""Told of bytes as they arrive; raises TransferError where they are not wanted any more."""
 
 
 def fetch(remote: Remote, folder: Path) -> Fetched:
@@ -89,14 +83,20 @@ def fetch_all(
     missing = [remote for remote in distinct if found[remote.url] is None]
     if missing:
         total = _announce(missing, folder, what)
+        stop = threading.Event()
         with _byte_bar(total, what) as bar, ThreadPoolExecutor(workers) as pool:
-            shared = _Shared(bar, threading.Event())
-            jobs = [pool.submit(_fetch, remote, folder, shared) for remote in missing]
+
+            def arrived(count: int) -> None:
+                bar.update(count)
+                if stop.is_set():
+                    raise TransferError("stopped because another file failed")
+
+            jobs = [pool.submit(_fetch, remote, folder, arrived) for remote in missing]
             try:
                 for remote, job in zip(missing, jobs, strict=True):
                     found[remote.url] = job.result()
             except BaseException:
-                shared.stop.set()
+                stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
     results = [found[remote.url] for remote in remotes]
@@ -162,13 +162,13 @@ def _byte_bar(total: int | None, what: str) -> tqdm[Any]:
     )
 
 
-def _fetch(remote: Remote, folder: Path, shared: _Shared) -> Fetched:
+def _fetch(remote: Remote, folder: Path, arrived: Arrived) -> Fetched:
     """Try each address in turn until one gives the expected bytes."""
     reasons = []
     for url in [remote.url, *remote.mirrors]:
         try:
             part = _beside(remote, folder, ".part")
-            _transfer(url, part, shared, checked=remote.sha256 is not None)
+            _transfer(url, part, arrived, checked=remote.sha256 is not None)
             return _accept(remote, url, folder)
         except TransferError as error:
             reasons.append(f"{url}: {error}")
@@ -178,7 +178,7 @@ def _fetch(remote: Remote, folder: Path, shared: _Shared) -> Fetched:
     )
 
 
-def _transfer(url: str, part: Path, shared: _Shared, *, checked: bool) -> None:
+def _transfer(url: str, part: Path, arrived: Arrived, *, checked: bool) -> None:
     """Bring ``part`` to its full length, going on where an earlier attempt stopped.
 
     ``checked``: a digest will tell whether it is whole where the answer does not. Raises
@@ -194,7 +194,7 @@ def _transfer(url: str, part: Path, shared: _Shared, *, checked: bool) -> None:
         time.sleep(2 ** (failures - 1) if failures else 0)
         before = _size(part)
         try:
-            if _attempt(url, part, shared, checked=checked):
+            if _attempt(url, part, arrived, checked=checked):
                 return
             reason = "the connection closed before the end"
         except (OSError, HTTPError) as error:
@@ -203,7 +203,7 @@ def _transfer(url: str, part: Path, shared: _Shared, *, checked: bool) -> None:
     raise TransferError(f"{reason}; gave up after {failures} attempts at byte {_size(part)}")
 
 
-def _attempt(url: str, part: Path, shared: _Shared, *, checked: bool) -> bool:
+def _attempt(url: str, part: Path, arrived: Arrived, *, checked: bool) -> bool:
     """One request; True when the file is complete. A part that another address gave, or an
     earlier state of the file, is begun anew."""
     note = part.with_name(part.name + ".json")  # where the part comes from
@@ -235,9 +235,7 @@ def _attempt(url: str, part: Path, shared: _Shared, *, checked: bool) -> bool:
             while chunk := answer.raw.read1(CHUNK, decode_content=False):
                 file.write(chunk)
                 here += len(chunk)
-                shared.bar.update(len(chunk))
-                if shared.stop.is_set():
-                    raise TransferError("stopped because another file failed")
+                arrived(len(chunk))
     return total is None or here == total
 
 
