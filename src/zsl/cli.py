@@ -20,6 +20,7 @@ import yaml
 
 from zsl.audit import command as audit
 from zsl.audit import questions
+from zsl.checkpoints import command as checkpoints
 from zsl.config.json_schema import json_schema
 from zsl.config.load import Plan, load
 from zsl.config.parameters import n_parameters, tokens_per_step
@@ -113,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_run(commands)
     measure.add_command(commands)
+    checkpoints.add_command(commands)
     audit.add_commands(commands)
     questions.add_commands(commands)
     crate.add_command(commands)

@@ -1,0 +1,1 @@
+"""Checkpoints that were made elsewhere, up to folders as ours are."""

@@ -1,0 +1,101 @@
+"""The command ``zsl suite``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from zsl.checkpoints.errors import CheckpointError
+from zsl.config.yaml_files import read_values
+from zsl.errors import printable
+
+MOST_STEPS = 100_000
+
+
+def add_command(commands: Any) -> None:
+    """Add ``suite`` to the subparsers of ``zsl``."""
+    added = commands.add_parser(
+        "suite",
+        help="list the checkpoints of a suite, and what is wrong with them",
+        description="List the checkpoints of a repository of the Hugging Face Hub, or of a folder, "
+        "with sizes and digests, and name what is wrong with them. Weights are not fetched, unless "
+        "--weights asks for it. Exit code 1: something is wrong.",
+    )
+    added.set_defaults(command=_suite)
+    added.add_argument("where", metavar="REPOSITORY", help="owner/name on the Hub, or a folder")
+    names = added.add_mutually_exclusive_group()
+    names.add_argument(
+        "--pattern",
+        default="step{step}",
+        metavar="NAME",
+        help="names of revisions or folders, with {step} for the step, {run} for the run's name "
+        "where there are several, and * for what does not matter (step{step})",
+    )
+    names.add_argument("--map", type=Path, metavar="FILE", help="YAML: the name of each step")
+    added.add_argument(
+        "--steps",
+        nargs="+",
+        type=_steps,
+        default=[],
+        metavar="STEP",
+        help="steps that each run should have: 1000, 2^0..2^18, 0..143000:1000",
+    )
+    added.add_argument(
+        "--pins", type=Path, metavar="FILE", help="JSON: commits and digests, as seen at first"
+    )
+    added.add_argument(
+        "--weights",
+        action="store_true",
+        help="fetch each checkpoint, one at a time, look at its weights and drop it",
+    )
+    added.add_argument("--json", action="store_true", help="print JSON instead of tables")
+
+
+def _steps(written: str) -> list[int]:
+    """Steps from ``1000``, ``2^0..2^18`` (powers of two) or ``0..143000:1000``."""
+    if written.isdecimal():
+        return [int(written)]
+    if match := re.fullmatch(r"2\^(\d{1,2})(?:\.\.2\^(\d{1,2}))?", written):
+        return [1 << i for i in range(int(match[1]), int(match[2] or match[1]) + 1)]
+    if match := re.fullmatch(r"(\d{1,15})\.\.(\d{1,15}):([1-9]\d{0,14})", written):
+        steps = range(int(match[1]), int(match[2]) + 1, int(match[3]))
+        if len(steps) <= MOST_STEPS:
+            return list(steps)
+    raise argparse.ArgumentTypeError(f"{written} are no steps: 1000, 2^0..2^18, 0..143000:1000")
+
+
+def _map(path: Path) -> dict[int, str]:
+    try:
+        values = read_values(path)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
+    plain = isinstance(values, dict) and all(
+        type(step) is int and step >= 0 and isinstance(name, str) for step, name in values.items()
+    )
+    if not plain or not values:
+        raise CheckpointError(f"{path}: not a name for each step, such as `1000: step1000`")
+    return values
+
+
+def _suite(options: argparse.Namespace) -> str:
+    pattern = options.pattern if options.map is None else _map(options.map)
+    expected = [step for steps in options.steps for step in steps]
+
+    from zsl.checkpoints.hub import Repository
+    from zsl.checkpoints.members import as_text
+    from zsl.checkpoints.suite import folder_suite, hub_suite  # imports torch
+
+    asked = {"expected": expected, "weights": options.weights}
+    if (folder := Path(options.where)).is_dir():
+        found = folder_suite(folder, pattern, **asked)
+    else:
+        found = hub_suite(Repository(options.where, options.pins), pattern, **asked)
+    plain = json.dumps(found.as_json(), indent=1, ensure_ascii=False)
+    text = plain if options.json else as_text(found)
+    if found.faults:
+        print(printable(text), flush=True)
+        raise SystemExit(1)
+    return text
