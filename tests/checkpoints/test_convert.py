@@ -17,7 +17,8 @@ from zsl.checkpoints.convert import convert
 from zsl.checkpoints.errors import CheckpointError
 from zsl.files import sha256
 from zsl.measurements.next_step import NextStep
-from zsl.training.checkpoint import is_sound, load_model
+from zsl.models.olmo.architecture import load_model
+from zsl.training.checkpoint import is_sound
 
 
 def optimizer_of(folder):

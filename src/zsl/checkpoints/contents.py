@@ -13,14 +13,15 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from olmo.model import OLMo
+from torch import nn
 
 from zsl.checkpoints.convert import check_step, read
 from zsl.checkpoints.errors import CheckpointError
 from zsl.checkpoints.formats import format_of_folder
 from zsl.checkpoints.patterns import some
 from zsl.files import read_json
-from zsl.training.checkpoint import STATE, load_model
+from zsl.models.olmo.architecture import load_model
+from zsl.training.checkpoint import STATE
 
 COORDINATES = 300_000
 """Of a checkpoint's weights, that are kept."""
@@ -71,13 +72,12 @@ def look(folder: Path, step: int) -> Contents:
     return contents(found.model, step)
 
 
-def contents(model: OLMo, step: int) -> Contents:
+def contents(model: nn.Module, step: int) -> Contents:
     """What is kept of a model's weights."""
     weights = {name: weight.detach().float().numpy() for name, weight in model.named_parameters()}
     every = max(1, sum(weight.size for weight in weights.values()) // COORDINATES)
     digests = {
-        name: hashlib.sha256(np.ascontiguousarray(weight)).hexdigest()
-        for name, weight in weights.items()
+        name: hashlib.sha256(weight.tobytes()).hexdigest() for name, weight in weights.items()
     }
     kept = [weights[name].ravel()[::every] for name in sorted(weights)]
     return Contents(step, digests, np.concatenate(kept))

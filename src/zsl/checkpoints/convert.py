@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 import yaml
-from olmo.model import OLMo
 from torch import Tensor
 
 from zsl.checkpoints.errors import CheckpointError
@@ -29,7 +28,8 @@ from zsl.checkpoints.formats import (
 from zsl.checkpoints.olmo_pt import OptimizerState, read_optimizer
 from zsl.errors import TrainingError
 from zsl.files import sha256, write_json, write_text
-from zsl.training.architecture import empty_model
+from zsl.models.olmo.adapter import Olmo
+from zsl.models.olmo.architecture import declared_model
 from zsl.training.checkpoint import TrainingState, save_checkpoint
 
 SOURCE = "source.json"
@@ -42,7 +42,7 @@ class Read:
     """A checkpoint of others in memory."""
 
     form: Format
-    model: OLMo
+    model: Olmo
     """Float32, on the CPU."""
     optimizer: OptimizerState | None
 
@@ -127,16 +127,16 @@ def check_step(source: Path, found: Read, step: int | None) -> None:
 
 def _model(
     source: Path, form: Format, architecture: dict[str, Any], tensors: dict[str, Tensor]
-) -> OLMo:
+) -> Olmo:
     """The model of an architecture with these weights in float32.
 
-    The checks are those of :func:`empty_model`, which reads a folder.
+    The checks are those of :func:`declared_model`, which reads a folder.
     """
     path, shapes = source / form.config, {name: tuple(t.shape) for name, t in tensors.items()}
     with tempfile.TemporaryDirectory() as folder:
         write_text(Path(folder) / "config.yaml", yaml.safe_dump({"model": architecture}))
         try:
-            model = empty_model(Path(folder), shapes)
+            model = declared_model(Path(folder), shapes)
         except TrainingError as error:
             said = str(error).replace(str(Path(folder) / "config.yaml"), str(path))
             weights = Path(folder) / "model.safetensors"
@@ -159,7 +159,7 @@ def _model(
     return model
 
 
-def _check_optimizer(path: Path, state: OptimizerState, model: OLMo) -> None:
+def _check_optimizer(path: Path, state: OptimizerState, model: Olmo) -> None:
     weights = dict(model.named_parameters())
     if different := sorted(weights.keys() ^ state.states.keys()):
         whose = "of" if different[0] in state.states else "no state of"
@@ -178,7 +178,7 @@ def _check_optimizer(path: Path, state: OptimizerState, model: OLMo) -> None:
                 raise CheckpointError(f"{path}: {kind} of {name} is not finite")
 
 
-def repair_last_update(model: OLMo, state: OptimizerState, path: Path) -> dict[str, Any]:
+def repair_last_update(model: Olmo, state: OptimizerState, path: Path) -> dict[str, Any]:
     """Make the update of a last step whose rate was 0, with the rate ``initial_lr`` of its group:
 
     w <- (1 - lr λ) w - lr m / (1 - β1^s) / (sqrt(v / (1 - β2^s)) + eps),  s = step - 1.

@@ -9,12 +9,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from olmo.config import ModelConfig
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -26,9 +25,9 @@ from zsl.config.yaml_files import read_values
 from zsl.errors import BrokenFileError
 from zsl.files import read_json
 from zsl.foreign import what_it_is
-from zsl.training.foreign import plain_names
+from zsl.models.foreign import plain_names
+from zsl.models.olmo.architecture import SETTINGS
 
-KNOWN = {field.name for field in fields(ModelConfig)}
 """Keys of an architecture."""
 WITHOUT_MEANING = {"flash_attention": False, "init_device": "cpu", "precision": None}
 """Keys of an architecture that say how it was run, with what we run."""
@@ -107,10 +106,10 @@ def read_architecture(path: Path) -> dict[str, Any]:
             )
         model = {key: value for key, value in values.items() if key not in OF_TRANSFORMERS}
     else:
-        model = values.get("model")
+        model = values.get("model") or {}
     if not isinstance(model, dict) or not model:
         raise CheckpointError(f"{path}: no key model with the architecture")
-    if unknown := sorted(str(key) for key in model.keys() - KNOWN):
+    if unknown := sorted(str(key) for key in model.keys() - SETTINGS):
         raise CheckpointError(
             f"{path}: the architecture has the key {unknown[0]!r:.100} = "
             f"{model.get(unknown[0])!r:.100}, which the OLMo here does not know: its model would "

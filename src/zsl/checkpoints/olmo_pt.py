@@ -19,8 +19,8 @@ from torch import Tensor
 
 from zsl.checkpoints.errors import CheckpointError
 from zsl.foreign import what_it_is
-from zsl.training.checkpoint import FORMATS
-from zsl.training.foreign import plain_names
+from zsl.models.foreign import plain_names
+from zsl.models.weights import FORMATS
 
 MALFORMED = (
     pickle.UnpicklingError,

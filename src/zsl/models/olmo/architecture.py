@@ -8,6 +8,7 @@ what they weigh, before anything is made.
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import torch
@@ -23,6 +24,8 @@ from zsl.models.foreign import plain_names
 from zsl.models.olmo.adapter import WEIGHTS, Olmo
 from zsl.models.weights import reading, require_file
 
+SETTINGS = {field.name for field in fields(ModelConfig)}
+"""Keys of an architecture that OLMo knows."""
 LARGEST_TABLE = 1 << 27
 """Numbers that a model may keep about positions: 64 times those of OLMo-7B."""
 MALFORMED = (
