@@ -191,8 +191,7 @@ def previous_segment(wildcards):
 
 def block_checkpoints(wildcards):
     """Manifest and folder of the checkpoints that a measurement file covers."""
-    layout = PLAN.layout(wildcards.run)
-    segment = layout.segment_of(layout.blocks[wildcards.block][0])
+    segment = PLAN.layout(wildcards.run).segment_of_block(wildcards.block)
     return {
         "manifest": segment_manifest(wildcards.run, segment),
         "checkpoints": ancient(segment_folder(wildcards.run, segment)),
@@ -252,10 +251,10 @@ def measurement_files(curve, run):
 
 
 def pair_blocks(wildcards):
-    """Block that holds each checkpoint which a block's intervals start from or end at."""
+    """Block that holds the losses at each checkpoint that a block's intervals are between."""
     layout = PLAN.layout(wildcards.run)
     steps = {step for pair in layout.pairs(wildcards.block) for step in pair}
-    return {step: layout.block_of(step) for step in sorted(steps)}
+    return {step: layout.segment_of(step).name for step in sorted(steps)}
 
 
 def pair_files(wildcards):
