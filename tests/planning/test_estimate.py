@@ -11,9 +11,9 @@ from zsl.cli import main
 from zsl.config.flops import Flops, Sequences
 from zsl.config.load import load
 from zsl.config.measurements import Measurements
+from zsl.gpus import GPUS, Gpu, gpu_hours
 from zsl.planning import flops, storage
 from zsl.planning.estimate import Cost, estimate
-from zsl.planning.hardware import GPUS, Gpu, gpu_hours
 from zsl.planning.jobs import Job, Jobs
 from zsl.planning.text import as_text, hours, size
 

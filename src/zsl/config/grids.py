@@ -147,6 +147,11 @@ class Layout:
         segment = Segment.parse(block)
         return [pair for pair in doubling_pairs(self.measured) if segment.owns(pair[1])]
 
+    def loss_blocks(self, block: str) -> dict[int, str]:
+        """The file of token losses of each step that the block's intervals start from or end at."""
+        steps = {step for pair in self.pairs(block) for step in pair}
+        return {step: self.segment_of(step).name for step in sorted(steps)}
+
     def delta_blocks(self) -> list[str]:
         """Names of the files of changes of loss: of the segments in which an interval ends."""
         return [part.name for part in self.segments if self.pairs(part.name)]

@@ -12,8 +12,8 @@ from zsl.config.grids import Segment
 from zsl.config.load import Plan
 from zsl.config.measurements import MEASUREMENT_OF
 from zsl.config.parameters import n_parameters, tokens_per_step
+from zsl.gpus import GPUS, gpu_hours
 from zsl.planning import storage
-from zsl.planning.hardware import GPUS, gpu_hours
 from zsl.planning.jobs import Job, Jobs
 from zsl.registry.target import Target
 

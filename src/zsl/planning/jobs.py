@@ -101,10 +101,8 @@ class Jobs:
         elif job.rule == "breakdown_curve":
             yield from self._measurements("breakdown", job.of)
         elif job.rule == "delta_loss":
-            layout = self.plan.layout(job.of)
-            steps = {step for pair in layout.pairs(job.part) for step in pair}
-            blocks = {layout.segment_of(step).name for step in steps}
-            yield from (Job("token_losses", job.of, block) for block in blocks)
+            blocks = self.plan.layout(job.of).loss_blocks(job.part).values()
+            yield from (Job("token_losses", job.of, block) for block in {*blocks})
         elif job.rule == "train":
             yield from self._before_segment(job.of, Segment.parse(job.part))
         elif job.rule in MEASUREMENT_OF.values():
