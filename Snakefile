@@ -9,7 +9,7 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
-# Several --configfile merge; mini is read only when none is given, lest its runs leak in.
+# Several --configfile merge; mini is read only when none is given: its runs would leak in.
 if not workflow.configfiles:
 
     configfile: "config/config.yaml"

@@ -26,10 +26,10 @@ from zsl.config.load import Plan, load
 from zsl.config.parameters import n_parameters, tokens_per_step
 from zsl.crate import command as crate
 from zsl.errors import ZslError, printable
+from zsl.gpus import GPUS
 from zsl.measure import command as measure
 from zsl.permissions import said_of
 from zsl.planning.estimate import estimate
-from zsl.planning.hardware import GPUS
 from zsl.planning.imported import check_imported
 from zsl.planning.text import as_text
 from zsl.registry import available

@@ -7,8 +7,8 @@ it, however it ends::
     .snakemake/running/<host>-<process>
 
 A job waits for that lock to be free: then its Snakemake is gone, and the job ends, too (training
-saves its state first), lest it write beside the jobs of the next one. The next one waits for such
-jobs, and removes Snakemake's lock where everyone who could hold it is known to be gone.
+saves its state first), so that it does not write beside the jobs of the next one. The next one
+waits for such jobs, and removes Snakemake's lock where everyone who could hold it is gone.
 """
 
 from __future__ import annotations

@@ -34,7 +34,25 @@ def test_grids_of_fig_15_by_hand():
     run = Layout.of(60, Checkpoints(decades=True), "checkpoint")
     assert run.measured == (0, 1, 2, 4, 8, 16, 32, 60)
     assert run.pairs("decades")[8:] == [(9, 10), (10, 20), (20, 30), (30, 40), (40, 50), (50, 60)]
-    assert (10, 20) not in [pair for block in run.blocks for pair in run.pairs(block)]
+    assert (10, 20) not in [pair for block in run.delta_blocks() for pair in run.pairs(block)]
+
+
+def test_files_of_losses_are_of_segments_and_of_other_measurements_as_asked_by_hand():
+    kept = Checkpoints(every=3, first_segment=8)
+    for block in ("checkpoint", "segment"):
+        run = Layout.of(12, kept, block)
+        assert run.blocks == {
+            "00000000-00000008": (0, 1, 2, 3, 4, 6, 8),
+            "00000008-00000012": (9, 12),
+        }
+        assert run.delta_blocks() == ["00000000-00000008"]
+    assert run.measured_blocks == {
+        "00000000-00000008": (0, 1, 2, 4, 8),
+        "00000008-00000012": (12,),
+    }
+    run = Layout.of(12, kept, "checkpoint")
+    assert run.measured_blocks == {checkpoint_name(s): (s,) for s in (0, 1, 2, 4, 8, 12)}
+    assert run.segment_of_block("step00000008") == run.segment_of_block("00000000-00000008")
 
 
 def test_intervals_by_hand():
@@ -54,14 +72,13 @@ def test_segments_and_blocks_cover_every_checkpoint_once(block, layout, decades,
     assert tuple(owned) == run.checkpoints
     covered = [step for block in run.blocks.values() for step in block]
     assert tuple(covered) == run.checkpoints
-    for name, steps_of_block in run.blocks.items():
-        assert {run.segment_of(s) for s in steps_of_block} == {run.segment_of(steps_of_block[0])}
-        assert {run.block_of(s) for s in steps_of_block} == {name}
-    pairs = [pair for block in run.blocks for pair in run.pairs(block)]
+    for name, steps_of_block in [*run.blocks.items(), *run.measured_blocks.items()]:
+        assert {run.segment_of(s) for s in steps_of_block} == {run.segment_of_block(name)}
+    assert {run.segment_of(step).name for step in run.checkpoints} == {*run.blocks}
+    pairs = [pair for block in run.delta_blocks() for pair in run.pairs(block)]
     assert sorted(pairs) == doubling_pairs(list(run.measured))
     covered = [step for block in run.measured_blocks.values() for step in block]
     assert tuple(covered) == run.measured
-    assert set(run.measured_blocks) <= set(run.blocks)
     chain = [run.previous(segment) for segment in run.segments]
     assert chain == [None, *run.segments[:-1]]
 

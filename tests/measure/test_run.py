@@ -20,7 +20,7 @@ from zsl.measurements.downstream import encode, log_likelihoods
 from zsl.measurements.next_step import stepper
 from zsl.measurements.token_losses import evaluate
 from zsl.models.olmo.architecture import load_model
-from zsl.training.segment import make_trainer
+from zsl.training.trainer import make_trainer
 
 PLAN = {
     "experiment": "tiny",

@@ -13,8 +13,9 @@ from zsl.measurements.next_step import NextStep, cosine, norm, stepper, unseen_b
 from zsl.measurements.token_losses import evaluate
 from zsl.models.olmo.architecture import load_model
 from zsl.training.order import batch_indices, data_order
-from zsl.training.segment import make_trainer, train_segment
+from zsl.training.segment import train_segment
 from zsl.training.step import token_losses
+from zsl.training.trainer import make_trainer
 
 CPU = torch.device("cpu")
 

@@ -71,14 +71,13 @@ def test_training_on_a_cpu_does_not_read_the_whole_batch_at_once(of_14M, make_ru
 def test_training_that_a_cpu_has_no_memory_for_is_refused(
     make_run, tokenizer, tokens, one_process, free, tmp_path
 ):
-    from zsl.training.micro_batch import settle_micro_batch
-    from zsl.training.segment import make_trainer
+    from zsl.training.trainer import make_trainer
 
     trainer = make_trainer(make_run(), tokenizer, tokens, 0, one_process)
-    settle_micro_batch(trainer, tmp_path)
+    trainer.settle_micro_batch(tmp_path)
     free(1000)
     with pytest.raises(OutOfMemory, match="training steps of 4 sequences of 12 tokens"):
-        settle_micro_batch(trainer, tmp_path)
+        trainer.settle_micro_batch(tmp_path)
 
 
 def test_activations_are_not_less_than_a_pass_holds(make_run, tokenizer):

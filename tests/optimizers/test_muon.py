@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from zsl.optimizers.muon import Muon, orthogonal_update, orthogonalised
+from zsl.config.optimizers import Muon
+from zsl.optimizers.muon import orthogonal_update, orthogonalised
 
 SETTINGS = Muon(name="muon", learning_rate=1e-2)
 BAND = (0.68, 1.14)

@@ -88,7 +88,7 @@ def test_a_run_of_draws_is_trained_and_its_next_batches_are_later_draws(
 
     from zsl.measurements.next_step import unseen_batches
     from zsl.training.order import batch_indices, run_order
-    from zsl.training.segment import make_trainer
+    from zsl.training.trainer import make_trainer
 
     run = make_run(sampling="offsets", steps=40)  # 160 sequences of 64
     read = []

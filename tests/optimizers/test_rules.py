@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from zsl.optimizers.ademamix import AdEMAMix, warm_up
+from zsl.config.optimizers import AdEMAMix, CAdamW
+from zsl.optimizers.ademamix import warm_up
 
 RATES = (4e-4, 1e-3, 2e-3, 2e-3, 1.6e-3)
 CLIPPING = {"off": float("inf"), "on": 0.05}
@@ -140,7 +141,7 @@ def test_warm_ups_of_ademamix():
 def test_floor_of_the_share_of_c_adamw():
     import torch
 
-    from zsl.optimizers.c_adamw import CAdamW, cautious_update
+    from zsl.optimizers.c_adamw import cautious_update
 
     settings = CAdamW(name="c_adamw", learning_rate=1e-3, eps=1e-12)
     state = {}

@@ -9,7 +9,7 @@ import pytest
 from zsl.config.load import load
 from zsl.errors import ConfigError
 from zsl.planning.cluster import Needs, Table, check_shares, options, read_cluster
-from zsl.slurm.growth import UNTRIED, Growth, after
+from zsl.planning.growth import UNTRIED, Growth, after
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = """

@@ -11,9 +11,9 @@ from zsl.cli import main
 from zsl.config.flops import Flops, Sequences
 from zsl.config.load import load
 from zsl.config.measurements import Measurements
+from zsl.gpus import GPUS, Gpu, gpu_hours
 from zsl.planning import storage
 from zsl.planning.estimate import Cost, estimate
-from zsl.planning.hardware import GPUS, Gpu, gpu_hours
 from zsl.planning.jobs import Job, Jobs
 from zsl.planning.text import as_text, hours, size
 
@@ -91,9 +91,9 @@ def test_a_block_is_measured_after_the_segments_up_to_it(plan):
 
 
 def test_a_change_of_loss_is_made_after_the_losses_at_both_ends(plan):
-    needed = Jobs(plan).closure([Job("delta_loss", "main-14M", "step00000008")])
+    needed = Jobs(plan).closure([Job("delta_loss", "main-14M", "00008192-00016384")])
     losses = {job.part for job in needed if job.rule == "token_losses"}
-    assert losses == {"step00000004", "step00000008"}
+    assert losses == {"00000000-00008192", "00008192-00016384"}
 
 
 def test_every_checkpoint_of_a_block_is_measured_and_every_one_of_a_segment_kept():

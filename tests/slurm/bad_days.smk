@@ -2,7 +2,7 @@
 
 from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 from zsl.slurm.executor import Executor
-from zsl.slurm.growth import UNTRIED
+from zsl.planning.growth import UNTRIED
 
 if workflow.is_main_process:
     ExecutorPluginRegistry().get_plugin("slurm").executor = Executor

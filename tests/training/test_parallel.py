@@ -27,7 +27,7 @@ from zsl.training.checkpoint import TrainingState, save_checkpoint
 from zsl.training.launch import launch, torchrun
 from zsl.training.model import make_optimizer
 from zsl.training.step import train_step, wrap
-from zsl.training.task import FACTS, Task
+from zsl.training.task import FACTS, TrainingTask
 
 STEPS = 50
 BATCH = 4
@@ -123,9 +123,9 @@ def task(make_run, tokenizer, tokens, tmp_path):
     )
     write_manifest(tmp_path / "manifest.json", manifest)
 
-    def make(name: str, steps: int = STEPS, batch_size: int = BATCH) -> Task:
+    def make(name: str, steps: int = STEPS, batch_size: int = BATCH) -> TrainingTask:
         run = make_run(steps=steps, batch_size=batch_size, sampling="offsets")
-        return Task(
+        return TrainingTask(
             name="test",
             run=run.model_dump(mode="json"),
             tokenizer=tokenizer.model_dump(mode="json"),
@@ -141,7 +141,7 @@ def task(make_run, tokenizer, tokens, tmp_path):
     return make
 
 
-def losses_of(task: Task) -> np.ndarray:
+def losses_of(task: TrainingTask) -> np.ndarray:
     table = pd.read_csv(Path(task.state) / "steps.csv")
     assert table["step"].tolist() == list(range(1, len(table) + 1))
     return table["train_loss"].to_numpy()
@@ -167,9 +167,9 @@ import sys
 from pathlib import Path
 from zsl.files import read_json
 from zsl.training.launch import launch
-from zsl.training.task import Task
+from zsl.training.task import TrainingTask
 folder = Path(sys.argv[1])
-launch(Task(**read_json(folder / "given.json")), folder / "two.log", processes=2)
+launch(TrainingTask(**read_json(folder / "given.json")), folder / "two.log", processes=2)
 """
 
 
@@ -187,7 +187,7 @@ def test_another_number_of_processes_goes_on(task, tmp_path, first):
     np.testing.assert_allclose(np.concatenate(losses), losses_of(alone), rtol=1e-4)
 
 
-def launch_shared_out(task: Task, log: Path) -> None:
+def launch_shared_out(task: TrainingTask, log: Path) -> None:
     """Train in two processes, each of which keeps the optimizer's state of some weights."""
     Path(task.state).mkdir()
     task.write(Path(task.state) / "task.json")

@@ -12,8 +12,9 @@ from zsl.errors import TrainingError
 from zsl.files import sha256
 from zsl.models.olmo.build import build_model
 from zsl.training.checkpoint import load_checkpoint, save_checkpoint
-from zsl.training.segment import Trainer, make_trainer, train_segment
+from zsl.training.segment import train_segment
 from zsl.training.states import publish_segment
+from zsl.training.trainer import Trainer, make_trainer
 
 
 @pytest.fixture
@@ -252,7 +253,7 @@ class Imagined:
     """A GPU whose memory holds ``limit`` sequences: passes over more of them fail."""
 
     def __init__(self, monkeypatch, limit):
-        from zsl.training import micro_batch, step
+        from zsl.training import step, trainer
 
         self.sizes = []
         backward = step.backward_alone
@@ -265,7 +266,7 @@ class Imagined:
             return loss
 
         monkeypatch.setattr(step, "backward_alone", limited)
-        monkeypatch.setattr(micro_batch, "backward_alone", limited)
+        monkeypatch.setattr(trainer, "backward_alone", limited)
 
 
 def test_out_of_memory_halves_what_is_read_at_once_and_nothing_else(
@@ -285,14 +286,13 @@ def test_out_of_memory_halves_what_is_read_at_once_and_nothing_else(
 def test_several_processes_agree_on_a_size_before_they_begin(
     make_run, tokenizer, tokens, one_process, monkeypatch, tmp_path
 ):
-    from zsl.training.micro_batch import settle_micro_batch
     from zsl.training.parallel import Processes
 
     trainer = make_trainer(make_run(), tokenizer, tokens, 6198, one_process)
     gpu = Imagined(monkeypatch, limit=2)
     trainer.group = Processes(0, 2, torch.device("cpu"))
     monkeypatch.setattr(Processes, "least", lambda self, size: min(size, 1))
-    settle_micro_batch(trainer, tmp_path)
+    trainer.settle_micro_batch(tmp_path)
     assert gpu.sizes == [4, 2]
     assert trainer.micro_batch.size == 1, "what fits in the other process"
     assert all(p.grad is None for p in trainer.model.parameters())

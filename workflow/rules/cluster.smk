@@ -2,7 +2,7 @@
 
 from zsl.config.parameters import n_parameters
 from zsl.planning.cluster import check_shares, read_cluster
-from zsl.slurm.growth import UNTRIED, Growth
+from zsl.planning.growth import UNTRIED, Growth
 
 
 def folder_of_table():

@@ -1,7 +1,7 @@
 """The plan of the experiment, and the functions that the rules look things up with.
 
-Snakemake compares parameters as a set of values without their names, so a number besides
-``threads`` stands in a dict with its name, lest it change into its neighbour unseen.
+Snakemake compares parameters as a set of values without their names. So that no number changes
+into its neighbour unseen, each one besides ``threads`` stands in a dict with its name.
 """
 
 import os
@@ -28,6 +28,7 @@ from zsl.lineage.pins import pins
 from zsl.optimizers import module_of
 from zsl.permissions import require_readable, said_of
 from zsl.planning.imported import check_imported
+from zsl.planning.jobs import CURVE_RULES
 from zsl.registry.inputs import blocks_of
 from zsl.registry.names import unknown_targets
 
@@ -117,7 +118,7 @@ LINEAGE = f"{RESULTS}/lineage"
 LOGS = f"{RESULTS}/logs"
 TARGETS = {target.id: target for target in registry.available(PLAN)}
 # Curves whose jobs have a rule of their own.
-OTHER_CURVES = ["breakdown", "sensitivity"]
+OTHER_CURVES = [*CURVE_RULES]
 UNSEEN = EXPERIMENT.measurements.single_step.batches
 
 
@@ -191,8 +192,7 @@ def previous_segment(wildcards):
 
 def block_checkpoints(wildcards):
     """Manifest and folder of the checkpoints that a measurement file covers."""
-    layout = PLAN.layout(wildcards.run)
-    segment = layout.segment_of(layout.blocks[wildcards.block][0])
+    segment = PLAN.layout(wildcards.run).segment_of_block(wildcards.block)
     return {
         "manifest": segment_manifest(wildcards.run, segment),
         "checkpoints": ancient(segment_folder(wildcards.run, segment)),
@@ -252,10 +252,8 @@ def measurement_files(curve, run):
 
 
 def pair_blocks(wildcards):
-    """Block that holds each checkpoint which a block's intervals start from or end at."""
-    layout = PLAN.layout(wildcards.run)
-    steps = {step for pair in layout.pairs(wildcards.block) for step in pair}
-    return {step: layout.block_of(step) for step in sorted(steps)}
+    """Block that holds the losses at each step that a block's intervals start from or end at."""
+    return PLAN.layout(wildcards.run).loss_blocks(wildcards.block)
 
 
 def pair_files(wildcards):

@@ -6,7 +6,7 @@ Jobs of this machine end with their Snakemake; those that a scheduler runs on an
 
 from zsl.running import leave_turn, take_turn
 from zsl.training.longer import begun_again
-from zsl.training.published import forget_finished
+from zsl.training.finished import forget_finished
 
 if workflow.is_main_process:
     take_turn(Path(".snakemake"))

@@ -84,8 +84,8 @@ def report_labels(target, file):
     """What the report's lists say of a file of a figure or table.
 
     A label after the first that has two values, as often, becomes a switch, which starts at the
-    value that comes first in the alphabet. So there is one other, lest a list of two targets have
-    a switch between them, of which the report knows no values.
+    value that comes first in the alphabet. With two further labels, a list of two targets would
+    have a switch between them, of which the report knows no values; so there is one.
     """
     shown = TARGETS[target]
     heading = f"{shown.heading}: " if shown.number is not None else ""

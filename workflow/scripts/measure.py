@@ -16,13 +16,13 @@ with job(snakemake, modules=modules) as facts:
     from zsl.measurements.room import micro_batch_of
     from zsl.progress import Progress
     from zsl.training.device import device
-    from zsl.training.published import STATE, WEIGHTS, published
+    from zsl.training.finished import STATE_FILES, WEIGHT_FILES, verified_checkpoint
 
     params, inputs, run = snakemake.params, snakemake.input, snakemake.wildcards.run
     settings = kind.model_validate(params.get("settings", {}))
     prepare = import_module(kind.modules()[0]).prepare
     prepared = prepare(settings, params, inputs, device(params.threads))
-    files = STATE if kind.step else WEIGHTS
+    files = STATE_FILES if kind.step else WEIGHT_FILES
     segment, folder = Path(inputs.manifest), Path(inputs.checkpoints)
     progress = Progress(run, len(params.steps), unit="checkpoints")
     micro_batch = micro_batch_of(
@@ -31,7 +31,7 @@ with job(snakemake, modules=modules) as facts:
     measure_checkpoints(
         kind.name,
         prepared.measure,
-        {step: published(segment, folder, step, files) for step in params.steps},
+        {step: verified_checkpoint(segment, folder, step, files) for step in params.steps},
         Path(snakemake.output.h5),
         micro_batch,
         run=run,

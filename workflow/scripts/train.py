@@ -12,10 +12,10 @@ with job(snakemake, modules=[optimizer, "zsl.config.parameters"]) as facts:
     from zsl.config.schema import Run
     from zsl.files import read_json, sha256, sha256_of_json, write_json
     from zsl.lineage.unchanged import stamps
+    from zsl.training.finished import keep_finished, verified_checkpoint
     from zsl.training.launch import launch
-    from zsl.training.published import keep_finished, published
     from zsl.training.states import publish_segment
-    from zsl.training.task import FACTS, Task
+    from zsl.training.task import FACTS, TrainingTask
 
     params, out, asked = snakemake.params, snakemake.output, snakemake.resources
     segment = Segment.parse(snakemake.wildcards.segment)
@@ -26,8 +26,8 @@ with job(snakemake, modules=[optimizer, "zsl.config.parameters"]) as facts:
     state = Path(params.state) / sha256_of_json([made_from, manifests, tokens])[:16]
     parent = snakemake.input.get("previous_checkpoints")
     if parent:
-        parent = published(Path(snakemake.input.previous), Path(parent), segment.start)
-    task = Task(
+        parent = verified_checkpoint(Path(snakemake.input.previous), Path(parent), segment.start)
+    task = TrainingTask(
         name=f"{snakemake.wildcards.run} {segment.name}",
         run=params.run,
         tokenizer=params.tokenizer,

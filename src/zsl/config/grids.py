@@ -83,7 +83,7 @@ def checkpoint_name(step: int) -> str:
     return f"step{step:08d}"
 
 
-def doubling_pairs(steps: list[int]) -> list[tuple[int, int]]:
+def doubling_pairs(steps: Sequence[int]) -> list[tuple[int, int]]:
     """The intervals [t, 2t] of Fig. 3 whose both ends are in ``steps``, by t (t >= 1)."""
     kept = set(steps)
     return [(t, 2 * t) for t in sorted(kept) if t > 0 and 2 * t in kept]
@@ -102,7 +102,10 @@ class Layout:
     segments: tuple[Segment, ...]
     """The chain of segments."""
     blocks: dict[str, tuple[int, ...]]
-    """Checkpoints that each file of token losses covers, by the file's name, ascending."""
+    """Checkpoints that each file of token losses covers, by the file's name, ascending: those of
+    a segment, which take less time together than jobs of their own would to start."""
+    measured_blocks: dict[str, tuple[int, ...]]
+    """Checkpoints that each file of the other measurements covers, by the file's name."""
 
     @staticmethod
     def of(steps: int, kept: Checkpoints, block: str) -> Layout:
@@ -111,20 +114,13 @@ class Layout:
         grids = step_grids(steps, kept.decades, kept.every)
         every = tuple(sorted({*measured, *(step for grid in grids.values() for step in grid)}))
         chain = tuple(segments(steps, kept.first_segment, kept.extended_from))
+        blocks = {part.name: tuple(s for s in every if part.owns(s)) for part in chain}
         if block == "checkpoint":
-            blocks: dict[str, tuple[int, ...]] = {checkpoint_name(s): (s,) for s in every}
+            of_measured = {checkpoint_name(step): (step,) for step in measured}
         else:
-            blocks = {part.name: tuple(s for s in every if part.owns(s)) for part in chain}
-        return Layout(every, tuple(measured), grids, chain, blocks)
-
-    @property
-    def measured_blocks(self) -> dict[str, tuple[int, ...]]:
-        """Checkpoints that each file of the other measurements covers, by the file's name."""
-        kept = {
-            name: tuple(step for step in steps if step in self.measured)
-            for name, steps in self.blocks.items()
-        }
-        return {name: steps for name, steps in kept.items() if steps}
+            chosen = {part.name: tuple(s for s in measured if part.owns(s)) for part in chain}
+            of_measured = {name: owned for name, owned in chosen.items() if owned}
+        return Layout(every, tuple(measured), grids, chain, blocks, of_measured)
 
     def owned(self, segment: Segment) -> list[int]:
         """Checkpoints that a segment writes."""
@@ -138,18 +134,24 @@ class Layout:
         """The segment that writes a checkpoint."""
         return next(part for part in self.segments if part.owns(step))
 
-    def block_of(self, step: int) -> str:
-        """Name of the measurement file that covers a checkpoint."""
-        return next(name for name, steps in self.blocks.items() if step in steps)
+    def segment_of_block(self, block: str) -> Segment:
+        """The segment that writes the checkpoints of a measurement file."""
+        steps = self.measured_blocks.get(block) or self.blocks[block]
+        return self.segment_of(steps[0])
 
     def pairs(self, block: str) -> list[tuple[int, int]]:
-        """Intervals [t, 2t] that end at a checkpoint of the block; of a grid of Fig. 15, those
+        """Intervals [t, 2t] that end in the segment of that name; of a grid of Fig. 15, those
         between its neighbours."""
         if block in self.grids:
             return list(pairwise(self.grids[block]))
-        ends = self.blocks[block]
-        return [pair for pair in doubling_pairs(list(self.measured)) if pair[1] in ends]
+        segment = Segment.parse(block)
+        return [pair for pair in doubling_pairs(self.measured) if segment.owns(pair[1])]
+
+    def loss_blocks(self, block: str) -> dict[int, str]:
+        """The file of token losses of each step that the block's intervals start from or end at."""
+        steps = {step for pair in self.pairs(block) for step in pair}
+        return {step: self.segment_of(step).name for step in sorted(steps)}
 
     def delta_blocks(self) -> list[str]:
-        """Blocks in which an interval ends."""
-        return [name for name in self.blocks if self.pairs(name)]
+        """Names of the files of changes of loss: of the segments in which an interval ends."""
+        return [part.name for part in self.segments if self.pairs(part.name)]

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,12 @@ class Plan:
 
     def layout(self, id: str) -> Layout:
         """Segments, checkpoints and measurement files of a run."""
-        kept = self.runs[id].checkpoints
+        return self._layouts[id]
+
+    @cached_property
+    def _layouts(self) -> dict[str, Layout]:
         block = self.experiment.measurements.block
-        return Layout.of(self.runs[id].steps, kept, block)
+        return {id: Layout.of(run.steps, run.checkpoints, block) for id, run in self.runs.items()}
 
     def corpus(self, id: str) -> Corpus:
         """The corpus a run is trained on."""

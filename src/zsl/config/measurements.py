@@ -396,7 +396,8 @@ class Measurements(Settings):
     """What is measured on each checkpoint, and how the files are cut."""
 
     block: Literal["checkpoint", "segment"] = "checkpoint"
-    """One HDF5 file per checkpoint (cluster) or per segment (laptop)."""
+    """One HDF5 file per checkpoint (cluster) or per segment (laptop); of token losses and their
+    changes one per segment always."""
     micro_batch_size: int | None = Field(default=32, ge=1, le=MANY)
     """Evaluation sequences per forward pass; None: all of them on a GPU, on a CPU as many as 1 GiB
     is enough for. Half as many, again and again, where memory does not hold them; changes speed

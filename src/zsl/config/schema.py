@@ -6,19 +6,16 @@ over ``suites.<suite>.defaults``; ``zsl.config.load`` resolves them to :class:`R
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from zsl.config.analysis import Curves, Figures, Fits, Tables
-from zsl.config.base import MANY, STEPS, Name, Seed, Settings, Step, Words, nearest
+from zsl.config.base import MANY, STEPS, Name, Seed, Settings, Step, Words
 from zsl.config.imported import Imported
 from zsl.config.measurements import Measurements, TaskName
+from zsl.config.optimizers import Optimizer
 from zsl.config.sources import Source, Tokenizer
-from zsl.optimizers.adamw import AdamW
-from zsl.optimizers.ademamix import AdEMAMix
-from zsl.optimizers.c_adamw import CAdamW
-from zsl.optimizers.muon import Muon
 
 SuiteName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 """A suite's name has no ``-``: the first ``-`` of a run id ends it (``main-14M``)."""
@@ -110,26 +107,6 @@ class Model(Settings):
     projections smaller by 1 / sqrt(2 n_layers)."""
     layer_norm_eps: float = Field(default=1e-5, gt=0)
     """Epsilon of the RMSNorm, which has no weights."""
-
-
-def _named(values: Any) -> Any:
-    """Settings of an optimizer with a name: AdamW unless they give one. Refuses unknown names."""
-    if not isinstance(values, dict):
-        return values
-    kinds = get_args(get_args(Optimizer)[0])
-    known = [get_args(kind.model_fields["name"].annotation)[0] for kind in kinds]
-    name = values.get("name", "adamw")
-    if name not in known:
-        raise ValueError(f"unknown name {name!r}; {nearest(str(name), known)}")
-    return {**values, "name": name}
-
-
-Optimizer = Annotated[
-    AdamW | Muon | AdEMAMix | CAdamW,
-    Field(discriminator="name"),
-    BeforeValidator(_named),
-]
-"""The optimizer of a run, by its ``name``; ``adamw`` where there is none."""
 
 
 CONSTANT = ("constant", "constant_with_warmup")

@@ -48,14 +48,11 @@ LEFT_OUT = {
 DECLARATIONS = {
     "zsl.config.analysis": "settings reach a job as parameters",
     "zsl.config.base": "refuses unknown settings",
+    "zsl.config.optimizers": "settings reach a job as parameters",
     "zsl.config.schema": "settings reach a job as parameters",
     "zsl.config.sources": "settings reach a job as parameters",
-    "zsl.optimizers.base": "settings reach a job as parameters",
 }
 """Modules of which only methods count (validators do not), with the reason."""
-
-NAMED = {"zsl.optimizers": "a union of settings; the optimizer of a run is named by its rule"}
-"""Packages whose modules declarations import without making them code, with the reason."""
 
 
 @dataclass(frozen=True)
@@ -133,11 +130,6 @@ def is_left_out(name: str) -> bool:
     return any(_is_below(name, other) for other in LEFT_OUT)
 
 
-def is_named(name: str) -> bool:
-    """Whether a module counts only where a rule names it or code that counts imports it."""
-    return any(_is_below(name, other) for other in NAMED)
-
-
 def _is_below(name: str, other: str) -> bool:
     return name == other or name.startswith(other + ".")
 
@@ -170,8 +162,6 @@ def _imported_of(module: _Module, root: Path, scripts: Path, *stamp: int) -> tup
     found: list[_Module] = []
     for line in _source_of(module, *stamp).imports:
         target = resolve_name("." * line.level + line.module, module.package)
-        if module.name in DECLARATIONS and is_named(target):
-            continue
         if is_inside(target):
             found.extend(_with_parents(target, root))
             if line.name and (submodule := _locate(f"{target}.{line.name}", root / "src")):

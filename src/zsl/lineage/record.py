@@ -40,7 +40,7 @@ from zsl.files import sha256, sha256_of_json, write_json
 from zsl.lineage import machine
 from zsl.lineage.artifacts import Declared, described
 from zsl.lineage.errors import LineageError
-from zsl.lineage.fingerprint import ROOT, is_inside, is_left_out, is_named, modules_of
+from zsl.lineage.fingerprint import ROOT, is_inside, is_left_out, modules_of
 from zsl.lineage.history import keep_code, keep_record, lineage_folder, made
 from zsl.lineage.pins import installed_versions
 from zsl.lineage.unchanged import require_as_made, require_unchanged, stamps
@@ -174,9 +174,7 @@ def _code(
 
 def _undeclared(loaded: set[str], code: Mapping[str, Any]) -> dict[str, list[str]]:
     """Modules of the package that were imported in the block and that no fingerprint counts."""
-    ours = {
-        name for name in loaded if is_inside(name) and not is_left_out(name) and not is_named(name)
-    }
+    ours = {name for name in loaded if is_inside(name) and not is_left_out(name)}
     unknown = sorted(ours - set(code.get("modules", ())))
     return {"undeclared": unknown} if unknown and code else {}
 

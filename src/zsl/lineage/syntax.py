@@ -15,6 +15,10 @@ from functools import cache
 
 VALIDATORS = {"model_validator", "field_validator"}
 """Decorators of methods that only accept or refuse a value."""
+IMPORTERS = ("import_module", "__import__")
+"""Functions that import a module by its name."""
+STATEMENTS = (ast.stmt, ast.excepthandler, ast.match_case)
+"""Nodes in which a statement may stand."""
 
 
 @dataclass(frozen=True)
@@ -51,22 +55,20 @@ def parse(text: str, declarations: bool = False) -> Source:
     tree = ast.parse(text)
     counted = list(_methods(tree)) if declarations else tree
     digest = hashlib.sha256(repr(_plain(counted)).encode()).hexdigest()
-    return Source(digest, tuple(_imports(tree)))
+    by_name = any(name in text for name in IMPORTERS)
+    return Source(digest, tuple(_imports(tree, by_name)))
 
 
 def _plain(value: object) -> object:
     """A syntax tree as nested tuples of names and literals, without empty fields."""
-    if isinstance(value, ast.AST):
-        fields = [
-            (field, _plain(child))
-            for field in value._fields
-            if (child := getattr(value, field, None)) not in (None, [])
-        ]
-        if isinstance(value, ast.Constant):
-            fields = [("value", repr(value.value))]
-        return (type(value).__name__, *fields)
     if isinstance(value, list):
         return [_plain(item) for item in value if not _means_nothing(item)]
+    if isinstance(value, ast.Constant):
+        return ("Constant", ("value", repr(value.value)))
+    if isinstance(value, ast.AST):
+        fields = [(field, getattr(value, field, None)) for field in value._fields]
+        kept = [(field, _plain(v)) for field, v in fields if v is not None and v != []]
+        return (type(value).__name__, *kept)
     return repr(value)
 
 
@@ -93,7 +95,8 @@ def _names(node: ast.AST) -> set[str]:
     }
 
 
-def _imports(node: ast.AST) -> Iterator[Import]:
+def _imports(node: ast.AST, by_name: bool) -> Iterator[Import]:
+    """Imports in a node; ``by_name``: also calls, for which expressions are looked into."""
     if isinstance(node, ast.Import):
         yield from (Import(alias.name, None, 0) for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
@@ -104,7 +107,8 @@ def _imports(node: ast.AST) -> Iterator[Import]:
     if isinstance(node, ast.If) and _is_type_checking(node.test):
         children = iter(node.orelse)
     for child in children:
-        yield from _imports(child)
+        if by_name or isinstance(child, STATEMENTS):
+            yield from _imports(child, by_name)
 
 
 def _is_type_checking(test: ast.expr) -> bool:
@@ -117,7 +121,7 @@ def _import_by_name(call: ast.Call) -> Iterator[Import]:
     """``import_module("zsl.a")``, where the name is written out."""
     called = call.func.attr if isinstance(call.func, ast.Attribute) else None
     called = call.func.id if isinstance(call.func, ast.Name) else called
-    if called in ("import_module", "__import__") and call.args:
+    if called in IMPORTERS and call.args:
         name = call.args[0]
         if isinstance(name, ast.Constant) and isinstance(name.value, str):
             yield Import(name.value, None, 0)

@@ -1,6 +1,6 @@
-"""Optimizers: a module holds the settings of one and builds it; its name is that of the module.
+"""Optimizers: a module builds one, by the name that its settings have.
 
-Another optimizer is another module and its place in the union of ``zsl.config.schema``.
+Another optimizer is another module here and its settings in :mod:`zsl.config.optimizers`.
 """
 
 

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from zsl.optimizers.base import Shared
+from zsl.config.optimizers import AdamW
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from zsl.models.base import LanguageModel
-
-
-class AdamW(Shared):
-    """The optimizer of the paper's main experiment (A.1)."""
-
-    name: Literal["adamw"] = "adamw"
-    """AdamW, the default."""
 
 
 def build(settings: AdamW, model: LanguageModel) -> Optimizer:

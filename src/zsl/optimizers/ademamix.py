@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING
 
-from pydantic import Field, model_validator
-
-from zsl.optimizers.base import Shared
+from zsl.config.optimizers import AdEMAMix
 from zsl.optimizers.moments import State, adam_moments
 
 if TYPE_CHECKING:
@@ -20,33 +18,6 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from zsl.models.base import LanguageModel
-
-
-class AdEMAMix(Shared):
-    """AdEMAMix (C.2)."""
-
-    moments: ClassVar[int] = 3
-    moments_of_matrices: ClassVar[int] = 3
-
-    name: Literal["ademamix"]
-    """AdEMAMix."""
-    betas: tuple[float, float] = (0.9, 0.999)
-    """Decay of the fast average and of the second moment."""
-    beta3: float = Field(default=0.9999, gt=0, lt=1)
-    """Decay of the slow average."""
-    alpha: float = Field(default=8.0, ge=0)
-    """Weight of the slow average in the update."""
-    t_alpha_beta3: int = Field(default=50_000, ge=1)
-    """Steps of both warm-ups: alpha grows linearly from 0, and the half-life of the slow
-    average linearly from that of the fast one."""
-
-    @model_validator(mode="after")
-    def _warm_up_has_a_start(self) -> AdEMAMix:
-        if self.betas[0] <= 0:
-            raise ValueError(
-                f"betas.0 = {self.betas[0]}: the warm-up of beta3 starts there; choose above 0"
-            )
-        return self
 
 
 def build(settings: AdEMAMix, model: LanguageModel) -> Optimizer:

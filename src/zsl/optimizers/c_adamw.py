@@ -8,9 +8,9 @@ published, with a share for each weight and unmasked decay.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from zsl.optimizers.base import Shared
+from zsl.config.optimizers import CAdamW
 from zsl.optimizers.moments import State, adam_moments
 
 if TYPE_CHECKING:
@@ -20,13 +20,6 @@ if TYPE_CHECKING:
     from zsl.models.base import LanguageModel
 
 SMALLEST_SHARE = 1e-3
-
-
-class CAdamW(Shared):
-    """Cautious AdamW (C.2, Fig. 28): the constants are AdamW's."""
-
-    name: Literal["c_adamw"]
-    """C-AdamW."""
 
 
 def build(settings: CAdamW, model: LanguageModel) -> Optimizer:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from zsl.config.optimizers import Shared
 from zsl.models.base import LanguageModel
-from zsl.optimizers.base import Shared
 
 Group = dict[str, Any]
 """With ``params``, their names, and settings that differ from the optimizer's: for RuleOptimizer

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from zsl.optimizers.base import Shared
+    from zsl.config.optimizers import Shared
 
 State = dict[str, Any]
 """Tensors that an optimizer keeps of one weight, by name; empty before the first step."""

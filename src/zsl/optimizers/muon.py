@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
-from zsl.optimizers.base import Shared
+from zsl.config.optimizers import Muon
 from zsl.optimizers.moments import State, adam_update
 
 if TYPE_CHECKING:
@@ -26,25 +24,6 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the odd quintic that is iterated, by Jordan et al.: steep at 0, so that five iterations
 bring all but the smallest singular values near 1, not to it."""
 SMALLEST_NORM = 1e-7
-
-
-class Muon(Shared):
-    """Muon (C.2) for the matrices of the blocks. The shared constants are those of AdamW, which
-    trains embeddings, positions and an output matrix of its own."""
-
-    moments_of_matrices: ClassVar[int] = 1
-
-    name: Literal["muon"]
-    """Muon."""
-    momentum: float = Field(default=0.95, ge=0, lt=1)
-    """Of the matrices; Nesterov's."""
-    muon_rate: float = Field(default=0.1, gt=0)
-    """Rate of the matrices over that of AdamW."""
-    decay_matrices: bool = False
-    """Whether the matrices decay, too, at their own rate. The authors' did not."""
-    newton_schulz: Literal["float32", "bfloat16"] = "float32"
-    """Format of the iteration. ``bfloat16`` is what was published; its rounding, some percent of
-    a singular value, would hide in a single step what is measured there."""
 
 
 def build(settings: Muon, model: LanguageModel) -> Optimizer:

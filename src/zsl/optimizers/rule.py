@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from zsl.optimizers.base import Shared
+from zsl.config.optimizers import Shared
 from zsl.optimizers.groups import Group
 from zsl.optimizers.moments import State
 

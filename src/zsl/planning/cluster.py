@@ -19,7 +19,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, field_
 from zsl.config.base import Settings, nearest
 from zsl.config.load import Plan, read_yaml
 from zsl.errors import ConfigError, ZslError
-from zsl.slurm.growth import MOST, UNTRIED, Growth
+from zsl.planning.growth import MOST, UNTRIED, Growth
 
 SEVERAL = "train"
 """The one rule whose jobs can run as several processes."""

@@ -12,8 +12,8 @@ from zsl.config.grids import Segment
 from zsl.config.load import Plan
 from zsl.config.measurements import MEASUREMENT_OF
 from zsl.config.parameters import n_parameters, tokens_per_step
+from zsl.gpus import GPUS, gpu_hours
 from zsl.planning import storage
-from zsl.planning.hardware import GPUS, gpu_hours
 from zsl.planning.jobs import Job, Jobs
 from zsl.registry.target import Target
 
@@ -188,7 +188,7 @@ class Costs:
             multiplied=Sequences(run.model, rows, run.sequence_length).multiplied,
             steps=run.steps,
             tokens=run.steps * tokens_per_step(run),
-            checkpoints=len(self.jobs.layout(id).checkpoints),
+            checkpoints=len(self.plan.layout(id).checkpoints),
             training=by_rule.pop("train"),
             measurements={name: cost for name, cost in by_rule.items() if cost.jobs},
         )
@@ -208,12 +208,12 @@ class Costs:
         run, rows = self.plan.runs[job.of], self.plan.corpus(job.of).tokenizer.rows
         segment = Segment.parse(job.part)
         n_steps = segment.end - segment.start
-        owned = self.jobs.layout(job.of).owned(segment)
+        owned = self.plan.layout(job.of).owned(segment)
         stored = sum(storage.checkpoint(run, rows, step) for step in owned)
         return training_step(run, rows) * n_steps, stored + storage.STEP_RECORD * n_steps
 
     def _measurement(self, job: Job) -> tuple[Flops, float]:
-        layout, asked = self.jobs.layout(job.of), self.plan.experiment.measurements.of(job.rule)
+        layout, asked = self.plan.layout(job.of), self.plan.experiment.measurements.of(job.rule)
         if asked.reads == "losses":
             n = len(layout.pairs(job.part))
         else:

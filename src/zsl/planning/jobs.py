@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import cast
 
-from zsl.config.grids import Layout, Segment
+from zsl.config.grids import Segment
 from zsl.config.load import Plan
 from zsl.config.measurements import MEASUREMENT_OF
 from zsl.registry.inputs import blocks_of, runs_of
@@ -38,14 +38,7 @@ class Jobs:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self._layouts: dict[str, Layout] = {}
         self._parents: dict[Job, list[Job]] = {}
-
-    def layout(self, run: str) -> Layout:
-        """Segments, checkpoints and measurement files of a run."""
-        if run not in self._layouts:
-            self._layouts[run] = self.plan.layout(run)
-        return self._layouts[run]
 
     def everything(self, targets: Iterable[Target]) -> set[Job]:
         """All jobs of ``snakemake all``: the targets, their comparison with printed tables, and
@@ -99,7 +92,8 @@ class Jobs:
         if job.rule in ("fit", "sensitivity_curve"):
             yield self._curve("train_loss", job.of)
         if job.rule in ("train_loss", "sensitivity_curve") and job.of in self.plan.runs:
-            yield from (Job("train", job.of, part.name) for part in self.layout(job.of).segments)
+            chain = self.plan.layout(job.of).segments
+            yield from (Job("train", job.of, part.name) for part in chain)
         elif job.rule == "imported_loss" and self.plan.imported[job.of].path is None:
             yield Job("published_curves", self.plan.imported[job.of].sha256 or "")
         elif job.rule == "measured":
@@ -107,19 +101,15 @@ class Jobs:
         elif job.rule == "breakdown_curve":
             yield from self._measurements("breakdown", job.of)
         elif job.rule == "delta_loss":
-            layout = self.layout(job.of)
-            steps = {step for pair in layout.pairs(job.part) for step in pair}
-            blocks = {layout.block_of(step) for step in steps}
-            yield from (Job("token_losses", job.of, block) for block in blocks)
+            blocks = self.plan.layout(job.of).loss_blocks(job.part).values()
+            yield from (Job("token_losses", job.of, block) for block in {*blocks})
         elif job.rule == "train":
             yield from self._before_segment(job.of, Segment.parse(job.part))
         elif job.rule in MEASUREMENT_OF.values():
-            layout = self.layout(job.of)
-            segment = layout.segment_of(layout.blocks[job.part][0])
-            yield Job("train", job.of, segment.name)
+            yield Job("train", job.of, self.plan.layout(job.of).segment_of_block(job.part).name)
 
     def _before_segment(self, run: str, segment: Segment) -> Iterable[Job]:
-        previous = self.layout(run).previous(segment)
+        previous = self.plan.layout(run).previous(segment)
         if previous is not None:
             yield Job("train", run, previous.name)
         yield Job("tokens", self.plan.runs[run].corpus)

@@ -7,8 +7,8 @@ from textwrap import fill
 
 from tabulate import tabulate
 
+from zsl.gpus import GPUS
 from zsl.planning.estimate import Cost, Estimate, RunCost, SuiteCost, TargetCost
-from zsl.planning.hardware import GPUS
 
 WIDTH = 100
 

@@ -36,9 +36,10 @@ def runs_of(plan: Plan, target: Target, kind: InputKind) -> list[str]:
 def blocks_of(plan: Plan, kind: InputKind, run: str) -> list[str]:
     """Blocks of the run whose measurement files a kind of curve is made from."""
     layout = plan.layout(run)
-    if MEASUREMENT_OF[kind] != "delta_loss":
-        return list(layout.measured_blocks)
-    return [*layout.delta_blocks(), *(layout.grids if kind == "step_grids" else ())]
+    if MEASUREMENT_OF[kind] == "delta_loss":
+        return [*layout.delta_blocks(), *(layout.grids if kind == "step_grids" else ())]
+    losses = MEASUREMENT_OF[kind] == "token_losses"
+    return list(layout.blocks if losses else layout.measured_blocks)
 
 
 def downstream_runs(plan: Plan) -> list[str]:

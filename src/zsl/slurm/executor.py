@@ -25,8 +25,8 @@ from snakemake_executor_plugin_slurm.validation import validate_slurm_extra
 
 from zsl.errors import FOR_GOOD
 from zsl.planning.cluster import RESOURCES
+from zsl.planning.growth import UNTRIED, Growth, after
 from zsl.slurm import ask, refusals
-from zsl.slurm.growth import UNTRIED, Growth, after
 
 FAILED = {"BOOT_FAIL", "CANCELLED", "DEADLINE", "FAILED", "OUT_OF_MEMORY", "TIMEOUT"}
 UNSETTLED = {"", "NODE_FAIL", "PREEMPTED", "REVOKED"}

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from zsl.config.grids import Segment, checkpoint_name
 from zsl.errors import PassingError, TrainingError
-from zsl.training.task import Task, train
+from zsl.training.task import TrainingTask, train
 
 GRACE = 600
 """Seconds that torchrun gives its processes to save after a signal."""
@@ -29,7 +29,9 @@ class ProcessesError(TrainingError, PassingError):
     """One of several processes failed, which may be for its machine."""
 
 
-def launch(task: Task, log: Path, *, processes: int = 1, nodes: int = 1, mpi: str = "") -> None:
+def launch(
+    task: TrainingTask, log: Path, *, processes: int = 1, nodes: int = 1, mpi: str = ""
+) -> None:
     """Train a segment with ``processes`` on each of ``nodes``, one GPU each.
 
     Exits with code 143 when a signal stopped the training, which saved its state. Raises

@@ -15,16 +15,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
 from zsl.errors import BrokenFileError, TrainingError
 from zsl.files import read_json, write_json, write_text
 from zsl.permissions import require_readable
-
-if TYPE_CHECKING:
-    from zsl.training.segment import Trainer
 
 STEPS_HEADER = ("step", "train_loss", "learning_rate", "grad_norm")
 THROUGHPUT_HEADER = ("step", "tokens_per_second")
@@ -83,15 +79,16 @@ class StepRecords:
 
     def add(
         self,
-        trainer: Trainer,
+        step: int,
         loss: torch.Tensor,
         grad_norm: torch.Tensor,
         rate: float,
+        *,
+        tokens: int,
         started: float,
     ) -> None:
-        """Note a step without waiting for the device."""
-        tokens = trainer.run.batch_size * trainer.run.sequence_length
-        self._unread.append((trainer.state.step, loss, rate, grad_norm, tokens, started))
+        """Note a step over so many ``tokens`` without waiting for the device."""
+        self._unread.append((step, loss, rate, grad_norm, tokens, started))
 
     def read(self) -> StepRecord | None:
         """Read the noted steps from the device; return the first one that is not finite."""

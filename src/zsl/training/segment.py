@@ -22,122 +22,25 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-
 from zsl.config.grids import Segment, checkpoint_name
-from zsl.config.schema import Run
-from zsl.config.sources import Tokenizer
 from zsl.errors import TrainingError
 from zsl.files import write_json
-from zsl.memory import MicroBatch
-from zsl.models.olmo.adapter import Olmo
-from zsl.models.olmo.build import build_model
 from zsl.progress import Progress
-from zsl.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from zsl.training.guards import SaveClock, stop_signal
-from zsl.training.loader import Loader, Tokens
 from zsl.training.lock import Lock, locked
-from zsl.training.micro_batch import first_size, settle_micro_batch
-from zsl.training.model import learning_rate, make_optimizer, make_scheduler
-from zsl.training.order import Order, batch_indices, run_order
+from zsl.training.order import batch_indices
 from zsl.training.parallel import Processes
 from zsl.training.records import StepRecords
-from zsl.training.sharding import gather, is_needed, shared_out
 from zsl.training.speed import peak_tokens_per_second
 from zsl.training.states import newest_sound, newest_state, owned_steps, saved_states
-from zsl.training.step import StepResult, train_step, wrap
+from zsl.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
 
 LOOK_EVERY = 10
 """Steps between looks at losses, signals and the clock on a GPU, where a look waits for it."""
-
-
-@dataclass
-class Trainer:
-    """A run in memory: what one process needs to make the next step."""
-
-    run: Run
-    model: Olmo
-    optimizer: torch.optim.Optimizer
-    tokens: Tokens
-    order: Order
-    group: Processes
-    state: TrainingState = field(default_factory=lambda: TrainingState(0, 0, 0))
-
-    def __post_init__(self) -> None:
-        self.module = wrap(self.model, self.run, self.group)
-        on_gpu = self.group.device.type == "cuda"
-        self.loader = Loader(self.run, self.tokens, self.order, self.group, ahead=on_gpu)
-        share = self.run.batch_size // self.group.world_size
-        self.micro_batch = MicroBatch(first_size(self.run, self.model, share))
-        self._scheduler = make_scheduler(self.run)
-
-    def step(self) -> tuple[torch.Tensor, torch.Tensor, float]:
-        """Make the next step: loss and gradient norm (0-d tensors), and the rate used.
-
-        Raises TrainingError when the GPU's memory does not hold it and nothing can be tried here.
-        """
-        run, step = self.run, self.state.step + 1
-        rate = learning_rate(run, self._scheduler, step)
-        try:
-            result = self._update(step, rate)
-        except torch.OutOfMemoryError as error:
-            # Others wait for this process, or the weights are changed in part: begin anew.
-            self.micro_batch.halve(str(error))
-            raise TrainingError(
-                f"step {step}: out of memory; nothing that was saved is lost, and the next "
-                f"attempt goes on with {self.micro_batch.size} sequences at once: run again"
-            ) from None
-        sequences = step * run.batch_size
-        self.state = TrainingState(step, sequences, sequences * run.sequence_length)
-        return result.loss, result.grad_norm, rate
-
-    def _update(self, step: int, rate: float) -> StepResult:
-        return train_step(
-            self.module,
-            self.optimizer,
-            self.loader.batch(step),
-            self.run,
-            self.group,
-            learning_rate=rate,
-            micro_batch=self.micro_batch,
-        )
-
-    def load(self, folder: Path) -> None:
-        """Go on from a checkpoint."""
-        self.state = load_checkpoint(folder, self.model, self.optimizer)
-
-    def save(self, folder: Path) -> None:
-        """Write a checkpoint; only the first process does, and all wait for it."""
-        gather(self.optimizer)
-        if self.group.rank == 0:
-            save_checkpoint(folder, self.model, self.optimizer, self.state)
-        self.group.barrier()
-
-
-def make_trainer(
-    run: Run, tokenizer: Tokenizer, tokens: Tokens, data_seed: int, group: Processes
-) -> Trainer:
-    """A trainer at step 0.
-
-    Raises TrainingError when the batch cannot be shared equally by the processes.
-    """
-    if run.batch_size % group.world_size:
-        raise TrainingError(
-            f"batch_size = {run.batch_size}: cannot be shared by {group.world_size} processes; "
-            "start a number of processes that divides it"
-        )
-    model = build_model(run, tokenizer).to(group.device)
-    torch.manual_seed(run.seed)  # checkpoints hold the generator's state, random at the start
-    order = run_order(run, len(tokens), data_seed)
-    optimizer = make_optimizer(run, model)
-    if is_needed(optimizer, group):
-        optimizer = shared_out(optimizer)
-    return Trainer(run, model, optimizer, tokens, order, group)
 
 
 def train_segment(
@@ -156,15 +59,17 @@ def train_segment(
     group = trainer.group
     with stop_signal() as arrived, _only_here(state, group) as lock:
         records = _resume(trainer, segment, state, parent)
-        settle_micro_batch(trainer, state)
+        trainer.settle_micro_batch(state)
         owned = owned_steps(trainer.run, segment)
         progress = Progress(name, segment.end, done=trainer.state.step)
         saves = SaveClock()
+        tokens = trainer.run.batch_size * trainer.run.sequence_length
         if trainer.state.step in owned:
             _save(trainer, owned, records, state)
         while trainer.state.step < segment.end:
             started = time.perf_counter()
-            records.add(trainer, *trainer.step(), started)
+            loss, grad_norm, rate = trainer.step()
+            records.add(trainer.state.step, loss, grad_norm, rate, tokens=tokens, started=started)
             step = trainer.state.step
             keep = step in owned
             if not (keep or group.device.type == "cpu" or step % LOOK_EVERY == 0):

@@ -6,12 +6,12 @@ import torch
 
 from zsl.config.flops import training_step
 from zsl.config.schema import Run
-from zsl.planning.hardware import GPUS, Gpu
+from zsl.gpus import GPUS, Gpu
 from zsl.training.parallel import Processes
 
 
 def known_gpu(device: torch.device) -> tuple[str, Gpu] | None:
-    """Name and rates of a GPU, where :data:`zsl.planning.hardware.GPUS` has them."""
+    """Name and rates of a GPU, where :data:`zsl.gpus.GPUS` has them."""
     if device.type != "cuda":
         return None
     words = torch.cuda.get_device_name(device).replace("-", " ").split()

@@ -24,13 +24,14 @@ from zsl.files import read_json, write_json
 from zsl.training.device import device
 from zsl.training.order import order_sha256
 from zsl.training.parallel import processes
-from zsl.training.segment import make_trainer, train_segment
+from zsl.training.segment import train_segment
+from zsl.training.trainer import make_trainer
 
 FACTS = "facts.json"
 
 
 @dataclass(frozen=True)
-class Task:
+class TrainingTask:
     """A segment to train; paths are relative to where the process runs."""
 
     name: str
@@ -59,7 +60,7 @@ class Task:
         write_json(path, asdict(self))
 
 
-def train(task: Task) -> None:
+def train(task: TrainingTask) -> None:
     """Train a segment to its end, in this process or in those that torchrun started.
 
     Leaves what the lineage record tells of it in ``facts.json`` in the state folder: the order
@@ -99,7 +100,7 @@ def main(path: str, log: str) -> None:
     logging.basicConfig(level=logging.WARNING, format=form, handlers=handlers)
     logging.getLogger("zsl").setLevel(logging.INFO if rank == 0 else logging.ERROR)
     try:
-        train(Task(**read_json(path)))
+        train(TrainingTask(**read_json(path)))
     except ZslError as error:
         logging.getLogger("zsl").error("%s", error)
         sys.exit(1)

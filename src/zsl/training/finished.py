@@ -1,4 +1,4 @@
-"""Published checkpoints: read where they are those of their manifest, and not lost by a death.
+"""Checkpoints of finished segments: read where they are those of their manifest, kept over a death.
 
 A flipped bit in a weight is a weight like any other: nothing that reads it would notice. To
 hash a checkpoint is cheap against measuring it, or training on from it.
@@ -18,11 +18,13 @@ from zsl.config.grids import checkpoint_name
 from zsl.errors import TrainingError
 from zsl.files import read_json, sha256
 
-WEIGHTS = ("model.safetensors",)
-STATE = (*WEIGHTS, "optim.safetensors", "state.json")
+WEIGHT_FILES = ("model.safetensors",)
+STATE_FILES = (*WEIGHT_FILES, "optim.safetensors", "state.json")
 
 
-def published(manifest: Path, folder: Path, step: int, files: Sequence[str] = STATE) -> Path:
+def verified_checkpoint(
+    manifest: Path, folder: Path, step: int, files: Sequence[str] = STATE_FILES
+) -> Path:
     """The checkpoint of ``step`` in the ``folder`` of a segment, of which ``files`` are read.
 
     Raises TrainingError where one is missing or not the one that the manifest names.
