@@ -102,7 +102,10 @@ def without_network(monkeypatch, how):
 
         close_session()
     else:
-        monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+        nowhere = "http://127.0.0.1:9"
+        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, nowhere)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "ENDPOINT", nowhere)
 
 
 @pytest.fixture(autouse=True)
@@ -279,7 +282,7 @@ def test_patterns():
     }
     assert by_step("a-step{step}-tokens*", names) == {3: "a-step03-tokens4B"}
     assert by_step({4: "main", 1: "a-step1"}, names) == {1: "a-step1", 4: "main"}
-    with pytest.raises(CheckpointError, match="'a-step1' and 'a-step01' are both of step 1"):
+    with pytest.raises(CheckpointError, match="'a-step01' and 'a-step1' are both of step 1"):
         by_step("a-step{step}", ["a-step1", "a-step01"])
     with pytest.raises(CheckpointError, match=r"no name is of the pattern 'x\{step\}'"):
         by_step("x{step}", names)

@@ -26,6 +26,7 @@ MALFORMED = (
     pickle.UnpicklingError,
     RuntimeError,
     EOFError,
+    OSError,
     ValueError,
     LookupError,
     TypeError,
@@ -98,6 +99,8 @@ def load(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such file; the checkpoint is incomplete") from None
+    except PermissionError:
+        raise
     except MALFORMED as error:
         raise CheckpointError(f"{path}: {_reason(path, str(error))}") from None
 
