@@ -85,8 +85,10 @@ class Asking:
             (here / MEMORY).symlink_to(self._project / MEMORY)
         files = [str(path.resolve()) for path in configfiles]
         command = [sys.executable, "-m", "zsl.audit.planned"]
-        pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
-        self._process = subprocess.Popen(command, cwd=here, **pipes, text=True)
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(
+            command, cwd=here, stdin=pipe, stdout=pipe, stderr=pipe, text=True
+        )
         assert self._process.stdin is not None
         json.dump([files, [*targets], sorted(others)], self._process.stdin)
         self._process.stdin.close()
