@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 from zsl.data.fields import named
 from zsl.data.text_files import LONGEST, too_long
 from zsl.errors import DataError
-from zsl.files import is_bomb
 
 ARROW_ROWS = 1024
 """Rows of an Arrow file that are made Python values at a time."""
@@ -38,11 +37,6 @@ def arrow_records(path: Path, name: str, columns: list[str]) -> Iterator[tuple[i
         number = 0
         for batch in reader:
             wanted = batch.select(present)
-            if is_bomb(wanted.nbytes, path.stat().st_size):
-                raise DataError(
-                    f"{name}: holds {wanted.nbytes:,} bytes in so few that they are no text (a "
-                    "decompression bomb?); give another file"
-                )
             wanted.validate(full=True)
             for row in range(0, wanted.num_rows, ARROW_ROWS):
                 for record in wanted.slice(row, ARROW_ROWS).to_pylist():

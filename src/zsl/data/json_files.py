@@ -133,11 +133,9 @@ class _Text:
     def next(self) -> str:
         """The next character that is not blank; empty at the end."""
         while True:
-            end = _BLANK.match(self._read, self._place).end()  # type: ignore[union-attr]
-            self.line += self._read.count("\n", self._place, end)
-            self._place = end
-            if end < len(self._read):
-                return self._read[end]
+            self._pass(_BLANK.match(self._read, self._place).end())  # type: ignore[union-attr]
+            if self._waiting:
+                return self._read[self._place]
             if not self._more():
                 return ""
 
@@ -159,23 +157,27 @@ class _Text:
         while True:
             try:
                 value, end = _DECODER.raw_decode(self._read, self._place)
-            except RecursionError as error:
-                raise self._no_value(str(error), 0) from None
-            except ValueError as error:  # perhaps only because it goes on
-                place = error.pos if isinstance(error, json.JSONDecodeError) else self._place
-                lines = self._read.count("\n", self._place, place)
-                if len(self._read) - self._place > LONGEST or not self._more():
-                    said = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-                    raise self._no_value(said, lines) from None
-            else:
-                length = end - self._place
-                if length > LONGEST:
-                    raise self._no_value("too long", 0)
-                if end < len(self._read) or not self._more():  # a number may go on, too
-                    end = self._place + length
-                    self.line += self._read.count("\n", self._place, end)
-                    self._place = end
-                    return value
+            except NOT_JSON as error:
+                lines = self._read.count("\n", self._place, getattr(error, "pos", self._place))
+                goes_on = isinstance(error, ValueError) and self._waiting <= LONGEST
+                if not (goes_on and self._more()):
+                    raise self._no_value(getattr(error, "msg", str(error)), lines) from None
+                continue
+            length = end - self._place
+            if length > LONGEST:
+                raise self._no_value("too long", 0)
+            if end < len(self._read) or not self._more():  # a number may go on, too
+                self._pass(self._place + length)
+                return value
+
+    @property
+    def _waiting(self) -> int:
+        return len(self._read) - self._place
+
+    def _pass(self, place: int) -> None:
+        """Go on to a place in what is read, and count its lines."""
+        self.line += self._read.count("\n", self._place, place)
+        self._place = place
 
     def _more(self) -> bool:
         """Read as much again as is waiting; whether there was anything."""

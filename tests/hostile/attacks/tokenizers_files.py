@@ -62,10 +62,6 @@ FILES: dict[str, tuple[bytes | dict[str, Any], str]] = {
         model(vocab={**VOCABULARY, "h": 4_000_000_000}),
         "has 10 tokens and the id 4000000000",
     ),
-    "a table that makes the library panic": (
-        made(normalizer={"type": "Precompiled", "precompiled_charsmap": "AAAA////"}),
-        NONE,
-    ),
     "a length that makes the library panic": (
         made(pre_tokenizer={"type": "FixedLength", "length": 0}),
         "the tokenizer cannot encode a document",
