@@ -1,8 +1,13 @@
 """What is drawn is the data, and the files are the same each time."""
 
+import dataclasses
+import functools
+import json
 import re
 import subprocess
 import sys
+import textwrap
+from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -12,8 +17,9 @@ import pytest
 from matplotlib.colors import to_hex, to_rgb
 
 from zsl.figures import style
-from zsl.figures.render import module, write
+from zsl.figures.render import module, save
 from zsl.registry import BY_ID, TARGETS
+from zsl.study import write_csv
 
 FIGURES = tuple(target.id for target in TARGETS if target.kind == "figure")
 FORMATS = ("csv", "pdf", "svg")
@@ -37,70 +43,81 @@ def lines(figure):
     return [line for axes in figure.axes for line in axes.get_lines()]
 
 
+AGAIN = """
+import json, sys
+from zsl.figures.render import write
+from zsl.study import make_study
+for figure, values, files, paths in json.load(open(sys.argv[1])):
+    write(figure, make_study(values, files), paths)
+"""
+"""Draws figures in a process of its own."""
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory, maker):
+    """Each figure drawn once here, and its files; it is left as it was laid out."""
+    folder, found = tmp_path_factory.mktemp("figures"), {}
+
+    @functools.cache
+    def study_of(*suites):
+        labels, imported = ("14M", "37M", "78M", "OLMo-1B"), ("OLMo-1B",)
+        return maker(folder / "-".join(suites))(labels=labels, imported=imported, suites=suites)
+
+    for figure in FIGURES:
+        study = study_of(*BY_ID[figure].suites)
+        files = {kind: folder / f"{figure}.{kind}" for kind in FORMATS}
+        with matplotlib.rc_context({"font.size": 5}):
+            data, drawing = made(figure, study)
+            write_csv(files["csv"], data)
+            for kind in ("pdf", "svg"):
+                save(drawing, files[kind], kind)
+        found[figure] = study, drawing, files
+    return found
+
+
+@pytest.fixture(scope="module")
+def again(tmp_path_factory, drawn):
+    """The folder with all figures drawn again, with other settings of matplotlib and another order
+    of sets, on which names of clip paths must not depend."""
+    folder, jobs = tmp_path_factory.mktemp("again"), []
+    for figure, (study, _, _) in drawn.items():
+        values = dataclasses.asdict(study)
+        files = {kind: [*map(str, paths)] for kind, paths in values.pop("files").items()}
+        paths = {kind: str(folder / f"{figure}.{kind}") for kind in FORMATS}
+        jobs.append((figure, values, files, paths))
+    (folder / "jobs.json").write_text(json.dumps(jobs))
+    (folder / "matplotlibrc").write_text("font.size: 20\n")
+    settings = {"PYTHONHASHSEED": "1", "MATPLOTLIBRC": str(folder / "matplotlibrc")}
+    command = [sys.executable, "-c", AGAIN, str(folder / "jobs.json")]
+    environment = {"PYTHONPATH": ":".join(sys.path), "MPLCONFIGDIR": str(folder), **settings}
+    subprocess.run(command, check=True, env=environment)
+    return folder
+
+
 @pytest.mark.parametrize("figure", FIGURES)
-def test_the_same_study_gives_the_same_bytes_with_truetype_fonts(figure, make, tmp_path):
-    written = []
-    for folder in ("one", "two"):
-        files = {kind: tmp_path / folder / f"{figure}.{kind}" for kind in FORMATS}
-        with matplotlib.rc_context({"font.size": 5 if folder == "one" else 20}):
-            write(figure, make(imported=("37M",), suites=BY_ID[figure].suites), files)
-        written.append({kind: path.read_bytes() for kind, path in files.items()})
-    assert written[0] == written[1]
-    pdf, svg = written[0]["pdf"], written[0]["svg"].decode()
+def test_the_same_study_gives_the_same_bytes_with_truetype_fonts(figure, drawn, again):
+    _, _, files = drawn[figure]
+    for path in files.values():
+        assert path.read_bytes() == (again / path.name).read_bytes()
+    pdf, svg = files["pdf"].read_bytes(), files["svg"].read_text()
     assert b"/CreationDate" not in pdf and b"/ModDate" not in pdf
     assert b"/Type3" not in pdf and b"/CIDFontType2" in pdf
     assert "<dc:date>" not in svg and not re.search(r"20\d\d-\d\d-\d\d", svg)
 
 
-def test_another_process_gives_the_same_bytes(make, tmp_path):
-    """Names of clip paths must not depend on the hash seed."""
-    data = module("fig05").data(make())
-    data.to_csv(tmp_path / "data.csv", index=False)
-    code = (
-        "import sys, pandas as pd\n"
-        "from zsl.figures import fig05, render\n"
-        "from zsl.study import RunInfo, Study\n"
-        "data = pd.read_csv(sys.argv[1]).astype({'dotted': 'boolean'})\n"
-        "runs = tuple(RunInfo(r, r[5:], False, 1) for r in data['run'].dropna().unique())\n"
-        "drawing = fig05.draw(data, Study('x', False, runs, {}))\n"
-        "for path in sys.argv[2:]:\n"
-        "    render.save(drawing, path, path[-3:])\n"
-    )
-    written = []
-    for seed in ("1", "2"):
-        out = [str(tmp_path / f"{seed}.{kind}") for kind in ("svg", "pdf")]
-        command = [sys.executable, "-c", code, str(tmp_path / "data.csv"), *out]
-        path = ":".join(sys.path)
-        environment = {"PYTHONHASHSEED": seed, "PYTHONPATH": path, "MPLCONFIGDIR": str(tmp_path)}
-        subprocess.run(command, check=True, env=environment)
-        written.append([(tmp_path / f"{seed}.{kind}").read_bytes() for kind in ("svg", "pdf")])
-    assert written[0] == written[1]
-
-
 @pytest.mark.parametrize("figure", FIGURES)
-def test_no_figure_stays_open(figure, make):
-    made(figure, make(suites=BY_ID[figure].suites))
-    assert plt.get_fignums() == []
-
-
-@pytest.mark.parametrize("figure", FIGURES)
-def test_a_figure_fits_a_column_or_the_page(figure, make):
-    _, drawing = made(figure, make(suites=BY_ID[figure].suites))
+def test_a_figure_fits_a_column_or_the_page_and_nothing_is_cut_off(figure, drawn):
+    _, drawing, _ = drawn[figure]
     width, height = drawing.get_size_inches()
     assert width in (style.SINGLE, style.DOUBLE) and height < 9
     sizes = [text.get_fontsize() for text in drawing.findobj(matplotlib.text.Text)]
     assert min(sizes) >= 5.5
+    ends = drawing.get_tightbbox()
+    assert ends.x0 >= 0 and ends.x1 <= width and ends.y0 >= 0 and ends.y1 <= height
 
 
-@pytest.mark.parametrize("figure", FIGURES)
-def test_nothing_that_is_written_is_cut_off(figure, make):
-    labels, imported = ("14M", "37M", "78M", "OLMo-1B"), ("OLMo-1B",)
-    study = make(labels=labels, imported=imported, suites=BY_ID[figure].suites)
-    _, drawing = made(figure, study)
-    width, height = drawing.get_size_inches()
-    drawing.draw_without_rendering()  # lays it out
-    drawn = drawing.get_tightbbox()
-    assert drawn.x0 >= 0 and drawn.x1 <= width and drawn.y0 >= 0 and drawn.y1 <= height
+def test_no_figure_stays_open(drawn):
+    assert plt.get_fignums() == []
 
 
 @pytest.mark.parametrize(
@@ -208,10 +225,18 @@ def test_a_logarithmic_axis_has_a_few_plain_ticks(low, high):
     assert 3 <= len(ticks) <= 7 and (low <= ticks).all() and (ticks <= high).all()
 
 
-def test_csv_is_the_data(make, tmp_path):
-    study = make()
-    write("fig03", study, {"csv": tmp_path / "f.csv"})
-    read = pd.read_csv(tmp_path / "f.csv", float_precision="round_trip")
+def test_csv_is_the_data(drawn):
+    study, _, files = drawn["fig03"]
+    read = pd.read_csv(files["csv"], float_precision="round_trip")
     pd.testing.assert_frame_equal(
         read, module("fig03").data(study), check_exact=True, check_dtype=False
     )
+
+
+def test_the_figure_that_extending_md_adds_can_be_made(make):
+    text = (Path(__file__).parents[2] / "docs/extending.md").read_text()
+    code, study = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1], make()
+    added = {}
+    exec(textwrap.dedent(code), added)
+    drawing = added["draw"](added["data"](study), study)
+    assert len(lines(drawing)) == len(study.runs)
