@@ -24,12 +24,12 @@ def own_changes(a: Record, b: Record, sides: Sides) -> list[Change]:
     if a.rule == b.rule:
         pins = (a.section("params").get("packages", {}), b.section("params").get("packages", {}))
         own = [*_settings(a, b), *setting_changes(*pins, "package"), *_modules(a, b, sides)]
-    python = (_environment(each, "python") for each in (a, b))
+    before, now = ({"version": _environment(each, "python")} for each in (a, b))
     return [
         *_sources(a, b, sides),
         *own,
         *_installed(a, b, counted=True),
-        *setting_changes(*({"version": version} for version in python), "python"),
+        *setting_changes(before, now, "python"),
         *_compared(a, b, "device"),
         *_compared(a, b, "threads"),
     ]

@@ -244,8 +244,8 @@ def overview(sides: Sides) -> Overview:
         for change in own_changes(a[run], b[run], sides)
         if change.kind in ("rule", "setting", "seed")
     )
-    only = (tuple(x for x in one if x not in other) for one, other in ((a, b), (b, a)))
-    return Overview(*only, settings, _folders(sides))
+    only_a, only_b = (tuple(x for x in one if x not in other) for one, other in ((a, b), (b, a)))
+    return Overview(only_a, only_b, settings, _folders(sides))
 
 
 def _folders(sides: Sides) -> dict[str, dict[str, int]]:

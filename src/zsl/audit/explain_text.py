@@ -126,11 +126,13 @@ def sentence(found: Explanation) -> str:
 
 def _others(seen: Overview | None) -> str:
     """What only one of two experiments has."""
+    if seen is None:
+        return ""
     said = []
-    for what, runs in (("run", True), ("artifact", False)) if seen else ():
-        for side in "AB":
-            n = len(seen.only_a if side == "A" else seen.only_b)
-            if not runs:
+    for what in ("run", "artifact"):
+        for side, only in (("A", seen.only_a), ("B", seen.only_b)):
+            n = len(only)
+            if what == "artifact":
                 n = sum(counts.get(f"only {side}", 0) for counts in seen.folders.values())
             said += [f"only {side} has {counted(n, what)}"] if n else []
     return " and ".join(said)

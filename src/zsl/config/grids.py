@@ -115,11 +115,12 @@ class Layout:
         every = tuple(sorted({*measured, *(step for grid in grids.values() for step in grid)}))
         chain = tuple(segments(steps, kept.first_segment, kept.extended_from))
         blocks = {part.name: tuple(s for s in every if part.owns(s)) for part in chain}
+        chosen: dict[str, tuple[int, ...]]
         if block == "checkpoint":
-            of_measured = {checkpoint_name(step): (step,) for step in measured}
+            chosen = {checkpoint_name(step): (step,) for step in measured}
         else:
             chosen = {part.name: tuple(s for s in measured if part.owns(s)) for part in chain}
-            of_measured = {name: owned for name, owned in chosen.items() if owned}
+        of_measured = {name: owned for name, owned in chosen.items() if owned}
         return Layout(every, tuple(measured), grids, chain, blocks, of_measured)
 
     def owned(self, segment: Segment) -> list[int]:

@@ -50,12 +50,12 @@ def crate(options: argparse.Namespace) -> str:
     check_place(options.out)
     plan = load(options.configfile)
     results = f"results/{plan.experiment.experiment}"
-    known = {
-        "configfiles": [Path(path) for path in options.configfile],
-        "expected": expected_jobs(plan),
-        "carry": [kind for kind in HEAVY if getattr(options, kind)],
-    }
-    run = read_run(results, **known)
+    run = read_run(
+        results,
+        configfiles=[Path(path) for path in options.configfile],
+        expected=expected_jobs(plan),
+        carry=[kind for kind in HEAVY if getattr(options, kind)],
+    )
     against = contradiction(run)
     write_crate(options.out, replace(run, contradiction=against))
     size = options.out.stat().st_size / 1e6

@@ -55,5 +55,5 @@ def _changes(run: Run, job: Record, planned: Planned) -> list[str]:
         return [f"it has no job {job.name}"]
     if not job.section("params"):
         return []
-    sides = (job.content["params"], planned.jobs[run.record(job)].params)
-    return [str(change) for change in setting_changes(*map(configured, sides))]
+    recorded, now = job.content["params"], planned.jobs[run.record(job)].params
+    return [str(c) for c in setting_changes(configured(recorded), configured(now))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from zsl.crate.graph import Graph, fragment, parameter, slot, to
@@ -77,7 +78,7 @@ def _slots(jobs: Iterable[Record], direction: str) -> list[str]:
 
 def _module(graph: Graph, run: Run, name: str, digest: str) -> str:
     """A module by the digest that records give it; with its source, where that was kept."""
-    known = {"name": name, "version": digest}
+    known: dict[str, Any] = {"name": name, "version": digest}
     suffix = Path(name).suffix if "/" in name else ".py"
     path = f"{run.results}/{LINEAGE}/{CODE}/{digest}{suffix}"
     if not (run.root / path).is_file() or (run.root / path).is_symlink():

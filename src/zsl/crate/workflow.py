@@ -51,11 +51,11 @@ def add_workflow(graph: Graph, root: Path) -> None:
     if "commit" in git:
         known["version"] = f"{git['commit']}{'-dirty' if git.get('dirty') else ''}"
     graph.describe(BIOSCHEMAS, "CreativeWork", name="Bioschemas ComputationalWorkflow profile 1.0")
-    environments = [path for path in ENVIRONMENTS if (root / path).is_file()]
-    for path in environments:
-        named = f"Format of {Path(path).name}"
-        format = graph.describe(ENVIRONMENTS[path], "WebPageElement", name=named)
-        graph.pack(path, conformsTo=to(format))
+    environments = [name for name in ENVIRONMENTS if (root / name).is_file()]
+    for name in environments:
+        named = f"Format of {Path(name).name}"
+        format = graph.describe(ENVIRONMENTS[name], "WebPageElement", name=named)
+        graph.pack(name, conformsTo=to(format))
     if environments:
         known["buildInstructions"] = to(environments)
     if license := cited.get("license"):
@@ -65,9 +65,9 @@ def add_workflow(graph: Graph, root: Path) -> None:
         known["author"] = to(authors)
     how = {"main": True, "lang": "snakemake", "record_size": True}
     graph.add_workflow(root / SNAKEFILE, SNAKEFILE, properties=known, **how)
-    for path in FILES:
-        if (root / path).is_file():
-            graph.pack(path)
+    for name in FILES:
+        if (root / name).is_file():
+            graph.pack(name)
     for folder in FOLDERS:
         if files := files_below(root / folder):
             graph.pack_folder(folder, files)

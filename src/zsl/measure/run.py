@@ -6,6 +6,7 @@ Without an optimizer, the checkpoint that follows says what the update is: their
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,7 +63,7 @@ def _tokens(given: Given, model: LanguageModel, target: torch.device) -> str:
     )
 
 
-def _write(given: Given, each: Measure, micro_batch: MicroBatch, **attributes: int) -> None:
+def _write(given: Given, each: Measure, micro_batch: MicroBatch, **attributes: Any) -> None:
     steps, name = {given.step: given.checkpoint}, given.settings.name
     measure_checkpoints(name, each, steps, given.out, micro_batch, run=given.name, **attributes)
 
