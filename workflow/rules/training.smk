@@ -25,9 +25,7 @@ rule train:
     resources:
         **needs("train", gpu=True),
     params:
-        code=lambda wildcards: stepping_code(
-            "train.py", wildcards.run, "zsl.config.parameters"
-        ),
+        code=lambda wildcards: stepping_code("train.py", wildcards.run),
         packages=packages("torch", "ai2-olmo", "numpy", "safetensors"),
         threads=THREADS,
         data_order={"data_seed": EXPERIMENT.data_seed},

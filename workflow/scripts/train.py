@@ -4,7 +4,7 @@ from zsl.job import job
 from zsl.optimizers import module_of
 
 optimizer = module_of(snakemake.params.run["optimizer"]["name"])
-with job(snakemake, modules=[optimizer, "zsl.config.parameters"]) as facts:
+with job(snakemake, modules=[optimizer]) as facts:
     import shutil
     from pathlib import Path
 

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
 
-from zsl.config.blocks import KEYS
 from zsl.config.parameters import n_parameters
 
 if TYPE_CHECKING:
@@ -96,6 +95,10 @@ class Sequences:
         but the topmost: 4 FLOPs a weight and position, and 8 d_model for each pair of positions
         in attention. In the topmost block only keys and values see a prefix.
         """
+        from zsl.config.blocks import (
+            KEYS,
+        )  # code of what measures: not loaded by all that has costs
+
         d, below = self.model.d_model, self.model.n_layers - 1
         top = tokens * (4 * self.block_weights + 6 * self.rows * d)
         dense = below * 4 * self.block_weights + 6 * d * d

@@ -30,11 +30,14 @@ SCRIPTS = "workflow/scripts"
 
 LEFT_OUT = {
     "zsl.lineage": "describes results, does not make them",
+    "zsl.config.flops": "estimates costs",
     "zsl.config.load": "reads settings, which reach a job as parameters",
     "zsl.config.checks": "refuses settings, changes none",
     "zsl.config.measurements": "settings reach a job as parameters; its modules are named by rules",
     "zsl.config.misread": "refuses settings, changes none",
+    "zsl.config.parameters": "counts the weights of a model, for costs and captions",
     "zsl.errors": "kinds of errors; no result is made from one",
+    "zsl.gpus": "says how fast training could be",
     "zsl.job": "logs and records a job; its number of threads is a parameter",
     "zsl.planning": "estimates costs",
     "zsl.progress": "shows how far a job is",
