@@ -155,7 +155,7 @@ def by_position(model, input_ids, monkeypatch):
         {"layer_norm_type": LayerNormType.default},
         {"layer_norm_type": LayerNormType.default, "weight_tying": False},
         {"rope": False, "embedding_layer_norm": True},
-        {"attention_layer_norm": True, "block_type": BlockType.llama, "n_kv_heads": 1},
+        {"attention_layer_norm": True, "block_type": BlockType.llama},
     ],
     ids=["norms", "bias of the logits", "places after a norm", "queries"],
 )
