@@ -142,15 +142,21 @@ wildcard_constraints:
     table=any_of(of_kind("table")),
 
 
+@cache
+def fingerprint_of(script, modules, files):
+    """The fingerprint of a script, its modules and files, made once."""
+    return checked(fingerprint, Path("workflow/scripts") / script, modules, files)
+
+
 def code(script, modules=(), files=()):
     """Fingerprint of a script and of all library code it reaches."""
-    return checked(fingerprint, Path("workflow/scripts") / script, modules, files)
+    return fingerprint_of(script, tuple(modules), tuple(files))
 
 
 @cache
 def stepping_code(script, run, *modules):
     """Fingerprint of a script that makes steps of a run, with the code of its optimizer."""
-    return code(script, [*modules, module_of(PLAN.runs[run].optimizer.name)])
+    return code(script, (*modules, module_of(PLAN.runs[run].optimizer.name)))
 
 
 def packages(*names):
