@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 import sys
-from functools import cache
+from functools import cache, partial
 from glob import glob
 from pathlib import Path
 
@@ -275,6 +275,72 @@ def evaluation_sequences(run, asked):
 def stepped_run(run):
     """What the step after a checkpoint depends on, as plain values."""
     return PLAN.runs[run].model_dump(mode="json", exclude={"checkpoints", "seed"})
+
+
+def measured_inputs(kind, wildcards):
+    """Checkpoints of a block, and what they are measured on."""
+    checkpoints = block_checkpoints(wildcards)
+    if kind.reads == "choices":
+        corpus = PLAN.runs[wildcards.run].corpus
+        return {**checkpoints, "tokenizer": f"{RESULTS}/data/{corpus}/tokenizer.json"}
+    return {
+        **checkpoints,
+        "tokens": token_manifest(wildcards.run),
+        "token_files": ancient(token_folder(wildcards.run)),
+    }
+
+
+def measured_steps(kind, wildcards):
+    """The checkpoints of a block that are measured."""
+    layout = PLAN.layout(wildcards.run)
+    of_block = layout.blocks if kind.every else layout.measured_blocks
+    return list(of_block[wildcards.block])
+
+
+def measured_code(kind, wildcards):
+    """Fingerprint of a measurement, with the optimizer that makes its steps."""
+    if kind.step:
+        return stepping_code("measure.py", wildcards.run, *kind.modules())
+    return code("measure.py", kind.modules())
+
+
+def measured_parameters(kind):
+    """What a measurement depends on besides code and files, by name."""
+    settings = EXPERIMENT.measurements.of(kind.name)
+    batch = {"micro_batch_size": EXPERIMENT.measurements.micro_batch_size}
+    model = {
+        "model": lambda wildcards: PLAN.runs[wildcards.run].model.model_dump(
+            mode="json"
+        ),
+        "context": lambda wildcards: {
+            "sequence_length": PLAN.runs[wildcards.run].sequence_length
+        },
+    }
+    step = {
+        "run": lambda wildcards: stepped_run(wildcards.run),
+        "data_order": {"data_seed": EXPERIMENT.data_seed},
+    }
+    evaluation = {
+        "evaluation": lambda wildcards: evaluation_sequences(
+            wildcards.run, getattr(settings, "sequences", None)
+        )
+    }
+    # The number of sequences stands in the evaluation, which runs are asked makes no difference.
+    own = settings.model_dump(mode="json", exclude={"runs"})
+    return {
+        "steps": partial(measured_steps, kind),
+        "tokenizer": lambda wildcards: PLAN.corpus(wildcards.run).tokenizer.model_dump(
+            mode="json"
+        ),
+        **(step if kind.step else model),
+        **({} if kind.reads == "choices" else evaluation),
+        **({"settings": own} if own.keys() - {"sequences"} else {}),
+        "batch": (
+            {**batch, "batches": getattr(settings, "batches", 1)}
+            if kind.step
+            else batch
+        ),
+    }
 
 
 def curve_options(curve):
