@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-SECONDS = 120
+SECONDS = 1200
 """Of computing; an hour in all, which no load makes of it."""
 ADDRESSES = 3 << 30
 """Bytes of addresses beyond those of this process: more is a MemoryError."""
