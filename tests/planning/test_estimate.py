@@ -73,8 +73,8 @@ def test_a_target_needs_its_runs_and_measurements_and_no_others(plan, found):
     assert figure.measurements == ("token_losses", "delta_loss")
     main = next(suite for suite in found.suites if suite.name == "main")
     assert figure.training == sum((run.training for run in main.runs), Cost())
-    # Of 144M only the powers of two are measured for it, not the further steps of Fig. 15.
-    assert figure.measuring.jobs == 6 * (18 + 19)
+    # A file of losses and one of their changes for each of the six segments of a run.
+    assert figure.measuring.jobs == 6 * (6 + 6)
     assert targets["table1"].measurements == ()
     schematic = targets["fig06"]
     assert (schematic.jobs, schematic.trained, schematic.training) == (1, (), Cost())

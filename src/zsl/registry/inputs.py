@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zsl.config.measurements import MEASUREMENT_OF
 from zsl.registry.target import IMPORTED_KINDS, InputKind, Target
 
 if TYPE_CHECKING:
@@ -35,6 +34,8 @@ def runs_of(plan: Plan, target: Target, kind: InputKind) -> list[str]:
 
 def blocks_of(plan: Plan, kind: InputKind, run: str) -> list[str]:
     """Blocks of the run whose measurement files a kind of curve is made from."""
+    from zsl.config.measurements import MEASUREMENT_OF  # figures need no pydantic
+
     layout = plan.layout(run)
     if MEASUREMENT_OF[kind] == "delta_loss":
         return [*layout.delta_blocks(), *(layout.grids if kind == "step_grids" else ())]
