@@ -111,7 +111,7 @@ MISTAKES = [
     (*imported(path="a.json", values="raw"), "name does not say its format; give format: csv"),
     (*imported(path="a.csv", values="raw", name="14M"), "name is a key of the authors' file"),
     (*imported(path="a.log", values="raw", columns={"loss": "x"}), "format log has none"),
-    (*imported("44k", path="a.csv", values="raw"), "runs.44k: is also trained here"),
+    (*imported("44k", path="a.csv", values="raw"), "runs.44k: is also among its runs"),
 ]
 
 

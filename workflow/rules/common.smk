@@ -166,7 +166,8 @@ def packages(*names):
 
 def segment_folder(run, segment):
     """Folder of a segment's checkpoints."""
-    return f"{RESULTS}/training/{run}/{segment.name}"
+    made = "training" if run in PLAN.trained else "checkpoints"
+    return f"{RESULTS}/{made}/{run}/{segment.name}"
 
 
 def segment_manifest(run, segment):
@@ -197,11 +198,20 @@ def previous_segment(wildcards):
 
 
 def block_checkpoints(wildcards):
-    """Manifest and folder of the checkpoints that a measurement file covers."""
-    segment = PLAN.layout(wildcards.run).segment_of_block(wildcards.block)
+    """Manifest and folder of the checkpoints that a measurement file covers.
+
+    Checkpoints that are fetched once more are the same: what they are made from are parameters.
+    """
+    run = wildcards.run
+    segment = PLAN.layout(run).segment_of_block(wildcards.block)
+    manifest, folder = segment_manifest(run, segment), segment_folder(run, segment)
+    if run in PLAN.trained:
+        return {"manifest": manifest, "checkpoints": ancient(folder)}
+    files = source_files(run, segment.name)
     return {
-        "manifest": segment_manifest(wildcards.run, segment),
-        "checkpoints": ancient(segment_folder(wildcards.run, segment)),
+        "manifest": ancient(manifest),
+        "checkpoints": ancient(folder),
+        **({"files": files} if files else {}),
     }
 
 
@@ -242,7 +252,9 @@ def check_tokens():
 
 
 DOWNLOADED = {
-    source.sha256: source for source in PLAN.imported.values() if source.path is None
+    source.sha256: source
+    for source in PLAN.logged_elsewhere.values()
+    if source.path is None
 }
 
 
@@ -300,17 +312,9 @@ def measured_parameters(kind):
     """What a measurement depends on besides code and files, by name."""
     settings = EXPERIMENT.measurements.of(kind.name)
     batch = {"micro_batch_size": EXPERIMENT.measurements.micro_batch_size}
-    model = {
-        "model": lambda wildcards: PLAN.runs[wildcards.run].model.model_dump(
-            mode="json"
-        ),
-        "context": lambda wildcards: {
-            "sequence_length": PLAN.runs[wildcards.run].sequence_length
-        },
-    }
     step = {
         "run": lambda wildcards: stepped_run(wildcards.run),
-        "data_order": {"data_seed": EXPERIMENT.data_seed},
+        "data_order": lambda wildcards: data_order(wildcards.run),
     }
     evaluation = {
         "evaluation": lambda wildcards: evaluation_sequences(
@@ -319,12 +323,12 @@ def measured_parameters(kind):
     }
     # The number of sequences stands in the evaluation, which runs are asked makes no difference.
     own = settings.model_dump(mode="json", exclude={"runs"})
+    fetched = {
+        "source": lambda wildcards: fetched_source(wildcards.run, wildcards.block)
+    }
     return {
         "steps": partial(measured_steps, kind),
-        "tokenizer": lambda wildcards: PLAN.corpus(wildcards.run).tokenizer.model_dump(
-            mode="json"
-        ),
-        **(step if kind.step else model),
+        **(step if kind.step else {}),
         **({} if kind.reads == "choices" else evaluation),
         **({"settings": own} if own.keys() - {"sequences"} else {}),
         "batch": (
@@ -332,7 +336,25 @@ def measured_parameters(kind):
             if kind.step
             else batch
         ),
+        **(fetched if FETCHED else {}),
     }
+
+
+def fetched_source(run, block):
+    """What the checkpoints of a block are made from, with the code that does it; of those that are
+    trained here, their manifest says it."""
+    if run in PLAN.trained:
+        return {}
+    segment = PLAN.layout(run).segment_of_block(block)
+    return {**source_of(run, segment.name), "code": code("fetch.py")}
+
+
+def data_order(run):
+    """Which training sequences make the next batch: those after the last step in the shuffle of
+    this seed; of runs trained elsewhere, the first of the corpus."""
+    if run in PLAN.trained:
+        return {"data_seed": EXPERIMENT.data_seed}
+    return {"first": True}
 
 
 def evaluation_sequences(run, asked):
@@ -346,7 +368,10 @@ def evaluation_sequences(run, asked):
 
 def stepped_run(run):
     """What the step after a checkpoint depends on, as plain values."""
-    return PLAN.runs[run].model_dump(mode="json", exclude={"checkpoints", "seed"})
+    made = PLAN.runs[run]
+    size = (made.source and made.source.update_batch_size) or made.batch_size
+    value = made.model_dump(mode="json", exclude={"checkpoints", "seed", "source"})
+    return {**value, "batch_size": size}
 
 
 def curve_options(curve):

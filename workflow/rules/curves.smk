@@ -14,7 +14,7 @@ rule train_loss:
     log:
         f"{LOGS}/curves/train_loss/{{run}}.log",
     wildcard_constraints:
-        run=any_of(PLAN.runs),
+        run=any_of(PLAN.trained),
     threads: THREADS
     resources:
         **needs("train_loss"),
@@ -32,7 +32,7 @@ rule train_loss:
 rule imported_loss:
     """The train loss of a run that was trained elsewhere, and what was found in its file."""
     input:
-        lambda wildcards: imported_file(PLAN.imported[wildcards.run]),
+        lambda wildcards: imported_file(PLAN.logged_elsewhere[wildcards.run]),
     output:
         csv=f"{RESULTS}/curves/train_loss/{{run}}.csv",
         facts=f"{RESULTS}/curves/train_loss/{{run}}.json",
@@ -40,7 +40,7 @@ rule imported_loss:
     log:
         f"{LOGS}/curves/train_loss/{{run}}.log",
     wildcard_constraints:
-        run=any_of(PLAN.imported),
+        run=any_of(PLAN.logged_elsewhere),
     threads: THREADS
     resources:
         **needs("imported_loss"),
@@ -48,7 +48,7 @@ rule imported_loss:
         code=code("imported_loss.py"),
         packages=packages("numpy", "pandas"),
         threads=THREADS,
-        source=lambda wildcards: PLAN.imported[wildcards.run].model_dump(
+        source=lambda wildcards: PLAN.logged_elsewhere[wildcards.run].model_dump(
             mode="json", exclude={"path", "url", "sha256", "parameters"}
         ),
         curves=EXPERIMENT.curves.model_dump(mode="json", include={"k", "first"}),
@@ -56,6 +56,33 @@ rule imported_loss:
         "Imported train loss of {wildcards.run}"
     script:
         "../scripts/imported_loss.py"
+
+
+rule evaluated_loss:
+    """The evaluation loss of checkpoints in place of a train loss that is not known."""
+    input:
+        f"{RESULTS}/curves/eval_loss/{{run}}.csv",
+    output:
+        csv=f"{RESULTS}/curves/train_loss/{{run}}.csv",
+        facts=f"{RESULTS}/curves/train_loss/{{run}}.json",
+        lineage=f"{LINEAGE}/curves/train_loss/{{run}}.json",
+    log:
+        f"{LOGS}/curves/train_loss/{{run}}.log",
+    wildcard_constraints:
+        run=any_of(
+            PLAN.runs.keys() - PLAN.trained.keys() - PLAN.logged_elsewhere.keys()
+        ),
+    threads: THREADS
+    resources:
+        **needs("evaluated_loss"),
+    params:
+        code=code("evaluated_loss.py"),
+        packages=packages("pandas"),
+        threads=THREADS,
+    message:
+        "Evaluation loss of {wildcards.run} for its train loss"
+    script:
+        "../scripts/evaluated_loss.py"
 
 
 rule measured:

@@ -7,7 +7,7 @@ rule fit:
         curve=f"{RESULTS}/curves/train_loss/{{run}}.csv",
         facts=lambda wildcards: (
             [f"{RESULTS}/curves/train_loss/{wildcards.run}.json"]
-            if wildcards.run in PLAN.imported
+            if wildcards.run not in PLAN.trained
             else []
         ),
     output:

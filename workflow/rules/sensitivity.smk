@@ -10,7 +10,7 @@ rule sensitivity_curve:
                 f"{RESULTS}/training/{wildcards.run}/{segment.name}.steps.csv"
                 for segment in PLAN.layout(wildcards.run).segments
             ]
-            if wildcards.run in PLAN.runs
+            if wildcards.run in PLAN.trained
             else []
         ),
     output:

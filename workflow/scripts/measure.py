@@ -14,16 +14,20 @@ with job(snakemake, modules=modules) as facts:
 
     from zsl.measurements.checkpoints import measure_checkpoints
     from zsl.measurements.room import micro_batch_of
+    from zsl.models.families import family_of
     from zsl.progress import Progress
     from zsl.training.device import device
     from zsl.training.finished import STATE_FILES, WEIGHT_FILES, verified_checkpoint
 
     params, inputs, run = snakemake.params, snakemake.input, snakemake.wildcards.run
     settings = kind.model_validate(params.get("settings", {}))
-    prepare = import_module(kind.modules()[0]).prepare
-    prepared = prepare(settings, params, inputs, device(params.threads))
     files = STATE_FILES if kind.step else WEIGHT_FILES
     segment, folder = Path(inputs.manifest), Path(inputs.checkpoints)
+    checkpoints = {step: verified_checkpoint(segment, folder, step, files) for step in params.steps}
+    first = checkpoints[params.steps[0]]
+    prepare = import_module(kind.modules()[0]).prepare
+    model = family_of(first).load_model(first)
+    prepared = prepare(settings, params, inputs, model, device(params.threads))
     progress = Progress(run, len(params.steps), unit="checkpoints")
     micro_batch = micro_batch_of(
         settings, prepared.model, params.batch["micro_batch_size"], *prepared.read
@@ -31,7 +35,7 @@ with job(snakemake, modules=modules) as facts:
     measure_checkpoints(
         kind.name,
         prepared.measure,
-        {step: verified_checkpoint(segment, folder, step, files) for step in params.steps},
+        checkpoints,
         Path(snakemake.output.h5),
         micro_batch,
         run=run,

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 from zsl.checkpoints.errors import CheckpointError
+from zsl.config.grids import steps_of
 from zsl.config.yaml_files import read_values
 from zsl.errors import printable
-
-MOST_STEPS = 100_000
 
 
 def add_command(commands: Any) -> None:
@@ -55,16 +53,10 @@ def add_command(commands: Any) -> None:
 
 
 def _steps(written: str) -> list[int]:
-    """Steps from ``1000``, ``2^0..2^18`` (powers of two) or ``0..143000:1000``."""
-    if written.isdecimal():
-        return [int(written)]
-    if match := re.fullmatch(r"2\^(\d{1,2})(?:\.\.2\^(\d{1,2}))?", written):
-        return [1 << i for i in range(int(match[1]), int(match[2] or match[1]) + 1)]
-    if match := re.fullmatch(r"(\d{1,15})\.\.(\d{1,15}):([1-9]\d{0,14})", written):
-        steps = range(int(match[1]), int(match[2]) + 1, int(match[3]))
-        if len(steps) <= MOST_STEPS:
-            return list(steps)
-    raise argparse.ArgumentTypeError(f"{written} are no steps: 1000, 2^0..2^18, 0..143000:1000")
+    try:
+        return steps_of(written)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _map(path: Path) -> dict[int, str]:

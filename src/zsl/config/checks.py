@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from math import isqrt
 
 from zsl.config.base import nearest
+from zsl.config.elsewhere import Elsewhere
 from zsl.config.grids import measured_steps
 from zsl.config.measurements import MEASUREMENTS
-from zsl.config.schema import CONSTANT, EXTENSIBLE, Experiment, Run
+from zsl.config.schema import CONSTANT, EXTENSIBLE, Checkpoints, Experiment, Run
 
 KEPT = 10_000
 """Most checkpoints of a run: each is a folder, a part of a job, and a row of every curve."""
@@ -41,6 +42,8 @@ def _run_problems(id: str, run: Run, experiment: Experiment) -> Iterator[str]:
             f"{key}.precision.micro_batch_size = {micro}: does not divide batch_size = "
             f"{run.batch_size}; choose one of {_divisors(run.batch_size)}"
         )
+    if run.source:
+        yield from _source_problems(key, run, run.source)
     past = [step for step in run.checkpoints.also if not 0 <= step <= run.steps]
     if past:
         yield (
@@ -65,6 +68,19 @@ def _run_problems(id: str, run: Run, experiment: Experiment) -> Iterator[str]:
         yield (
             f"{key}.steps = {run.steps}: the fit leaves out steps <= {where} = "
             f"{cut}; train longer or lower the cut"
+        )
+
+
+def _source_problems(key: str, run: Run, source: Elsewhere) -> Iterator[str]:
+    if source.steps[-1] > run.steps:
+        yield (
+            f"{key}.source.steps = ... {source.steps[-1]}: not within the run's steps, "
+            f"{run.steps}; leave the later ones out or raise steps"
+        )
+    if run.checkpoints != Checkpoints():
+        yield (
+            f"{key}.checkpoints: says what is kept in training, and this run was trained "
+            "elsewhere; its checkpoints are source.steps"
         )
 
 
@@ -148,7 +164,7 @@ def _table_problems(experiment: Experiment, runs: dict[str, Run]) -> Iterator[st
         if not id.startswith("main-"):
             continue
         asked = [*run.checkpoints.also, *run.checkpoints.extended_from]
-        kept = measured_steps(run.steps, asked)
+        kept = run.source.steps if run.source else measured_steps(run.steps, asked)
         wrong = [step for step in experiment.tables.table2_steps if step not in kept]
         if wrong:
             yield (

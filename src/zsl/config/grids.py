@@ -8,6 +8,7 @@ full segments of a shorter one, and the last one, too, where it is told where th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,10 +17,29 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from zsl.config.schema import Checkpoints
 
+MOST_STEPS = 100_000
+"""That are written as one word."""
+
 
 def powers_of_two(last: int) -> list[int]:
     """1, 2, 4, ... up to and including ``last`` where it is a power of two."""
     return [1 << i for i in range(last.bit_length())]
+
+
+def steps_of(written: str) -> list[int]:
+    """Steps from ``1000``, ``2^0..2^18`` (powers of two) or ``0..143000:1000``.
+
+    Raises ValueError for anything else.
+    """
+    if written.isdecimal():
+        return [int(written)]
+    if match := re.fullmatch(r"2\^(\d{1,2})(?:\.\.2\^(\d{1,2}))?", written):
+        return [1 << i for i in range(int(match[1]), int(match[2] or match[1]) + 1)]
+    if match := re.fullmatch(r"(\d{1,15})\.\.(\d{1,15}):([1-9]\d{0,14})", written):
+        steps = range(int(match[1]), int(match[2]) + 1, int(match[3]))
+        if len(steps) <= MOST_STEPS:
+            return list(steps)
+    raise ValueError(f"{written} are no steps: 1000, 2^0..2^18, 0..143000:1000")
 
 
 def measured_steps(steps: int, also: Sequence[int]) -> list[int]:
@@ -122,6 +142,15 @@ class Layout:
             chosen = {part.name: tuple(s for s in measured if part.owns(s)) for part in chain}
         of_measured = {name: owned for name, owned in chosen.items() if owned}
         return Layout(every, tuple(measured), grids, chain, blocks, of_measured)
+
+    @staticmethod
+    def of_others(steps: Sequence[int]) -> Layout:
+        """The layout of checkpoints that were trained elsewhere: each, in ascending order, is a
+        segment and a file of its own; step 0 is with the one after it."""
+        ends = [step for step in steps if step > 0]
+        chain = tuple(Segment(start, end) for start, end in pairwise([0, *ends]))
+        blocks = {part.name: tuple(s for s in steps if part.owns(s)) for part in chain}
+        return Layout(tuple(steps), tuple(steps), {}, chain, blocks, blocks)
 
     def owned(self, segment: Segment) -> list[int]:
         """Checkpoints that a segment writes."""

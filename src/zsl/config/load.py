@@ -43,11 +43,23 @@ class Plan:
     experiment: Experiment
     """The checked configuration."""
     runs: dict[str, Run]
-    """Runs trained here, by run id (``<suite>-<name>``), in the order of the configuration."""
+    """Runs that are measured, by run id (``<suite>-<name>``), in the order of the configuration;
+    those with a ``source`` were trained elsewhere."""
     imported: dict[str, ImportedCurve]
     """The curves of runs not trained here, by run id, in the order of the configuration."""
     seeds: dict[str, list[str]]
     """Run ids of the repetitions of a run with other seeds, by its run id."""
+
+    @cached_property
+    def trained(self) -> dict[str, Run]:
+        """Runs that are trained here, by run id."""
+        return {id: run for id, run in self.runs.items() if run.source is None}
+
+    @cached_property
+    def logged_elsewhere(self) -> dict[str, ImportedCurve]:
+        """The train losses that others logged, by run id."""
+        own = {id: run.source.train_loss for id, run in self.runs.items() if run.source}
+        return {id: curve for id, curve in own.items() if curve} | self.imported
 
     def layout(self, id: str) -> Layout:
         """Segments, checkpoints and measurement files of a run."""
@@ -56,7 +68,12 @@ class Plan:
     @cached_property
     def _layouts(self) -> dict[str, Layout]:
         block = self.experiment.measurements.block
-        return {id: Layout.of(run.steps, run.checkpoints, block) for id, run in self.runs.items()}
+        return {
+            id: Layout.of_others(run.source.steps)
+            if run.source
+            else Layout.of(run.steps, run.checkpoints, block)
+            for id, run in self.runs.items()
+        }
 
     def corpus(self, id: str) -> Corpus:
         """The corpus a run is trained on."""
@@ -146,17 +163,19 @@ def resolve(values: Mapping[str, Any], environ: Mapping[str, str] = os.environ) 
     imported: dict[str, ImportedCurve] = {}
     seeds: dict[str, list[str]] = {}
     for suite_name, suite in experiment.suites.items():
+        of_suite: dict[str, Run] = {}
         for name, settings in suite.runs.items():
             where = ("suites", suite_name, "runs", name)
             merged = merge(suite.defaults, settings)
-            runs[f"{suite_name}-{name}"] = _validated(Run, merged, where)
+            of_suite[f"{suite_name}-{name}"] = _validated(Run, merged, where)
+        runs |= _with_own_copies(suite_name, of_suite, environ)
         for name, repeats in suite.repeat.items():
             seeds |= _repeated(suite_name, name, repeats, runs)
         if suite.imported is not None:
             for name, curve in _imported(suite_name, suite.imported, environ).items():
                 if (id := f"{suite_name}-{name}") in runs:
                     raise ConfigError(
-                        f"suites.{suite_name}.imported.runs.{name}: is also trained here; "
+                        f"suites.{suite_name}.imported.runs.{name}: is also among its runs; "
                         "give one of the two another name"
                     )
                 imported[id] = curve
@@ -175,6 +194,10 @@ def _repeated(
     if id not in runs:
         known = nearest(name, [run.split("-", 1)[1] for run in runs])
         raise ConfigError(f"suites.{suite}.repeat.{name}: there is no such run; {known}")
+    if runs[id].source:
+        raise ConfigError(
+            f"suites.{suite}.repeat.{name}: was trained elsewhere; give each seed as a run"
+        )
     used = [runs[id].seed, *seeds]
     if len(set(used)) < len(used):
         raise ConfigError(
@@ -199,6 +222,15 @@ def _imported(
     for name, settings in imported.runs.items():
         where = ("suites", suite, "imported", "runs", name)
         curves[name] = _validated(ImportedCurve, merge(imported.defaults, settings), where)
+    own, missing = _own_copies(curves, environ)
+    return {name: curve for name, curve in own.items() if name not in missing}
+
+
+def _own_copies(
+    curves: dict[str, ImportedCurve], environ: Mapping[str, str]
+) -> tuple[dict[str, ImportedCurve], list[str]]:
+    """The curves, those of the authors from the user's own copy where it holds any of them; and
+    the names of those that it lacks then."""
     folder = environ.get("ZSL_PUBLISHED_DIR")
     theirs = {
         name: curve.name or name
@@ -206,7 +238,7 @@ def _imported(
         if curve.format == "authors" and curve.url is not None
     }
     if not folder or not theirs:
-        return curves
+        return curves, []
     path = Path(folder) / PUBLISHED_FILE
     if not path.is_file():
         raise ConfigError(
@@ -216,14 +248,29 @@ def _imported(
     held = _names_in(path)
     missing = [name for name, key in theirs.items() if key not in held]
     if len(missing) == len(theirs):
-        return curves
+        return curves, []
     note = PUBLISHED_NOTE + (f"; not in it: {', '.join(missing)}" if missing else "")
     copy = {"url": None, "sha256": None, "path": str(path), "note": note}
+    here = theirs.keys() - set(missing)
     return {
-        name: curve.model_copy(update=copy) if name in theirs else curve
+        name: curve.model_copy(update=copy) if name in here else curve
         for name, curve in curves.items()
-        if name not in missing
-    }
+    }, missing
+
+
+def _with_own_copies(
+    suite: str, runs: dict[str, Run], environ: Mapping[str, str]
+) -> dict[str, Run]:
+    """The runs of a suite, whose train losses come from the user's own copy where it has them."""
+    sources = {id.removeprefix(f"{suite}-"): run.source for id, run in runs.items()}
+    logged = {name: s.train_loss for name, s in sources.items() if s and s.train_loss}
+    changed = dict(runs)
+    for name, curve in _own_copies(logged, environ)[0].items():
+        source = sources[name]
+        assert source is not None
+        own = source.model_copy(update={"train_loss": curve})
+        changed[f"{suite}-{name}"] = runs[f"{suite}-{name}"].model_copy(update={"source": own})
+    return changed
 
 
 def _names_in(path: Path) -> set[str]:

@@ -60,7 +60,8 @@ class Measurement(Settings):
         the checkpoints of a run, its own, and what it asks of the models that are trained here."""
         on = "steps" if cls.step else cls.reads
         of_models = (f"zsl.models.olmo.{name}" for name in cls.by_hand)
-        return (f"zsl.measurements.on_{on}", f"zsl.measurements.{cls.name}", *of_models)
+        own = (f"zsl.measurements.on_{on}", f"zsl.measurements.{cls.name}")
+        return (*own, "zsl.models.olmo.folder", *of_models)
 
     def flops(self, run: Run, corpus: Corpus) -> Flops:
         """For one checkpoint: passes in float32, steps as trained; 0 where files are read alone."""

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from zsl.config.analysis import Curves, Figures, Fits, Tables
 from zsl.config.base import MANY, STEPS, Name, Seed, Settings, Step, Words
+from zsl.config.elsewhere import Elsewhere, Fetched
 from zsl.config.imported import Imported
 from zsl.config.measurements import Measurements, TaskName
 from zsl.config.optimizers import Optimizer
@@ -184,7 +185,7 @@ class Precision(Settings):
 
 
 class Run(Settings):
-    """One model trained once."""
+    """One model trained once, here or elsewhere."""
 
     corpus: Name
     """Key of ``corpora``."""
@@ -212,6 +213,8 @@ class Run(Settings):
     loss: Literal["olmo", "mean"] = "mean"
     """What is minimised and logged. ``mean``: over the B(S-1) predictions. ``olmo``: the same
     sum over B*S, (S-1)/S of the mean, as OLMo and the paper's runs did."""
+    source: Elsewhere | None = Field(default=None, exclude_if=lambda source: source is None)
+    """Where the checkpoints are that others made of this run, which is then not trained here."""
 
 
 class Suite(Settings):
@@ -253,6 +256,8 @@ class Experiment(Settings):
     """Suites by name; ``main`` is the paper's main experiment."""
     measurements: Measurements = Measurements()
     """Per-token measurements."""
+    fetched: Fetched = Fetched()
+    """Checkpoints of others on the disk."""
     curves: Curves = Curves()
     """Loss curves."""
     fits: Fits = Fits()

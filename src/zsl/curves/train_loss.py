@@ -37,3 +37,17 @@ def train_loss_curve(run: str, steps_files: Sequence[Path], k: float, first: int
             "smoothed_train_loss": smoothed[kept],
         }
     )
+
+
+def evaluated_curve(eval_loss: str | Path) -> tuple[pd.DataFrame, str]:
+    """The evaluation loss of checkpoints in the columns of a train loss, and a note that says so.
+
+    ``eval_loss`` is the curve's file. Step 0 has no logarithm and is left out.
+    """
+    table = read_csv(eval_loss, ("run", "step", "eval_loss"))
+    after = table[table["step"] > 0]
+    curve = after[["run", "step"]].assign(
+        train_loss=np.nan, smoothed_train_loss=after["eval_loss"].to_numpy()
+    )
+    note = f"evaluation loss of {len(curve)} checkpoints, since no train loss of the run is known"
+    return curve, note

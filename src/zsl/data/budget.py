@@ -31,8 +31,11 @@ class Requirement:
 def requirement(run_id: str, run: Run, *, unseen: int) -> Requirement:
     """Sequences that a run needs: those of its steps and of ``unseen`` batches after them.
 
-    One where sequences are drawn with replacement.
+    One where sequences are drawn with replacement; those batches alone of a run trained elsewhere.
     """
+    if run.source:
+        size = run.source.update_batch_size or run.batch_size
+        return Requirement(run_id, unseen * size * run.source.optimizer, run.sequence_length)
     if run.sampling == "offsets":
         return Requirement(run_id, 1, run.sequence_length)
     return Requirement(run_id, (run.steps + unseen) * run.batch_size, run.sequence_length)

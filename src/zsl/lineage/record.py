@@ -75,7 +75,7 @@ def recorded(
     path = _record_path(outputs, job.rule)
     kept = lineage_folder(path)
     path.unlink(missing_ok=True)
-    read = [item.path for item in _declared(job.input)]
+    read = [item.path for item in _read(job.input)]
     before = stamps(read)
     started, clock = datetime.now(UTC), time.monotonic()
     script = script or getattr(sys.modules["__main__"], "__file__", None)
@@ -114,7 +114,7 @@ def recorded(
 
 def _inputs(job: Any, folder: Path, trust: bool, root: Path) -> list[dict[str, Any]]:
     """Entries of the inputs, with the ``record`` of the job that made each, where one did."""
-    declared = _declared(job.input)
+    declared = _read(job.input)
     known = [made(item.path, folder) for item in declared]
     entries = described(declared, trust=trust, root=root)
     for item, entry, maker in zip(declared, entries, known, strict=True):
@@ -132,6 +132,11 @@ def _record_path(outputs: Sequence[Declared], rule: str) -> Path:
             'lineage="results/<experiment>/lineage/<path of the artifact>.json"'
         )
     return paths[0]
+
+
+def _read(inputs: Any) -> list[Declared]:
+    """Inputs that a job reads: those named ``after`` are only waited for."""
+    return [item for item in _declared(inputs) if item.name != "after"]
 
 
 def _declared(files: Any) -> list[Declared]:

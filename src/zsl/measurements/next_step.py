@@ -50,6 +50,19 @@ def unseen_batches(order: Order, run: Run, n: int) -> np.ndarray:
     return np.stack(batches)
 
 
+def first_batches(sequences: int, batch_size: int, n: int) -> np.ndarray:
+    """Indices of the sequences of the first ``n`` batches of a corpus, (batches, size).
+
+    Raises MeasurementError when there are not so many.
+    """
+    if n * batch_size > sequences:
+        raise MeasurementError(
+            f"the corpus has {sequences:,} training sequences; {n} batches of {batch_size:,} for "
+            "the next update need more; lower update_batch_size or single_step.batches, or add text"
+        )
+    return np.arange(n * batch_size).reshape(n, batch_size)
+
+
 @dataclass(frozen=True)
 class Step:
     """What one optimizer step did; tensors are float32 or wider, on the model's device."""

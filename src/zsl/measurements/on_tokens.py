@@ -7,24 +7,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import TypeAdapter
 from torch import Tensor
 
 from zsl.config.measurements import Measurement
-from zsl.config.schema import Model
-from zsl.config.sources import Tokenizer
 from zsl.data.manifest import read_manifest
 from zsl.data.tokens import open_split
 from zsl.measurements.checkpoints import Prepared, evaluation_tokens, function_of, of_weights
 from zsl.models.base import LanguageModel
-from zsl.models.olmo.build import empty_model
 
 
-def prepare(settings: Measurement, params: Any, inputs: Any, target: torch.device) -> Prepared:
-    """A measurement by the parameters and inputs of its job; on the device ``target``."""
-    tokenizer = TypeAdapter(Tokenizer).validate_python(params.tokenizer)
-    length = params.context["sequence_length"]
-    model = empty_model(Model.model_validate(params.model), length, tokenizer).to(target).eval()
+def prepare(
+    settings: Measurement, params: Any, inputs: Any, model: LanguageModel, target: torch.device
+) -> Prepared:
+    """A measurement by the parameters and inputs of its job, of checkpoints of ``model``; on the
+    device ``target``."""
+    model = model.to(target).eval()
     input_ids = held_out(params.evaluation, inputs, model, target)
     measure = of_weights(function_of(settings, model), model, input_ids)
     return Prepared(measure, model, (len(input_ids), input_ids.shape[1]))

@@ -49,7 +49,7 @@ class Jobs:
         printed = files("zsl.tables") / "paper"
         if any((printed / f"{target.id}.csv").is_file() for target in targets):
             found.add(Job("compare", name))
-        return found
+        return found | {Job("drop", job.of, job.part) for job in found if job.rule == "fetch"}
 
     def needed(self, targets: Iterable[Target]) -> set[Job]:
         """The jobs that make these targets."""
@@ -78,7 +78,9 @@ class Jobs:
         if kind == "fits":
             return Job("fit", run)
         if kind == "train_loss":
-            return Job("imported_loss" if run in self.plan.imported else "train_loss", run)
+            if run in self.plan.logged_elsewhere:
+                return Job("imported_loss", run)
+            return Job("train_loss" if run in self.plan.trained else "evaluated_loss", run)
         if kind in CURVE_RULES:
             return Job(CURVE_RULES[kind], run)
         return Job("measured", run, kind)
@@ -91,11 +93,13 @@ class Jobs:
     def _inputs(self, job: Job) -> Iterable[Job]:
         if job.rule in ("fit", "sensitivity_curve"):
             yield self._curve("train_loss", job.of)
-        if job.rule in ("train_loss", "sensitivity_curve") and job.of in self.plan.runs:
+        if job.rule in ("train_loss", "sensitivity_curve") and job.of in self.plan.trained:
             chain = self.plan.layout(job.of).segments
             yield from (Job("train", job.of, part.name) for part in chain)
-        elif job.rule == "imported_loss" and self.plan.imported[job.of].path is None:
-            yield Job("published_curves", self.plan.imported[job.of].sha256 or "")
+        elif job.rule == "evaluated_loss":
+            yield Job("measured", job.of, "eval_loss")
+        elif job.rule == "imported_loss" and self.plan.logged_elsewhere[job.of].path is None:
+            yield Job("published_curves", self.plan.logged_elsewhere[job.of].sha256 or "")
         elif job.rule == "measured":
             yield from self._measurements(job.part, job.of)
         elif job.rule == "breakdown_curve":
@@ -106,7 +110,16 @@ class Jobs:
         elif job.rule == "train":
             yield from self._before_segment(job.of, Segment.parse(job.part))
         elif job.rule in MEASUREMENT_OF.values():
-            yield Job("train", job.of, self.plan.layout(job.of).segment_of_block(job.part).name)
+            yield from self._checkpoints(job.of, job.part)
+
+    def _checkpoints(self, run: str, block: str) -> Iterable[Job]:
+        """What makes the checkpoints of a measurement file, and, elsewhere trained, its tokens."""
+        segment = self.plan.layout(run).segment_of_block(block).name
+        if run in self.plan.trained:
+            yield Job("train", run, segment)
+        else:
+            yield Job("fetch", run, segment)
+            yield Job("tokens", self.plan.runs[run].corpus)
 
     def _before_segment(self, run: str, segment: Segment) -> Iterable[Job]:
         previous = self.plan.layout(run).previous(segment)

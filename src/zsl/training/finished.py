@@ -37,12 +37,12 @@ def verified_checkpoint(
         if not path.is_file():
             raise TrainingError(
                 f"{path}: not there, although {manifest} names it; if a network file system shows "
-                f"it late, run again, else delete {folder} and run again: it is trained anew"
+                f"it late, run again, else delete {folder} and run again: it is made anew"
             )
         if (found := sha256(path)) != expected:
             raise TrainingError(
                 f"{path}: damaged: SHA-256 {found[:16]}… instead of {str(expected)[:16]}… (in "
-                f"{manifest}); delete {folder} and run again: it is trained anew"
+                f"{manifest}); delete {folder} and run again: it is made anew"
             )
     return folder / name
 

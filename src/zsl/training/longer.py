@@ -18,7 +18,7 @@ def begun_again(plan: Plan, results: Path) -> list[str]:
 
 
 def _begun_again(plan: Plan, results: Path) -> Iterator[str]:
-    for id, run in plan.runs.items():
+    for id, run in plan.trained.items():
         if run.schedule.name not in EXTENSIBLE:
             continue
         names = (results / "training" / id).glob(f"[0-9]*-[0-9]*{MANIFEST}")

@@ -1,0 +1,121 @@
+"""Checkpoints that others made: fetched, measured, and dropped.
+
+A folder of checkpoints is a temporary output: Snakemake removes it once everything is measured
+that is asked for. That not more of them lie on the disk than the configuration allows is an order
+of jobs: a checkpoint is fetched after those that lie so many places before it were dropped.
+"""
+
+from zsl.planning.fetching import Window, asked_targets, checkpoints_of, waited_for
+
+FETCHED = {id: run for id, run in PLAN.runs.items() if run.source}
+# What each fetched checkpoint is measured by in this call, and after which it may come. The order
+# is made by the Snakemake that schedules the jobs, not by those that run one of them.
+WORDS = typed()
+WINDOW = (
+    Window.of(PLAN, {run: size(run) for run in FETCHED}, EXPERIMENT.fetched)
+    if FETCHED and workflow.is_main_process
+    else Window()
+)
+MEASURED_BY = (
+    waited_for(PLAN, asked_targets(WORDS.targets if WORDS else [], TARGETS))
+    if WINDOW.before
+    else {}
+)
+
+
+def dropped(run, segment):
+    """Marker of a checkpoint that lies on the disk no more."""
+    return f"{RESULTS}/state/dropped/{run}/{segment}"
+
+
+def fetched_after(wildcards):
+    """What has to be dropped before a checkpoint is fetched."""
+    before = WINDOW.before.get((wildcards.run, wildcards.segment))
+    return ancient(dropped(*before)) if before else []
+
+
+def dropped_after(wildcards):
+    """The measurements of a checkpoint, and the one before it in the order of the configuration."""
+    here = (wildcards.run, wildcards.segment)
+    files = [
+        f"{RESULTS}/measurements/{kind}/{wildcards.run}/{wildcards.segment}.h5"
+        for kind in MEASURED_BY.get(here, ())
+    ]
+    previous = WINDOW.previous.get(here)
+    return [*files, *([ancient(dropped(*previous))] if previous else [])]
+
+
+def source_files(run, segment):
+    """Files of a segment's checkpoints that lie here, none where they are fetched."""
+    found = PLAN.runs[run].source
+    steps = PLAN.layout(run).blocks[segment]
+    return [str(path) for path in checked(checkpoints_of, found, steps)]
+
+
+def source_of(run, segment):
+    """What fetched checkpoints depend on, as plain values."""
+    source, steps = PLAN.runs[run].source, PLAN.layout(run).blocks[segment]
+    value = source.model_dump(mode="json", include={"repository", "folder"})
+    named = isinstance(source.revision, dict)
+    return {
+        **value,
+        **source.model_dump(mode="json", include={"optimizer", "repair"}),
+        "revision": (
+            {step: source.revision[step] for step in source.steps}
+            if named
+            else source.revision
+        ),
+        "steps": source.steps,
+    }
+
+
+# Kept where the configuration says so.
+temporary = (lambda path: path) if EXPERIMENT.fetched.keep else temp
+
+
+rule fetch:
+    """Fetch checkpoints of others by commit and digest, and convert them."""
+    input:
+        files=lambda wildcards: source_files(wildcards.run, wildcards.segment),
+        after=fetched_after,
+    output:
+        checkpoints=temporary(directory(f"{RESULTS}/checkpoints/{{run}}/{{segment}}")),
+        manifest=f"{RESULTS}/checkpoints/{{run}}/{{segment}}.manifest.json",
+        lineage=f"{LINEAGE}/checkpoints/{{run}}/{{segment}}.json",
+    log:
+        f"{LOGS}/checkpoints/{{run}}/{{segment}}.log",
+    wildcard_constraints:
+        run=any_of(FETCHED),
+    threads: THREADS
+    resources:
+        **needs("fetch"),
+    params:
+        code=code("fetch.py"),
+        packages=packages("torch", "ai2-olmo", "safetensors"),
+        threads=THREADS,
+        steps=lambda wildcards: list(
+            PLAN.layout(wildcards.run).blocks[wildcards.segment]
+        ),
+        source=lambda wildcards: source_of(wildcards.run, wildcards.segment),
+        model=lambda wildcards: {"parameters": size(wildcards.run)},
+        state=f"{RESULTS}/state/checkpoints/{{run}}/{{segment}}",
+    message:
+        "Fetching {wildcards.run}, {wildcards.segment}"
+    script:
+        "../scripts/fetch.py"
+
+
+rule drop:
+    """Note that a fetched checkpoint was measured, and is needed no more."""
+    input:
+        dropped_after,
+    output:
+        touch(f"{RESULTS}/state/dropped/{{run}}/{{segment}}"),
+    log:
+        f"{LOGS}/dropped/{{run}}/{{segment}}.log",
+    wildcard_constraints:
+        run=any_of(FETCHED),
+    localrule: True
+    threads: 1
+    message:
+        "Dropped {wildcards.run}, {wildcards.segment}"
