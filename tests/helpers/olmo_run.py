@@ -61,7 +61,9 @@ def model_config(**changes: Any) -> ModelConfig:
     return ModelConfig(**{**values, **changes})
 
 
-def train_config(folder: Path, paths: Sequence[str] = (), **changes: Any) -> TrainConfig:
+def train_config(
+    folder: Path, paths: Sequence[str] = (), steps: Sequence[int] = STEPS, **changes: Any
+) -> TrainConfig:
     return TrainConfig(
         run_name="OLMo-tiny",
         seed=SEED,
@@ -81,7 +83,7 @@ def train_config(folder: Path, paths: Sequence[str] = (), **changes: Any) -> Tra
         device_train_batch_size=BATCH,
         device_train_microbatch_size=BATCH,
         max_grad_norm=1.0,
-        max_duration=STEPS[-1],
+        max_duration=steps[-1],
     )
 
 
@@ -113,11 +115,22 @@ def one_process(folder: Path) -> Iterator[None]:
         dist.destroy_process_group()
 
 
+def save_suite(folder: Path, shards: Sequence[Path], steps: Sequence[int], name: str) -> None:
+    """Train and save a checkpoint at each of ``steps`` below ``folder``, named by ``name``."""
+    with one_process(folder):
+        run = OLMoRun(folder, shards, steps)
+        while run.step < steps[-1]:
+            run.train()
+            if run.step in steps:
+                run.save(folder / name.format(step=run.step))
+
+
 class OLMoRun:
     """Makes the steps of OLMo's trainer and saves as it does."""
 
-    def __init__(self, folder: Path, shards: Sequence[Path]) -> None:
-        self.config = train_config(folder, [str(path) for path in shards])
+    def __init__(self, folder: Path, shards: Sequence[Path], steps: Sequence[int] = STEPS) -> None:
+        self.config = train_config(folder, [str(path) for path in shards], steps)
+        self.steps = steps
         torch.manual_seed(1)
         self.model = OLMo(self.config.model)
         self.ddp = DDP(self.model)
@@ -132,7 +145,7 @@ class OLMoRun:
         return torch.stack(self.batches[(step - 1) * BATCH : step * BATCH])
 
     def rate(self, step: int) -> float:
-        return 0.0 if step == STEPS[-1] else PEAK * min(step, 3) / 3
+        return 0.0 if step == self.steps[-1] else PEAK * min(step, 3) / 3
 
     def train(self, rate: float | None = None) -> None:
         """One update, as ``olmo.train.Trainer.train_step`` makes it."""

@@ -53,20 +53,13 @@ def source_files(run, segment):
 
 
 def source_of(run, segment):
-    """What fetched checkpoints depend on, as plain values."""
-    source, steps = PLAN.runs[run].source, PLAN.layout(run).blocks[segment]
-    value = source.model_dump(mode="json", include={"repository", "folder"})
-    named = isinstance(source.revision, dict)
-    return {
-        **value,
-        **source.model_dump(mode="json", include={"optimizer", "repair"}),
-        "revision": (
-            {step: source.revision[step] for step in source.steps}
-            if named
-            else source.revision
-        ),
-        "steps": source.steps,
-    }
+    """What the fetched checkpoints of a segment depend on, as plain values."""
+    source = PLAN.runs[run].source
+    names = source.revision
+    if isinstance(names, dict):
+        names = {step: names[step] for step in PLAN.layout(run).blocks[segment]}
+    asked = {"repository", "folder", "optimizer", "repair"}
+    return {**source.model_dump(mode="json", include=asked), "revision": names}
 
 
 # Kept where the configuration says so.
@@ -119,3 +112,35 @@ rule drop:
     threads: 1
     message:
         "Dropped {wildcards.run}, {wildcards.segment}"
+
+
+rule faults:
+    """Checkpoints of a run with equal weights, in a wrong order, or not where they should be."""
+    input:
+        lambda wildcards: ancient(
+            [
+                segment_manifest(wildcards.run, segment)
+                for segment in PLAN.layout(wildcards.run).segments
+            ]
+        ),
+    output:
+        json=f"{RESULTS}/checkpoints/{{run}}.faults.json",
+        lineage=f"{LINEAGE}/checkpoints/{{run}}.faults.json",
+    log:
+        f"{LOGS}/checkpoints/{{run}}.faults.log",
+    wildcard_constraints:
+        run=any_of(FETCHED),
+    threads: 1
+    resources:
+        **needs("faults"),
+    params:
+        code=code("faults.py"),
+        packages=packages("numpy"),
+        source=lambda wildcards: [
+            source_of(wildcards.run, segment.name)
+            for segment in PLAN.layout(wildcards.run).segments
+        ],
+    message:
+        "Faults of the checkpoints of {wildcards.run}"
+    script:
+        "../scripts/faults.py"

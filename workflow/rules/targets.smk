@@ -32,10 +32,12 @@ def curve_file(kind, run):
 def study_inputs(target):
     """Files by kind that a figure or table reads."""
     asked = TARGETS[target]
+    fetched = [run for run in shown_runs(PLAN, asked) if run in FETCHED]
+    faults = [f"{RESULTS}/checkpoints/{run}.faults.json" for run in fetched]
     return {
         kind: [curve_file(kind, run) for run in runs_of(PLAN, asked, kind)]
         for kind in asked.inputs
-    }
+    } | ({"faults": faults} if faults and asked.inputs else {})
 
 
 def study(target):

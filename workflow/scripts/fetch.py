@@ -13,7 +13,7 @@ with job(snakemake) as facts:
     params, out = snakemake.params, snakemake.output
     state = Path(params.state)
     manifest = fetch(
-        Elsewhere.model_validate(params.source),
+        Elsewhere.model_construct(**params.source),
         params.steps,
         folder=Path(out.checkpoints),
         work=state / "work",

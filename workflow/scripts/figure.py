@@ -3,9 +3,10 @@
 from zsl.job import job
 
 with job(snakemake, modules=[f"zsl.figures.{snakemake.wildcards.figure}"]) as facts:
+    from zsl.checkpoints.words import sentences as faulty
     from zsl.claims import sentences, verdicts
     from zsl.figures import render
-    from zsl.files import write_text
+    from zsl.files import read_json, write_text
     from zsl.fits.words import sentences as doubtful
     from zsl.study import make_study
 
@@ -16,4 +17,6 @@ with job(snakemake, modules=[f"zsl.figures.{snakemake.wildcards.figure}"]) as fa
     claims = getattr(render.module(figure), "CLAIMS", ())
     said = sentences(verdicts(figure, claims, study), study.experiment) if claims else []
     doubts = doubtful(study.all_fits()) if "fits" in study.files else []
-    write_text(out.caption, "\n\n".join([snakemake.params.caption, *said, *doubts]) + "\n")
+    faults = faulty(read_json(path) for path in study.files.get("faults", ()))
+    said = [snakemake.params.caption, *said, *doubts, *faults]
+    write_text(out.caption, "\n\n".join(said) + "\n")

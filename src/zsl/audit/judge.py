@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from zsl.audit.changes import STALE_INPUT, Change, module_changes, parameter_changes
 from zsl.audit.contents import unread, wrong_with
@@ -49,6 +50,8 @@ class Judge:
         for path, record in sorted(self.authentic.items()):
             changes, accepted = self.changes(path), self.acceptance(path)
             for name, entry in record.outputs.items():
+                if _dropped(record, entry) and name not in self.disk:
+                    continue
                 n_files = len(entry["files"]) if entry["kind"] == "folder" else 1
                 if wrong := wrong_with(self.disk, self.records.results, name, entry):
                     yield replace(wrong, n_files=n_files)
@@ -198,6 +201,12 @@ def job_changes(record: Record, job: PlannedJob) -> Iterator[Change]:
     before, now = {entry["path"] for entry in record.inputs}, set(job.inputs)
     yield from (Change("input", path, None, None, "is read now") for path in sorted(now - before))
     yield from (Change("input", p, None, None, "is not read now") for p in sorted(before - now))
+
+
+def _dropped(record: Record, entry: dict[str, Any]) -> bool:
+    """Whether an output is removed once it was read: checkpoints of others, of which the manifest
+    stays."""
+    return record.rule == "fetch" and entry["kind"] == "folder"
 
 
 def _is_open(path: Path) -> bool:

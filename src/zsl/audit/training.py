@@ -48,10 +48,10 @@ def some(records: list[Record]) -> list[Record]:
     return records
 
 
-def _trained(scope: Scope) -> dict[str, list[tuple[Segment, Record]]]:
-    """The segments of each run that were trained, in order."""
+def _trained(scope: Scope, *rules: str) -> dict[str, list[tuple[Segment, Record]]]:
+    """The segments of each run that jobs of ``rules`` made, in order."""
     found: dict[str, list[tuple[Segment, Record]]] = defaultdict(list)
-    for record in of_rule(scope, "train"):
+    for record in of_rule(scope, *rules):
         names = record.content["wildcards"]
         found[names["run"]].append((Segment.parse(names["segment"]), record))
     return {run: sorted(parts, key=lambda part: part[0].start) for run, parts in found.items()}
@@ -69,7 +69,7 @@ def _checkpoints(record: Record) -> dict[str, dict[str, str]]:
 
 def gaps(scope: Scope, plan: Plan | None) -> Iterator[str]:
     """Steps of the plan without a checkpoint."""
-    for run, parts in _trained(scope).items():
+    for run, parts in _trained(scope, "train", "fetch").items():
         if plan is None:
             raise NotCheckedError("there is nothing to check it on")
         there = {name for _, record in parts for name in _checkpoints(record)}
@@ -81,7 +81,7 @@ def gaps(scope: Scope, plan: Plan | None) -> Iterator[str]:
 def twice(scope: Scope) -> Iterator[str]:
     """Weights that two checkpoints share, but those of one step of runs that are alike up to it."""
     seen: dict[str, tuple[str, str, list[Any]]] = {}
-    for run, parts in _trained(scope).items():
+    for run, parts in _trained(scope, "train", "fetch").items():
         for _, record in parts:
             for name, files in _checkpoints(record).items():
                 so_far = _matters(record, int(name.removeprefix("step")))
@@ -103,7 +103,9 @@ def _matters(record: Record, step: int) -> list[Any]:
     Not counted is what may change nothing: which steps are kept, micro-batches and compilation
     (they change rounding at most), clipping, which may never happen, and which weights decay.
     """
-    run = record.content["params"]["run"]
+    run = record.content["params"].get("run")
+    if run is None:  # trained elsewhere
+        return [record.content["wildcards"]["run"]]
     start = [run.get("seed"), run.get("model")]
     if step == 0:
         return start
@@ -135,7 +137,7 @@ def _rate(run: Mapping[str, Any], step: int) -> list[Any]:
 
 def misnamed(results: Path, scope: Scope) -> Iterator[str]:
     """Checkpoints whose state is of another step than their name."""
-    for run, parts in _trained(scope).items():
+    for run, parts in _trained(scope, "train").items():
         gone: list[str] = []
         for segment, record in parts:
             for name in _checkpoints(record):
@@ -150,7 +152,7 @@ def misnamed(results: Path, scope: Scope) -> Iterator[str]:
 
 def jumps(results: Path, scope: Scope) -> Iterator[str]:
     """Segments that do not go on where the one before ended, or whose losses are not finite."""
-    chains = {run: parts for run, parts in _trained(scope).items() if len(parts) > 1}
+    chains = {run: parts for run, parts in _trained(scope, "train").items() if len(parts) > 1}
     if not chains:
         raise NotCheckedError("every run is one segment")
     for run, parts in chains.items():
@@ -201,7 +203,7 @@ def _jumps_near(losses: Mapping[int, float], end: int) -> dict[int, float]:
 def orders(scope: Scope) -> Iterator[str]:
     """Corpora that runs alike in length and sampling read in different orders."""
     groups: dict[tuple[Any, ...], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for run, parts in _trained(scope).items():
+    for run, parts in _trained(scope, "train").items():
         for _, record in parts:
             settings, order = record.content["params"]["run"], record.content["facts"]["data_order"]
             key = tuple(settings.get(k) for k in ("corpus", "sequence_length", "sampling"))

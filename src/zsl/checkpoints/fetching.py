@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from zsl.checkpoints.contents import contents
+import numpy as np
+
+from zsl.checkpoints.contents import Contents, contents
 from zsl.checkpoints.convert import SOURCE, convert
 from zsl.checkpoints.errors import CheckpointError
 from zsl.checkpoints.formats import Format, format_of, format_of_folder
@@ -141,3 +143,11 @@ def _look(folder: Path, step: int, parameters: int, name: str) -> dict[str, Any]
     every = max(1, len(kept.coordinates) // SAMPLE)
     sample = [round(float(value), 8) for value in kept.coordinates[::every][:SAMPLE]]
     return {"weights": kept.digests, "sample": sample}
+
+
+def kept_contents(manifest: dict[str, Any]) -> list[Contents]:
+    """What a manifest keeps of the weights of its checkpoints."""
+    return [
+        Contents(told["step"], told["weights"], np.array(told["sample"], dtype=np.float32))
+        for told in manifest["checkpoints"].values()
+    ]

@@ -11,6 +11,8 @@ from zsl.config.grids import measured_steps
 from zsl.config.measurements import MEASUREMENTS
 from zsl.config.schema import CONSTANT, EXTENSIBLE, Checkpoints, Experiment, Run
 
+FITTED = 5
+"""Parameters of a fit, which needs more points."""
 KEPT = 10_000
 """Most checkpoints of a run: each is a folder, a part of a job, and a row of every curve."""
 
@@ -42,8 +44,6 @@ def _run_problems(id: str, run: Run, experiment: Experiment) -> Iterator[str]:
             f"{key}.precision.micro_batch_size = {micro}: does not divide batch_size = "
             f"{run.batch_size}; choose one of {_divisors(run.batch_size)}"
         )
-    if run.source:
-        yield from _source_problems(key, run, run.source)
     past = [step for step in run.checkpoints.also if not 0 <= step <= run.steps]
     if past:
         yield (
@@ -64,6 +64,8 @@ def _run_problems(id: str, run: Run, experiment: Experiment) -> Iterator[str]:
         )
     own = experiment.suites[id.split("-", 1)[0]].cut
     cut, where = (experiment.fits.cut, "fits.cut") if own is None else (own, "cut of its suite")
+    if run.source:
+        yield from _source_problems(key, run, run.source, cut)
     if run.steps <= cut:
         yield (
             f"{key}.steps = {run.steps}: the fit leaves out steps <= {where} = "
@@ -71,11 +73,17 @@ def _run_problems(id: str, run: Run, experiment: Experiment) -> Iterator[str]:
         )
 
 
-def _source_problems(key: str, run: Run, source: Elsewhere) -> Iterator[str]:
+def _source_problems(key: str, run: Run, source: Elsewhere, cut: int) -> Iterator[str]:
     if source.steps[-1] > run.steps:
         yield (
             f"{key}.source.steps = ... {source.steps[-1]}: not within the run's steps, "
             f"{run.steps}; leave the later ones out or raise steps"
+        )
+    fitted = [step for step in source.steps if step > cut]
+    if source.train_loss is None and len(fitted) <= FITTED:
+        yield (
+            f"{key}.source.steps: without a train_loss fits are to the checkpoints, of which "
+            f"{len(fitted)} are after step {cut}; name more than {FITTED}, or give the train_loss"
         )
     if run.checkpoints != Checkpoints():
         yield (

@@ -230,5 +230,5 @@ def _kind(job: Record, entry: Mapping[str, Any]) -> str | None:
     """Which kind of heavy artifacts an output is of; None: it is light."""
     if entry["path"].endswith(".h5"):
         return "measurements"
-    folders = {"training": "checkpoints", "data": "tokens"}
+    folders = {"training": "checkpoints", "checkpoints": "checkpoints", "data": "tokens"}
     return folders.get(stage(job)) if entry["kind"] == "folder" else None

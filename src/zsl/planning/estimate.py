@@ -12,6 +12,7 @@ from zsl.config.grids import Segment
 from zsl.config.load import Plan
 from zsl.config.measurements import MEASUREMENT_OF
 from zsl.config.parameters import n_parameters, tokens_per_step
+from zsl.config.schema import Run
 from zsl.gpus import GPUS, gpu_hours
 from zsl.planning import storage
 from zsl.planning.jobs import Job, Jobs
@@ -56,6 +57,10 @@ class RunCost:
     training: Cost = Cost()
     """Its bytes are those of the checkpoints."""
     measurements: dict[str, Cost] = field(default_factory=dict)
+    fetched: float = 0.0
+    """Bytes of checkpoints that come over the network, or are read from elsewhere here."""
+    where: str = ""
+    """Where they are; empty where the run is trained here."""
 
 
 @dataclass(frozen=True)
@@ -181,6 +186,7 @@ class Costs:
             name: self.add(job for job in own if job.rule == name)
             for name in ("train", *MEASUREMENTS)
         }
+        steps = self.plan.layout(id).checkpoints
         return RunCost(
             id,
             imported=False,
@@ -188,9 +194,11 @@ class Costs:
             multiplied=Sequences(run.model, rows, run.sequence_length).multiplied,
             steps=run.steps,
             tokens=run.steps * tokens_per_step(run),
-            checkpoints=len(self.plan.layout(id).checkpoints),
+            checkpoints=len(steps),
             training=by_rule.pop("train"),
             measurements={name: cost for name, cost in by_rule.items() if cost.jobs},
+            fetched=sum(storage.fetched(run, rows, step) for step in steps if run.source),
+            where=run.source.where if run.source else "",
         )
 
     def _of(self, job: Job) -> Cost:
@@ -226,9 +234,15 @@ def _corpus(plan: Plan, name: str) -> CorpusCost:
     unseen = plan.experiment.measurements.single_step.batches
     runs = [run for run in plan.runs.values() if run.corpus == name]
     corpus = plan.experiment.corpora[name]
+
+    def read(run: Run) -> int:
+        batch = (run.source and run.source.update_batch_size) or run.batch_size
+        steps = 0 if run.source else run.steps
+        return (steps + unseen) * batch * run.sequence_length
+
     return CorpusCost(
         name=name,
-        read=max(((run.steps + unseen) * tokens_per_step(run) for run in runs), default=0),
+        read=max(map(read, runs), default=0),
         kept=storage.tokens_of(corpus),
         downloaded=storage.downloaded(corpus),
     )

@@ -14,7 +14,7 @@ from typing import cast
 from zsl.config.grids import Segment
 from zsl.config.load import Plan
 from zsl.config.measurements import MEASUREMENT_OF
-from zsl.registry.inputs import blocks_of, runs_of
+from zsl.registry.inputs import blocks_of, runs_of, shown_runs
 from zsl.registry.target import InputKind, Target
 
 CURVE_RULES = {"breakdown": "breakdown_curve", "sensitivity": "sensitivity_curve"}
@@ -72,7 +72,9 @@ class Jobs:
             for kind in target.inputs
             for run in runs_of(self.plan, target, kind)
         ]
-        return [Job(target.kind, target.id), *curves]
+        fetched = [id for id in shown_runs(self.plan, target) if id in self.plan.runs]
+        fetched = [id for id in fetched if id not in self.plan.trained and target.inputs]
+        return [Job(target.kind, target.id), *curves, *(Job("faults", id) for id in fetched)]
 
     def _curve(self, kind: InputKind, run: str) -> Job:
         if kind == "fits":
@@ -96,6 +98,9 @@ class Jobs:
         if job.rule in ("train_loss", "sensitivity_curve") and job.of in self.plan.trained:
             chain = self.plan.layout(job.of).segments
             yield from (Job("train", job.of, part.name) for part in chain)
+        elif job.rule == "faults":
+            chain = self.plan.layout(job.of).segments
+            yield from (Job("fetch", job.of, part.name) for part in chain)
         elif job.rule == "evaluated_loss":
             yield Job("measured", job.of, "eval_loss")
         elif job.rule == "imported_loss" and self.plan.logged_elsewhere[job.of].path is None:

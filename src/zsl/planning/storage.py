@@ -29,6 +29,14 @@ def checkpoint(run: Run, rows: int, step: int) -> float:
     return FLOAT * n * (1 + of_optimizer) + RANDOM_STATE
 
 
+def fetched(run: Run, rows: int, step: int) -> float:
+    """A checkpoint of others as it comes: float32 weights, and the optimizer's states if read."""
+    n = n_parameters(run.model, rows, run.sequence_length)
+    if run.source and not run.source.optimizer:
+        return float(FLOAT * n)
+    return checkpoint(run, rows, step)
+
+
 def tokens_of(corpus: Corpus) -> float | None:
     """Training tokens that are downloaded and kept; None where only the sources can tell."""
     sizes = [s.subset_tokens if isinstance(s, MemmapSource) else None for s in corpus.train]

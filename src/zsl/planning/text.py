@@ -56,6 +56,10 @@ def _suite(suite: SuiteCost) -> str:
         [name, *_cost(_add(run.measurements.get(name, Cost()) for run in suite.runs))]
         for name in kinds
     ]
+    for where in dict.fromkeys(run.where for run in suite.runs if run.where):
+        runs = [run for run in suite.runs if run.where == where]
+        n, total = sum(run.checkpoints for run in runs), size(sum(run.fetched for run in runs))
+        lines += ["", f"Fetched from {where}, and dropped: {n} checkpoints, {total}."]
     if measured:
         lines += ["", _table(measured, "measurement jobs FLOPs GPU-|hours storage")]
     return "\n".join(lines)

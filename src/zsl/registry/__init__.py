@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from zsl.registry.facts import facts
 from zsl.registry.figures import FIGURES
-from zsl.registry.inputs import possible, shows
+from zsl.registry.inputs import possible, shown_runs, shows
 from zsl.registry.tables import TABLES
-from zsl.registry.target import Target
+from zsl.registry.target import ALONG_UPDATES, Target
 
 if TYPE_CHECKING:
     from zsl.config.load import Plan
@@ -44,6 +44,7 @@ def caption(target: Target, plan: Plan) -> str:
     text = heading + filled
     if target.kind == "table" or not target.inputs:
         return text  # its notes say it; or it shows no run
+    text += _elsewhere(plan, target)
     ids = [id for suite in target.suites for id in plan.run_ids(suite) if id in plan.imported]
     drawn = [id for id in ids if shows(plan, target, id)]
     if drawn:
@@ -51,6 +52,23 @@ def caption(target: Target, plan: Plan) -> str:
     if absent := [id.split("-", 1)[1] for id in ids if id not in drawn]:
         text += f" Left out, since their imported curves do not hold it: {', '.join(absent)}."
     return text
+
+
+def _elsewhere(plan: Plan, target: Target) -> str:
+    """A sentence on the runs of a figure that others trained, empty where there are none."""
+    ids = shown_runs(plan, target)
+    runs = [run for id in ids if (run := plan.runs.get(id)) and run.source]
+    if not runs:
+        return ""
+    said = [f" Checkpoints of {', '.join(dict.fromkeys(r.source.where for r in runs if r.source))}"]
+    batches = {run.source.update_batch_size for run in runs if run.source} - {None}
+    if batches and any(kind in ALONG_UPDATES for kind in target.inputs):
+        said.append(f"updates on batches of {', '.join(map(str, sorted(batches)))} sequences")
+    evaluated = [id for id in ids if id in plan.runs and id not in plan.trained]
+    evaluated = [id for id in evaluated if id not in plan.logged_elsewhere]
+    if evaluated and not {"train_loss", "fits"}.isdisjoint(target.inputs):
+        said.append("their evaluation loss stands for a train loss, which is not known")
+    return "; ".join(said) + "."
 
 
 def _by_smoothing(plan: Plan, ids: list[str]) -> str:

@@ -22,7 +22,7 @@ def runs_of(plan: Plan, target: Target, kind: InputKind) -> list[str]:
     """Ids of the runs whose files of a kind a target reads; of claims, repeated runs, too."""
     ids = shown_runs(plan, target)
     if kind not in IMPORTED_KINDS:
-        ids = [id for id in ids if id in plan.runs]
+        ids = [id for id in ids if id in plan.runs and _measurable(plan, id, kind)]
     if kind == "step_grids":
         return [id for id in ids if plan.layout(id).grids]
     if kind == "downstream":
@@ -30,6 +30,15 @@ def runs_of(plan: Plan, target: Target, kind: InputKind) -> list[str]:
     if target.claims:
         return [*ids, *(again for id in ids for again in plan.seeds.get(id, ()))]
     return ids
+
+
+def _measurable(plan: Plan, id: str, kind: InputKind) -> bool:
+    """Whether a run has what a kind of curve is measured on: what follows an update needs the
+    state of the optimizer."""
+    from zsl.config.measurements import MEASUREMENT_OF, MEASUREMENTS  # figures need no pydantic
+
+    source = plan.runs[id].source
+    return source is None or source.optimizer or not MEASUREMENTS[MEASUREMENT_OF[kind]].step
 
 
 def blocks_of(plan: Plan, kind: InputKind, run: str) -> list[str]:
@@ -72,13 +81,17 @@ def possible(plan: Plan, target: Target) -> bool:
 
 
 def shows(plan: Plan, target: Target, id: str) -> bool:
-    """Whether a target can show a run: an imported one, if its curve suffices."""
-    if id in plan.runs:
+    """Whether a target can show a run: an imported one, if its curve suffices; one trained
+    elsewhere, if it shows no single losses, or these were logged."""
+    if id in plan.trained:
         return True
-    curve = plan.imported[id]
-    if target.sizes and curve.parameters is None:
+    curve = plan.logged_elsewhere.get(id)
+    raw = curve is not None and curve.values == "raw"
+    if id in plan.runs:
+        return raw or not target.logged
+    if target.sizes and plan.imported[id].parameters is None:
         return False
-    return target.published or (target.logged and curve.values == "raw")
+    return target.published or (target.logged and raw)
 
 
 def _optimizer(plan: Plan, id: str) -> str:

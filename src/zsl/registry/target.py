@@ -40,6 +40,11 @@ BEYOND = "D Beyond the paper"
 IMPORTED_KINDS: frozenset[InputKind] = frozenset({"train_loss", "fits", "sensitivity"})
 """What a run has whose train loss is imported."""
 
+ALONG_UPDATES: frozenset[InputKind] = frozenset(
+    {"token_gradients", "single_step", "cross_section", "landscapes", "token_landscapes"}
+)
+"""What depends on the batch of the next update."""
+
 
 @dataclass(frozen=True)
 class Target:
