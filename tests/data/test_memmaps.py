@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from zsl.data.budget import Requirement
+from zsl.data.manifest import Eos
 from zsl.data.tokens import open_split
 from zsl.errors import DataError
 from zsl.files import sha256
@@ -227,3 +228,37 @@ def test_a_shard_of_half_a_token_is_refused(build, serve) -> None:
     server.files["web/part-1.npy"] += b"x"
     with pytest.raises(DataError, match=r"web/part-1\.npy: 401 bytes are not a whole number"):
         build(declared(source))
+
+
+def test_an_eos_that_is_kept_is_the_word_of_its_id(tmp_path: Path, build) -> None:
+    """As the paper's authors scored: EOS 0 of the evaluation tokens is another word."""
+    written(tmp_path / "mix", [160])
+    tokens = ids(100, 1, eos=0)
+    tokens[5] = EOS
+    tokens.astype("<u2").tofile(tmp_path / "eval" / "c4.npy")
+    kept = {"kind": "memmap", "paths": ["eval/c4.npy"], "eos_token_id": 0, "eos": "kept"}
+    built = build(declared({"paths": ["mix/*.npy"]}, eval_sources=[kept]))
+    scored = np.fromfile(built.tokens / "eval-00000.bin", "<u2")
+    np.testing.assert_array_equal(scored, tokens[:48])
+    assert built.manifest.sources[-1].eos == Eos(0, "kept")
+    exchanged = {**kept, "eos": "exchanged"}
+    built = build(declared({"paths": ["mix/*.npy"]}, eval_sources=[exchanged]))
+    swapped = np.fromfile(built.tokens / "eval-00000.bin", "<u2")
+    assert (swapped[:50:10] == EOS).all() and swapped[5] == 0
+    assert built.manifest.sources[-1].eos == Eos(0, "exchanged")
+    assert built.manifest.sources[0].eos is None
+
+
+def test_an_eos_that_is_kept_has_to_occur(tmp_path: Path, build) -> None:
+    written(tmp_path / "mix", [160])
+    kept = {"kind": "memmap", "paths": ["eval/c4.npy"], "eos_token_id": 0, "eos": "kept"}
+    with pytest.raises(DataError, match=r"no token 0 \(EOS\)"):
+        build(declared({"paths": ["mix/*.npy"]}, eval_sources=[kept]))
+
+
+def test_training_files_whose_eos_is_kept_are_linked(tmp_path: Path, build) -> None:
+    (tmp_path / "mix").mkdir()
+    ids(200, 1, eos=0).astype("<u2").tofile(tmp_path / "mix" / "a.npy")
+    source = {"paths": ["mix/a.npy"], "eos_token_id": 0, "eos": "kept"}
+    built = build(declared(source))
+    assert (built.tokens / "train-00000.bin").samefile(tmp_path / "mix" / "a.npy")

@@ -85,6 +85,17 @@ class Corpus(Settings):
     """Facts about the corpus that are as they should be although they look implausible: what the
     log warned of, or the job stopped at, by its name there."""
 
+    @model_validator(mode="after")
+    def _batches_alone(self) -> Corpus:
+        if any(getattr(source, "batches", None) for source in self.eval_sources):
+            raise ValueError("batches is for training text; leave it out of eval_sources")
+        if len(self.train) > 1 and any(getattr(source, "batches", None) for source in self.train):
+            raise ValueError(
+                "a source with batches stands alone: a corpus of it and other sources would not be "
+                "the batches asked for; make it a corpus of its own"
+            )
+        return self
+
 
 class Model(Settings):
     """An OLMo architecture (Table 3; A.1)."""

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from zsl.config.base import Address, Below, File, Line, Name, Pattern, Settings
+from zsl.config.base import MANY, Address, Below, File, Line, Name, Pattern, Seed, Settings
 
 LARGEST_VOCABULARY = 1 << 32
 """Token ids have 32 bits."""
@@ -100,6 +100,39 @@ class ShardList(Settings):
     """Where in the file the list is, as dotted keys."""
 
 
+class Batches(Settings):
+    """A few batches of a long list of token files, of which nothing else is read."""
+
+    order: Literal["olmo", "sample"] = "olmo"
+    """``olmo``: batches as OLMo's trainer reads them from these files, by a shuffle of all
+    sequences that takes 4 bytes of memory for each. ``sample``: sequences drawn uniformly, none
+    twice."""
+    seed: Seed
+    """Of the shuffle, to which OLMo adds the epoch (its key ``seed``), or of the draw."""
+    sequence_length: int = Field(ge=2, le=MANY)
+    """Tokens of a sequence; all files are cut into sequences of so many, as the trainer did."""
+    batch_size: int = Field(ge=1, le=MANY)
+    """Sequences of a batch, as the trainer's."""
+    first: int | None = Field(default=None, ge=0)
+    """Number of the first batch in ``olmo``'s order, counted from 0 through all epochs. The update
+    that makes step t reads batch t - 1: batch T is the first one after a last step T."""
+    count: int = Field(default=1, ge=1, le=MANY)
+    """Batches, one after another."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all of them."""
+        return self.count * self.batch_size * self.sequence_length
+
+    @model_validator(mode="after")
+    def _first_of_an_order(self) -> Batches:
+        if self.order == "olmo" and self.first is None:
+            raise ValueError("order olmo needs first, the number of the first batch")
+        if self.order == "sample" and self.first is not None:
+            raise ValueError("order sample has no first batch; leave out first, or choose olmo")
+        return self
+
+
 class MemmapSource(Settings):
     """Tokens already made: headerless memory-mapped arrays, documents separated by EOS."""
 
@@ -114,17 +147,45 @@ class MemmapSource(Settings):
     """Number format of a token, little-endian. Files that are not in the format of the corpus,
     uint16 or uint32, are rewritten in it."""
     eos_token_id: int | None = Field(default=None, ge=0)
-    """EOS in these files where it is another id of the same vocabulary than the tokenizer's; the
-    two ids are exchanged in the copy that is made. None: the tokenizer's."""
+    """EOS in these files where it is another id of the same vocabulary than the tokenizer's. None:
+    the tokenizer's."""
+    eos: Literal["exchanged", "kept"] = "exchanged"
+    """What becomes of that other id. ``exchanged``: it and the tokenizer's EOS change places in the
+    copy that is made. ``kept``: ids stay as they are, so that each end of a document is scored as
+    the word that has its id in the tokenizer; the paper's authors scored their evaluation so."""
     subset_tokens: int | None = Field(default=None, ge=1)
     """Read a proportional subset of the shards, just large enough for this many tokens, with
     the shares of the whole list; recorded in the manifest. None: all of them."""
+    batches: Batches | None = None
+    """Read only the sequences of these batches, on servers by HTTP Range requests, and make one
+    training file of them in their order; recorded in the manifest. Not for evaluation text, and
+    the only training source of its corpus."""
 
     @model_validator(mode="after")
     def _one_kind_of_files(self) -> MemmapSource:
         if sum(map(bool, (self.paths, self.remote, self.shards))) != 1:
             raise ValueError("give exactly one of paths, remote and shards")
+        if self.eos == "kept" and self.eos_token_id is None:
+            raise ValueError("eos: kept needs eos_token_id, the id that these files have for EOS")
         return self
+
+    @model_validator(mode="after")
+    def _batches_or_files(self) -> MemmapSource:
+        if self.batches is None:
+            return self
+        if self.subset_tokens is not None:
+            raise ValueError("batches are of all files; leave out subset_tokens, or batches")
+        if any(remote.sha256 or remote.mirrors for remote in self.remote):
+            raise ValueError(
+                "batches reads parts of files, of which no digest is checked and no mirror asked; "
+                "leave out sha256 and mirrors"
+            )
+        return self
+
+    @property
+    def planned_tokens(self) -> int | None:
+        """Tokens that will be read, about so many of a subset; None where only the files tell."""
+        return self.batches.tokens if self.batches else self.subset_tokens
 
 
 Source = Annotated[

@@ -64,8 +64,8 @@ def check_budget(
 
 def known_tokens(corpus: Corpus, manifest_path: Path, root: Path) -> tuple[int, ...] | None:
     """Tokens of each training file where they can be told at once: from a manifest made of the
-    same declaration, or from the sizes of local memmaps. None where the corpus has to be made
-    first.
+    same declaration, from the batches declared, or from the sizes of local memmaps. None where
+    the corpus has to be made first.
 
     Raises DataError if a declared local memmap is missing or no array of ids, or the tokenizer
     no file.
@@ -77,6 +77,9 @@ def known_tokens(corpus: Corpus, manifest_path: Path, root: Path) -> tuple[int, 
     check_local(corpus, root)
     tokens: list[int] = []
     for source in corpus.train:
+        if isinstance(source, MemmapSource) and source.batches is not None:
+            tokens.append(source.batches.tokens)
+            continue
         if not isinstance(source, MemmapSource) or not source.paths:
             return None
         shards = local_shards(source, root)

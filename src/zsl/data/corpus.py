@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 
 from zsl.config.schema import Corpus
 from zsl.config.sources import MemmapSource, TrainedTokenizer
+from zsl.data.batches import place_batches, plan_batches
 from zsl.data.budget import Requirement, check_budget, declaration_digest
 from zsl.data.evaluation import Evaluation, make_evaluation
 from zsl.data.facts import Made, look
@@ -74,10 +75,12 @@ def _assemble(
 ) -> Manifest:
     """Make tokens and tokenizer in ``folder``; the manifest is returned."""
     plans = [
-        plan_memmaps(source, place) for source in corpus.train if isinstance(source, MemmapSource)
+        plan_batches(source, place) if source.batches else plan_memmaps(source, place)
+        for source in corpus.train
+        if isinstance(source, MemmapSource)
     ]
     if len(plans) == len(corpus.train):  # known before gigabytes are fetched
-        planned = [shard.tokens for plan in plans for shard in plan.shards]
+        planned = [tokens for plan in plans for tokens in plan.file_tokens]
         check_budget(name, planned, requirements)
     gathered = gather_texts(corpus.train, "train", corpus, place)
     tokenizer = _tokenizer(name, corpus, gathered, place)
@@ -101,7 +104,8 @@ def _assemble(
         counts += written.counts
     for plan in plans:
         first = len({file.name for file in files})
-        placed = place_memmaps(plan, vocabulary, place, folder / "tokens", first)
+        bring = place_batches if plan.source.batches else place_memmaps
+        placed = bring(plan, vocabulary, place, folder / "tokens", first)
         files += placed.files
         reports.append(placed.report)
         counts += placed.counts

@@ -108,7 +108,7 @@ def remote_sizes(remotes: Iterable[Remote], *, workers: int = 16) -> list[int | 
     again = Retry(ATTEMPTS - 1, backoff_factor=1, status_forcelist=PASSING, raise_on_status=False)
 
     def size(url: str) -> int | None:
-        if (path := _local_path(url)) is not None:
+        if (path := local_path(url)) is not None:
             return path.stat().st_size if path.is_file() else None
         with requests.Session() as session:
             for scheme in ("http://", "https://"):
@@ -184,7 +184,7 @@ def _transfer(url: str, part: Path, arrived: Arrived, *, checked: bool) -> None:
     ``checked``: a digest will tell whether it is whole where the answer does not. Raises
     TransferError when the address does not answer or lacks the file.
     """
-    if (source := _local_path(url)) is not None:
+    if (source := local_path(url)) is not None:
         if not source.is_file():
             raise TransferError("no such file")
         shutil.copyfile(source, part)
@@ -277,7 +277,8 @@ def _beside(remote: Remote, folder: Path, suffix: str) -> Path:
     return folder / f"{cached_name(remote.url)}{suffix}"
 
 
-def _local_path(url: str) -> Path | None:
+def local_path(url: str) -> Path | None:
+    """Path of a ``file:`` address; None for others."""
     parts = urlsplit(url)
     return Path(url2pathname(unquote(parts.path))) if parts.scheme == "file" else None
 

@@ -88,19 +88,11 @@ def _values(
     splits: Sequence[SplitFacts], unknown: int | None, sampled: int, lost: int, made: Made
 ) -> Iterator[tuple[Fact, float, str]]:
     """Each fact with a limit: its name, its value, and the sentence that says it."""
-    for which, split in zip(("training", "evaluation"), splits, strict=True):
-        share = split.eos / max(1, split.tokens)
-        yield "eos_share", share, f"{share:.1%} of the {which} tokens are EOS"
-        length = split.tokens / (split.eos + 1)
-        yield "document_length", length, f"{which} documents have {length:,.0f} tokens, the mean"
-        known = [of for of in split.frequent if of.id != unknown]
-        if known:
-            top = known[0]
-            share = top.count / split.tokens
-            said = f"{share:.1%} of the {which} tokens are {top.text!r} ({top.id})"
-            yield "token_share", share, said
-        share = split.unknown / max(1, split.tokens)
-        yield "unknown_share", share, f"{share:.1%} of the {which} tokens are unknown tokens"
+    # A few batches are what they are, and need be like no corpus: nothing in them stops.
+    few = any(report.batches for report in made.reports)
+    for fact, value, told in _split_values("training", splits[0], unknown):
+        yield fact, min(value, LIMITS[fact].stop) if few else value, told
+    yield from _split_values("evaluation", splits[1], unknown)
     if made.text_eos:
         share = 1 - made.documents / made.text_eos
         yield "eos_in_text", share, f"{share:.1%} of the EOS in training text end no document"
@@ -121,6 +113,23 @@ def _values(
         )
         share = broken / (read + broken)
         yield "broken_share", share, f"{share:.1%} of the records are broken"
+
+
+def _split_values(
+    which: str, split: SplitFacts, unknown: int | None
+) -> Iterator[tuple[Fact, float, str]]:
+    share = split.eos / max(1, split.tokens)
+    yield "eos_share", share, f"{share:.1%} of the {which} tokens are EOS"
+    length = split.tokens / (split.eos + 1)
+    yield "document_length", length, f"{which} documents have {length:,.0f} tokens, the mean"
+    known = [of for of in split.frequent if of.id != unknown]
+    if known:
+        top = known[0]
+        share = top.count / split.tokens
+        said = f"{share:.1%} of the {which} tokens are {top.text!r} ({top.id})"
+        yield "token_share", share, said
+    share = split.unknown / max(1, split.tokens)
+    yield "unknown_share", share, f"{share:.1%} of the {which} tokens are unknown tokens"
 
 
 def _left_out(reports: Sequence[SourceReport]) -> tuple[int, int, int]:

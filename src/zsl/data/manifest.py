@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, TypeAdapter, ValidationError
 
@@ -62,6 +62,40 @@ class Share:
 
 
 @dataclass(frozen=True)
+class BatchesRead:
+    """Which sequences of a list of token files a corpus is made of."""
+
+    order: Literal["olmo", "sample"]
+    seed: int
+    count: int
+    """Batches."""
+    batch_size: int
+    """Sequences of a batch."""
+    sequence_length: int
+    """Tokens."""
+    files: int
+    """Files listed, with their repetitions."""
+    sequences: int
+    """Sequences of all files, which the order is one of."""
+    files_sha256: str
+    """Digest of the names and sizes of the files in their order: the order's other premise."""
+    bytes: int
+    """Bytes that were read of the files."""
+    first: int | None = None
+    """Number of the first batch, counted from 0; None for a sample."""
+
+
+@dataclass(frozen=True)
+class Eos:
+    """What became of an EOS that has another id in the files than in the tokenizer."""
+
+    id: int
+    """In the files."""
+    became: Literal["exchanged", "kept"]
+    """``exchanged`` for the tokenizer's; or ``kept``: the word that has this id there."""
+
+
+@dataclass(frozen=True)
 class SourceReport:
     """What became of one source."""
 
@@ -90,6 +124,10 @@ class SourceReport:
     excluded task."""
     shares: tuple[Share, ...] = ()
     """Groups of shards when a subset was read."""
+    batches: BatchesRead | None = None
+    """Batches of memmaps when only these were read."""
+    eos: Eos | None = None
+    """EOS of memmaps where it has an id of its own."""
 
 
 @dataclass(frozen=True)
@@ -176,9 +214,14 @@ _READER = TypeAdapter(Manifest)
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
-    """Write a manifest as JSON, with its totals for people to read."""
+    """Write a manifest as JSON, with its totals for people to read; what does not apply is left
+    out."""
     totals = {"train_tokens": manifest.train_tokens, "eval_tokens": manifest.eval_tokens}
-    write_json(path, {"format": FORMAT, **asdict(manifest), **totals})
+    write_json(path, {"format": FORMAT, **asdict(manifest, dict_factory=_told), **totals})
+
+
+def _told(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value for name, value in items if value is not None}
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from zsl.config.sources import MemmapSource
 from zsl.data.download import fetch_all
-from zsl.data.manifest import Share, SourceFile, SourceReport, Split, TokenFile
+from zsl.data.manifest import Eos, Share, SourceFile, SourceReport, Split, TokenFile
 from zsl.data.number_format import check_format
 from zsl.data.shards import Shard, local_shards, proportional, remote_shards
 from zsl.data.sources import Place
@@ -51,6 +51,12 @@ class Plan:
     """In reading order, with repetitions."""
     shares: tuple[Share, ...] = ()
     """Groups, when this is a subset."""
+
+    @property
+    def file_tokens(self) -> list[int]:
+        """Tokens of each file that will be made, in reading order."""
+        batches = self.source.batches
+        return [batches.tokens] if batches else [shard.tokens for shard in self.shards]
 
 
 def plan_memmaps(source: MemmapSource, place: Place) -> Plan:
@@ -104,7 +110,7 @@ def place_memmaps(
         read[shard.origin] = SourceFile(shard.origin, path.stat().st_size, digest)
     _require_eos(counts, plan, vocabulary)
     in_order = tuple(files[shard.origin] for shard in plan.shards)
-    return Placed(in_order, _report(plan, "train", read), counts)
+    return Placed(in_order, report_of(plan, "train", read), counts)
 
 
 def read_memmaps(
@@ -119,12 +125,12 @@ def read_memmaps(
         if missing == 0:
             break
         counts += _count_ids(path, shard.origin, plan.source, vocabulary)
-        ids = np.fromfile(path, dtype=_little(plan.source.dtype), count=missing)
-        parts.append(_exchanged(ids, plan.source, vocabulary).astype(np.uint32))
+        ids = np.fromfile(path, dtype=little_endian(plan.source.dtype), count=missing)
+        parts.append(exchanged(ids, plan.source, vocabulary).astype(np.uint32))
         missing -= len(ids)
         read[shard.origin] = SourceFile(shard.origin, path.stat().st_size, sha256(path))
     _require_eos(counts, plan, vocabulary)
-    return np.concatenate(parts), _report(plan, "eval", read)
+    return np.concatenate(parts), report_of(plan, "eval", read)
 
 
 def _bring(plan: Plan, vocabulary: Vocabulary, place: Place) -> list[Path]:
@@ -146,26 +152,34 @@ def _bring(plan: Plan, vocabulary: Vocabulary, place: Place) -> list[Path]:
     return paths
 
 
-def _report(plan: Plan, use: Split, read: dict[str, SourceFile]) -> SourceReport:
+def report_of(plan: Plan, use: Split, read: dict[str, SourceFile]) -> SourceReport:
+    """What became of a memmap source, of which these files were read."""
     source = plan.source
     listed = source.shards.remote.url if source.shards else None
     origin = listed or " ".join([*source.paths, *(remote.url for remote in source.remote)])
     files = tuple(read.values())
-    return SourceReport(use, source.kind, origin, files, shares=plan.shares)
+    eos = None if source.eos_token_id is None else Eos(source.eos_token_id, source.eos)
+    return SourceReport(use, source.kind, origin, files, shares=plan.shares, eos=eos)
 
 
-def _little(dtype: str) -> np.dtype[np.integer]:
+def little_endian(dtype: str) -> np.dtype[np.integer]:
+    """A number format as it is in files."""
     return np.dtype(dtype).newbyteorder("<")
 
 
 def _chunks(path: Path, dtype: str) -> Iterator[Ids]:
     with path.open("rb") as file:
-        while len(ids := np.fromfile(file, dtype=_little(dtype), count=ITEMS)):
+        while len(ids := np.fromfile(file, dtype=little_endian(dtype), count=ITEMS)):
             yield ids
 
 
 def _own_eos(source: MemmapSource, vocabulary: Vocabulary) -> int:
     return vocabulary.eos if source.eos_token_id is None else source.eos_token_id
+
+
+def eos_made(source: MemmapSource, vocabulary: Vocabulary) -> int:
+    """What ends a document in the files of the corpus."""
+    return _own_eos(source, vocabulary) if source.eos == "kept" else vocabulary.eos
 
 
 def _count_ids(path: Path, origin: str, source: MemmapSource, vocabulary: Vocabulary) -> Counts:
@@ -180,7 +194,7 @@ def _count_ids(path: Path, origin: str, source: MemmapSource, vocabulary: Vocabu
             )
         counts += np.bincount(ids, minlength=vocabulary.size)
         position += len(ids)
-    own, eos = _own_eos(source, vocabulary), vocabulary.eos
+    own, eos = _own_eos(source, vocabulary), eos_made(source, vocabulary)
     counts[[own, eos]] = counts[[eos, own]]
     return counts
 
@@ -200,7 +214,7 @@ def _no_id(number: int, dtype: str, vocab_size: int) -> str:
 
 def _require_eos(counts: Counts, plan: Plan, vocabulary: Vocabulary) -> None:
     """Raise DataError where no document ends."""
-    if counts[vocabulary.eos]:
+    if counts[eos_made(plan.source, vocabulary)]:
         return
     eos = _own_eos(plan.source, vocabulary)
     there = sorted((-int(counts[id]), id) for id in vocabulary.special if counts[id])[:3]
@@ -217,24 +231,26 @@ def _require_eos(counts: Counts, plan: Plan, vocabulary: Vocabulary) -> None:
 
 
 def _as_it_is(source: MemmapSource, vocabulary: Vocabulary) -> bool:
-    return source.dtype == vocabulary.dtype and _own_eos(source, vocabulary) == vocabulary.eos
+    same_eos = _own_eos(source, vocabulary) == eos_made(source, vocabulary)
+    return source.dtype == vocabulary.dtype and same_eos
 
 
-def _exchanged(ids: Ids, source: MemmapSource, vocabulary: Vocabulary) -> Ids:
-    """Ids with the files' EOS and the corpus' EOS in each other's place."""
-    own = _own_eos(source, vocabulary)
-    if own == vocabulary.eos:
+def exchanged(ids: Ids, source: MemmapSource, vocabulary: Vocabulary) -> Ids:
+    """Ids with the files' EOS and the corpus' EOS in each other's place, if they are not to stay
+    as they are."""
+    own, eos = _own_eos(source, vocabulary), eos_made(source, vocabulary)
+    if own == eos:
         return ids
     result = ids.copy()
-    result[ids == own] = vocabulary.eos
-    result[ids == vocabulary.eos] = own
+    result[ids == own] = eos
+    result[ids == eos] = own
     return result
 
 
 def _rewrite(path: Path, target: Path, source: MemmapSource, vocabulary: Vocabulary) -> None:
     with target.open("wb") as file:
         for ids in _chunks(path, source.dtype):
-            _exchanged(ids, source, vocabulary).astype(_little(vocabulary.dtype)).tofile(file)
+            exchanged(ids, source, vocabulary).astype(little_endian(vocabulary.dtype)).tofile(file)
 
 
 def memmap_dtype(plans: Sequence[Plan], smallest: str) -> str:

@@ -36,6 +36,11 @@ def check_format(path: Path, origin: str, dtype: str, vocab_size: int) -> None:
             f"{origin}: {what}; token ids are expected from the first byte on, as array.tofile "
             "writes them"
         )
+    check_numbers(head, origin, dtype, vocab_size)
+
+
+def check_numbers(head: bytes, origin: str, dtype: str, vocab_size: int) -> None:
+    """Raise DataError where bytes of a file are ids of another format than ``dtype``."""
     if what := looks_like(head, dtype, vocab_size):
         raise DataError(
             f"{origin}: declared as {dtype}, but its numbers look like {what}: declare dtype: "

@@ -56,7 +56,7 @@ def local_shards(source: MemmapSource, root: Path) -> list[Shard]:
             )
         for path in found:
             origin = str(path) if anchor else path.relative_to(root).as_posix()
-            shards.append(Shard(origin, _tokens(origin, path.stat().st_size, item), path=path))
+            shards.append(Shard(origin, tokens_in(origin, path.stat().st_size, item), path=path))
     return shards
 
 
@@ -66,9 +66,7 @@ def remote_shards(source: MemmapSource, downloads: Path) -> list[Shard]:
 
     Raises DataError if the list cannot be read or a server tells no size.
     """
-    remotes = source.remote
-    if source.shards is not None:
-        remotes = read_shard_list(source.shards, downloads)
+    remotes = listed(source, downloads)
     distinct = {remote.url: remote for remote in remotes}
     sizes = dict(zip(distinct, remote_sizes(distinct.values()), strict=True))
     silent = [url for url, size in sizes.items() if size is None]
@@ -79,12 +77,19 @@ def remote_shards(source: MemmapSource, downloads: Path) -> list[Shard]:
         )
     item = np.dtype(source.dtype).itemsize
     return [
-        Shard(remote.url, _tokens(remote.url, sizes[remote.url] or 0, item), remote=remote)
+        Shard(remote.url, tokens_in(remote.url, sizes[remote.url] or 0, item), remote=remote)
         for remote in remotes
     ]
 
 
-def _tokens(origin: str, size: int, item: int) -> int:
+def listed(source: MemmapSource, downloads: Path) -> list[Remote]:
+    """Files of servers that a memmap source names, with repetitions. Raises DataError."""
+    return read_shard_list(source.shards, downloads) if source.shards else source.remote
+
+
+def tokens_in(origin: str, size: int, item: int) -> int:
+    """Ids of ``item`` bytes in a file of ``size`` bytes. Raises DataError where that is no whole
+    number above zero."""
     if size == 0 or size % item:
         raise DataError(
             f"{origin}: {size} bytes are not a whole number of {item}-byte tokens above zero; "

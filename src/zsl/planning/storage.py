@@ -11,7 +11,7 @@ RANDOM_STATE = 5056
 """Bytes of the state of torch's generator for CPUs, part of a checkpoint."""
 STEP_RECORD = 48
 """Bytes of a step in the record of training losses."""
-TOKEN = {"uint16": 2, "uint32": 4}
+TOKEN = {"uint16": 2, "uint32": 4, "int32": 4, "int64": 8}
 
 
 def states(optimizer: Optimizer, each: Sequences) -> float:
@@ -39,7 +39,7 @@ def fetched(run: Run, rows: int, step: int) -> float:
 
 def tokens_of(corpus: Corpus) -> float | None:
     """Training tokens that are downloaded and kept; None where only the sources can tell."""
-    sizes = [s.subset_tokens if isinstance(s, MemmapSource) else None for s in corpus.train]
+    sizes = [s.planned_tokens if isinstance(s, MemmapSource) else None for s in corpus.train]
     return None if None in sizes else float(sum(size or 0 for size in sizes))
 
 
@@ -48,8 +48,8 @@ def downloaded(corpus: Corpus) -> float | None:
     where only the server can tell."""
     total = 0.0
     for source in corpus.train:
-        if isinstance(source, MemmapSource) and source.subset_tokens and not source.paths:
-            total += TOKEN[source.dtype] * source.subset_tokens
+        if isinstance(source, MemmapSource) and source.planned_tokens and not source.paths:
+            total += TOKEN[source.dtype] * source.planned_tokens
         elif source.kind == "huggingface" or any(
             getattr(source, remote, None) for remote in ("remote", "shards")
         ):
