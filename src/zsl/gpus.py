@@ -24,9 +24,11 @@ GPUS: Mapping[str, Gpu] = {
     "H200": Gpu(bfloat16=989.4, float32=66.9),
     "L40": Gpu(bfloat16=181.05, float32=90.5),
     "L40S": Gpu(bfloat16=362.05, float32=91.6),
+    "cores": Gpu(bfloat16=0.384, float32=0.384),
 }
 """NVIDIA's data sheets and architecture papers: A100 (SXM, 2021), H100 and H200 (SXM, 2023 and
-2024), L40 (2022) and L40S (2023), half of the rates that these give with sparsity."""
+2024), L40 (2022) and L40S (2023), half of the rates that these give with sparsity. ``cores``: four
+cores of a laptop, each 32 FLOPs a cycle (AVX2) at 3 GHz."""
 
 
 def gpu_hours(flops: Flops, gpu: Gpu, utilisation: float) -> float:

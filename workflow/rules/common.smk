@@ -369,9 +369,8 @@ def evaluation_sequences(run, asked):
 def stepped_run(run):
     """What the step after a checkpoint depends on, as plain values."""
     made = PLAN.runs[run]
-    size = (made.source and made.source.update_batch_size) or made.batch_size
     value = made.model_dump(mode="json", exclude={"checkpoints", "seed", "source"})
-    return {**value, "batch_size": size}
+    return {**value, "batch_size": made.update_batch_size}
 
 
 def curve_options(curve):

@@ -227,6 +227,11 @@ class Run(Settings):
     source: Elsewhere | None = Field(default=None, exclude_if=lambda source: source is None)
     """Where the checkpoints are that others made of this run, which is then not trained here."""
 
+    @property
+    def update_batch_size(self) -> int:
+        """Sequences of the batch of an update that is measured."""
+        return (self.source and self.source.update_batch_size) or self.batch_size
+
 
 class Suite(Settings):
     """Runs that answer one question together."""

@@ -34,8 +34,8 @@ def requirement(run_id: str, run: Run, *, unseen: int) -> Requirement:
     One where sequences are drawn with replacement; those batches alone of a run trained elsewhere.
     """
     if run.source:
-        size = run.source.update_batch_size or run.batch_size
-        return Requirement(run_id, unseen * size * run.source.optimizer, run.sequence_length)
+        batches = unseen if run.source.optimizer else 0
+        return Requirement(run_id, batches * run.update_batch_size, run.sequence_length)
     if run.sampling == "offsets":
         return Requirement(run_id, 1, run.sequence_length)
     return Requirement(run_id, (run.steps + unseen) * run.batch_size, run.sequence_length)

@@ -227,6 +227,7 @@ class Costs:
         else:
             n = len((layout.blocks if asked.every else layout.measured_blocks)[job.part])
         run, corpus = self.plan.runs[job.of], self.plan.corpus(job.of)
+        run = run.model_copy(update={"batch_size": run.update_batch_size})
         return asked.flops(run, corpus) * n, asked.stored(run, corpus) * n
 
 
@@ -236,9 +237,8 @@ def _corpus(plan: Plan, name: str) -> CorpusCost:
     corpus = plan.experiment.corpora[name]
 
     def read(run: Run) -> int:
-        batch = (run.source and run.source.update_batch_size) or run.batch_size
         steps = 0 if run.source else run.steps
-        return (steps + unseen) * batch * run.sequence_length
+        return (steps + unseen) * run.update_batch_size * run.sequence_length
 
     return CorpusCost(
         name=name,

@@ -14,7 +14,7 @@ from zsl.registry.facts import facts
 from zsl.registry.figures import FIGURES
 from zsl.registry.inputs import possible, shown_runs, shows
 from zsl.registry.tables import TABLES
-from zsl.registry.target import ALONG_UPDATES, Target
+from zsl.registry.target import ALONG_UPDATES, IMPORTED_KINDS, Target
 
 if TYPE_CHECKING:
     from zsl.config.load import Plan
@@ -61,9 +61,11 @@ def _elsewhere(plan: Plan, target: Target) -> str:
     if not runs:
         return ""
     said = [f" Checkpoints of {', '.join(dict.fromkeys(r.source.where for r in runs if r.source))}"]
-    batches = {run.source.update_batch_size for run in runs if run.source} - {None}
-    if batches and any(kind in ALONG_UPDATES for kind in target.inputs):
-        said.append(f"updates on batches of {', '.join(map(str, sorted(batches)))} sequences")
+    if any(kind not in IMPORTED_KINDS for kind in target.inputs):
+        said.append(f"evaluation text: {facts(plan, target)['evaluation']} tokens")
+    batches = sorted({run.update_batch_size for run in runs})
+    if any(kind in ALONG_UPDATES for kind in target.inputs):
+        said.append(f"updates on batches of {', '.join(map(str, batches))} sequences")
     evaluated = [id for id in ids if id in plan.runs and id not in plan.trained]
     evaluated = [id for id in evaluated if id not in plan.logged_elsewhere]
     if evaluated and not {"train_loss", "fits"}.isdisjoint(target.inputs):
