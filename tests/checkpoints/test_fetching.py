@@ -46,9 +46,7 @@ def test_weights_digests_and_origin(theirs, suite, tmp_path):
         for name in ("config.yaml", "model.pt", "optim.pt"):
             assert told["files"][name]["sha256"] == sha256(original / name)
         commit = theirs.revisions[NAME][f"tiny-step{step}"]
-        assert told["origin"] == {
-            "repository": NAME, "revision": f"tiny-step{step}", "commit": commit
-        }  # fmt: skip
+        assert told["origin"] == f"{NAME} tiny-step{step}@{commit}"
     there = {f"{p.parent.name}/{p.name}": sha256(p) for p in (tmp_path / "fetched").glob("*/*")}
     assert manifest["files"] == there
     assert not (tmp_path / "work").exists()
@@ -60,6 +58,7 @@ def test_the_same_from_a_folder_and_by_the_name_of_each_step(theirs, suite, tmp_
     here = bring(tmp_path / "c", folder=str(suite.folder), revision="step{step}")
     assert by_pattern == by_map
     assert by_pattern["files"] == here["files"]
+    assert here["checkpoints"]["step00000004"]["origin"] == str(suite.folder / "step4")
 
 
 def test_a_folder_of_ours_is_taken_as_it_is(theirs, tmp_path):

@@ -92,7 +92,7 @@ def test_folders_here(tmp_path):
         (tmp_path / f"ckpt_{step:03d}/train.pt").write_bytes(b"x")
     source = Elsewhere(folder=str(tmp_path), revision="ckpt_{step}", steps=[1, 2])
     assert checkpoints_of(source, [2]) == [tmp_path / "ckpt_002/model.pt"]
-    with pytest.raises(ConfigError, match="no folder 'ckpt_{step}' of step 3"):
+    with pytest.raises(ConfigError, match=r"no folder 'ckpt_\{step\}' of step 3"):
         checkpoints_of(source, [3])
 
 

@@ -13,7 +13,7 @@ MOST = 2000
 """Jobs that Snakemake plans in seconds."""
 
 
-@pytest.mark.parametrize("name", ["tiny", "config", "paper", "published"])
+@pytest.mark.parametrize("name", ["tiny", "config", "paper", "published", "authors"])
 def test_jobs_by_rule_are_those_that_snakemake_plans(planner, name):
     project, asked = planner
     config = f"config/{name}.yaml"

@@ -22,5 +22,8 @@ with job(snakemake) as facts:
         report=Progress(snakemake.wildcards.run, len(params.steps), unit="checkpoints").update,
     )
     write_json(out.manifest, manifest)
-    facts["sources"] = {name: told["files"] for name, told in manifest["checkpoints"].items()}
-    facts["origins"] = {name: told["origin"] for name, told in manifest["checkpoints"].items()}
+    facts["sources"] = [
+        {"origin": f"{told['origin']}: {name}", **file}
+        for told in manifest["checkpoints"].values()
+        for name, file in told["files"].items()
+    ]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +54,6 @@ def convert(
     optimizer: bool = True,
     repair: bool = True,
     batch_size: int | None = None,
-    origin: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Write the checkpoint in the folder ``source`` as a folder of ours; returns ``source.json``.
 
@@ -63,7 +61,7 @@ def convert(
     ``optimizer``: whether its state is read, where there is one. ``repair``: whether
     :func:`repair_last_update` is applied where the stored rate is 0. ``batch_size``: sequences of
     a step, where config.yaml does not say it; where neither does, ``state.json`` tells of 0
-    sequences. ``origin`` is written to ``source.json``: repository, revision, commit.
+    sequences.
 
     ``target`` is written whole or not at all. The random state of others is not read: that of
     seed 0 takes its place. Raises CheckpointError naming the file.
@@ -91,7 +89,6 @@ def convert(
         "batch_size": batch,
         "optimizer": list(state.groups) if state else None,
         "repair": repaired,
-        "origin": dict(origin or {}),
     }
     length = found.model.config.max_sequence_length
     _write(target, found, TrainingState(made, sequences, sequences * length), told)

@@ -54,7 +54,8 @@ def fetch(
     told: dict[str, Any] = {}
     for done, step in enumerate(steps, start=1):
         target = folder / checkpoint_name(step)
-        told[target.name] = bring(step, names[step], target)
+        made, origin = bring(step, names[step], target)
+        told[target.name] = {**made, "origin": origin}
         told[target.name] |= _look(target, step, parameters, names[step])
         report(done)
     shutil.rmtree(work, ignore_errors=True)
@@ -84,10 +85,11 @@ class _Bring:
             )
         return {step: found[step] for step in steps}
 
-    def __call__(self, step: int, name: str, target: Path) -> dict[str, Any]:
+    def __call__(self, step: int, name: str, target: Path) -> tuple[dict[str, Any], str]:
+        """Make the folder ``target``; what :func:`convert` tells, and where it is from."""
         if self.hub is None:
             here = Path(self.source.where) / name
-            return self._convert(here, format_of_folder(here), step, target, {"name": name})
+            return self._convert(here, format_of_folder(here), step, target), str(here)
         revision = self.hub.revision(name)
         self.hub.pin()
         form = format_of(revision.files, f"{self.hub.name} at {name}")
@@ -95,24 +97,16 @@ class _Bring:
         optimizer = {form.optimizer} if form.optimizer and not self.source.optimizer else set()
         wanted = [file for file in form.files if file not in optimizer]
         self.hub.fetch(revision, wanted, here)
-        origin = {"repository": self.hub.name, "revision": name, "commit": revision.commit}
-        told = self._convert(here, form, step, target, origin)
+        told = self._convert(here, form, step, target)
         shutil.rmtree(here)
-        return told
+        return told, f"{self.hub.name} {name}@{revision.commit}"
 
-    def _convert(
-        self, here: Path, form: Format, step: int, target: Path, origin: dict[str, str]
-    ) -> dict[str, Any]:
+    def _convert(self, here: Path, form: Format, step: int, target: Path) -> dict[str, Any]:
         target.parent.mkdir(parents=True, exist_ok=True)
         if form.kind != "zsl":
             source = self.source
             told = convert(
-                here,
-                target,
-                step=step,
-                optimizer=source.optimizer,
-                repair=source.repair,
-                origin=origin,
+                here, target, step=step, optimizer=source.optimizer, repair=source.repair
             )
             (target / SOURCE).unlink()  # it is in the manifest
             if source.optimizer and told["optimizer"] is None:
@@ -127,7 +121,7 @@ class _Bring:
         files = {
             f: {"size": (p := here / f).stat().st_size, "sha256": sha256(p)} for f in form.files
         }
-        return {"format": form.kind, "files": files, "step": step, "origin": origin}
+        return {"format": form.kind, "files": files, "step": step}
 
 
 def _look(folder: Path, step: int, parameters: int, name: str) -> dict[str, Any]:

@@ -32,7 +32,9 @@ class Elsewhere(Settings):
     revision: Line | dict[Step, Line] = "step{step}"
     """Names of the revisions, or of the folders: with ``{step}`` where they have the step, and
     ``*`` for what does not matter; or the name of each step, which may be a commit."""
-    steps: Annotated[list[Step], BeforeValidator(_numbers)] = Field(min_length=2)
+    steps: Annotated[
+        list[Step], BeforeValidator(_numbers, json_schema_input_type=list[Step | str])
+    ] = Field(min_length=2)
     """The checkpoints: numbers, ``2^0..2^18`` for powers of two, ``1000..143000:1000``."""
     optimizer: bool = True
     """Whether the states of the optimizer are there and are read: the next update is made with

@@ -15,6 +15,7 @@ from zsl.config.parameters import n_parameters, tokens_per_step
 from zsl.config.schema import Run
 from zsl.gpus import GPUS, gpu_hours
 from zsl.planning import storage
+from zsl.planning.fetching import Window
 from zsl.planning.jobs import Job, Jobs
 from zsl.registry.target import Target
 
@@ -124,7 +125,7 @@ def estimate(plan: Plan, *, gpu: str, utilisation: float) -> Estimate:
     """What ``all`` costs on GPUs of a kind of ``GPUS`` at ``utilisation`` of their peak rates."""
     jobs = Jobs(plan)
     targets = registry.available(plan)
-    needed = jobs.everything(targets)
+    needed = jobs.everything(targets) | _dropped(plan)
     costs = Costs(jobs, gpu, utilisation)
     made = {target.id for target in targets}
     return Estimate(
@@ -139,6 +140,19 @@ def estimate(plan: Plan, *, gpu: str, utilisation: float) -> Estimate:
         missing=tuple(target.id for target in registry.TARGETS if target.id not in made),
         total=costs.add(needed),
     )
+
+
+def _dropped(plan: Plan) -> set[Job]:
+    """The jobs that note what is dropped: of all checkpoints that another one has to wait for."""
+    fetched = {
+        id: n_parameters(run.model, plan.corpus(id).tokenizer.rows, run.sequence_length)
+        for id, run in plan.runs.items()
+        if run.source
+    }
+    before = Window.of(plan, fetched, plan.experiment.fetched).before
+    places, waited_for = [*before], {place for place in before.values() if place}
+    last = max((places.index(place) for place in waited_for), default=-1)
+    return {Job("drop", *place) for place in places[: last + 1]}
 
 
 class Costs:

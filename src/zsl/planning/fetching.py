@@ -57,7 +57,7 @@ class Window:
         for i, place in enumerate(places):
             first = next(first for first in range(i + 1) if first == i or fit(first, i))
             before[place] = places[first - 1] if first else None
-        return Window(before, dict(zip(places, [None, *places[:-1]], strict=True)))
+        return Window(before, dict(zip(places, [None, *places], strict=False)))
 
 
 def _source(plan: Plan, id: str) -> Elsewhere:

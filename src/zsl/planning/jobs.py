@@ -49,7 +49,7 @@ class Jobs:
         printed = files("zsl.tables") / "paper"
         if any((printed / f"{target.id}.csv").is_file() for target in targets):
             found.add(Job("compare", name))
-        return found | {Job("drop", job.of, job.part) for job in found if job.rule == "fetch"}
+        return found
 
     def needed(self, targets: Iterable[Target]) -> set[Job]:
         """The jobs that make these targets."""
