@@ -29,6 +29,9 @@ from olmo.config import (
 from olmo.data import IterableDataset, MemMapDataset
 from olmo.model import OLMo
 from olmo.optim import build_optimizer
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
 from torch.nn.parallel import DistributedDataParallel as DDP
 
 LENGTH, BATCH, VOCABULARY, ROWS, SEED = 12, 4, 20, 24, 6198
@@ -115,14 +118,20 @@ def one_process(folder: Path) -> Iterator[None]:
         dist.destroy_process_group()
 
 
-def save_suite(folder: Path, shards: Sequence[Path], steps: Sequence[int], name: str) -> None:
-    """Train and save a checkpoint at each of ``steps`` below ``folder``, named by ``name``."""
-    with one_process(folder):
+def save_suite(
+    folder: Path, shards: Sequence[Path], steps: Sequence[int], name: str
+) -> dict[int, tuple[dict[str, torch.Tensor], dict[str, dict[str, torch.Tensor]]]]:
+    """Train and save a checkpoint at each of ``steps`` below ``folder``, named by ``name``; the
+    weights and the states of the optimizer by step, each by weight, as they were in memory."""
+    kept = {}
+    with one_process(folder.parent):
         run = OLMoRun(folder, shards, steps)
         while run.step < steps[-1]:
             run.train()
             if run.step in steps:
                 run.save(folder / name.format(step=run.step))
+                kept[run.step] = (run.weights(), run.states())
+    return kept
 
 
 class OLMoRun:
@@ -169,6 +178,20 @@ class OLMoRun:
 
     def weights(self) -> dict[str, torch.Tensor]:
         return {name: weight.clone() for name, weight in self.model.state_dict().items()}
+
+    def states(self) -> dict[str, dict[str, torch.Tensor]]:
+        return {
+            name: {key: value.clone() for key, value in self.optimizer.state[weight].items()}
+            for name, weight in self.model.named_parameters()
+        }
+
+
+def write_tokenizer(path: Path) -> None:
+    """A word for each id of the shards."""
+    words = {"<eos>": 0, **{f"w{id}": id for id in range(1, VOCABULARY)}}
+    tokenizer = Tokenizer(WordLevel(words, unk_token="w1"))
+    tokenizer.pre_tokenizer = Whitespace()
+    tokenizer.save(str(path))
 
 
 def as_theirs(path: Path) -> None:
