@@ -22,6 +22,7 @@ from zsl.config.schema import EvalSplit, Run
 from zsl.figures import render
 from zsl.figures.fig03 import SPREAD
 from zsl.files import read_json
+from zsl.planning.estimate import RunCost, estimate
 from zsl.study import Study, make_study
 
 ROOT = Path(__file__).parents[1]
@@ -206,7 +207,36 @@ def items_whole(results: Results) -> float:
     return float(1 - rows["cut"].sum() / rows["items"].sum())
 
 
+@cache
+def costs(name: str, gpu: str) -> dict[str, RunCost]:
+    """What the runs of a shipped configuration cost, by their labels."""
+    suites = estimate(plan(name), gpu=gpu, utilisation=0.4).suites
+    return {run.id.split("-", 1)[1]: run for suite in suites for run in suite.runs}
+
+
+def hours(name: str, gpu: str, run: str) -> str:
+    """Of all measurements of a run."""
+    return f"{sum(cost.gpu_hours for cost in costs(name, gpu)[run].measurements.values()):.1f}"
+
+
+def evaluated(name: str) -> str:
+    """Evaluation sequences of a shipped configuration."""
+    return f"{Results(ROOT, plan(name)).evaluation.sequences}"
+
+
+def update_batch(name: str) -> str:
+    """Sequences of the batch of an update in a shipped configuration."""
+    return f"{Results(ROOT, plan(name)).first.update_batch_size}"
+
+
 VALUES: dict[str, Callable[..., str]] = {
+    # Checkpoints of others.
+    "fetched": lambda of, run: f"{costs('authors', 'H100')[run].fetched / 1e9:.0f}",
+    "measured": lambda of, name, gpu, run: hours(name, gpu, run),
+    "evaluated": lambda of, name: evaluated(name),
+    "update_batch": lambda of: (
+        f"{Results(of.folder, plan('authors_laptop')).first.update_batch_size}"
+    ),
     # Models, their training, and what they are measured on.
     "n_sizes": lambda of: word(len(of.main)),
     "n_seeds": lambda of: word(len(of.seeds)),

@@ -88,6 +88,8 @@ class RunInfo:
     """Whether its curve is imported, not made here."""
     n_parameters: int | None
     """All parameters, embeddings included; None when imported."""
+    logged_elsewhere: bool = False
+    """Of a run that is measured here: whether its train loss is that of others."""
     settings: dict[str, Any] = field(default_factory=dict)
     """The resolved settings of the run, if the target asks for them (empty when imported)."""
 

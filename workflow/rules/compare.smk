@@ -26,6 +26,7 @@ rule compare:
     resources:
         **needs("compare"),
     params:
+        **({"text": evaluated_on()} if FETCHED else {}),
         code=code(
             "compare.py",
             modules=[TARGETS[table].module for table in COMPARED],

@@ -17,7 +17,8 @@ def run_info(run, settings=False):
         return {**info, "n_parameters": PLAN.imported[run].parameters}
     made = PLAN.runs[run]
     shown = {"settings": made.model_dump(mode="json")} if settings else {}
-    return {**info, "n_parameters": size(run), **shown}
+    others = {"logged_elsewhere": True} if run in PLAN.logged_elsewhere else {}
+    return {**info, "n_parameters": size(run), **others, **shown}
 
 
 def curve_file(kind, run):
@@ -115,6 +116,16 @@ def published_values():
     if theirs and "published_losses" not in found:
         found["published_losses"] = imported_file(theirs[0])
     return found
+
+
+def evaluated_on():
+    """The evaluation text of suite main's runs that were trained elsewhere, in words."""
+    runs = [run for run in PLAN.run_ids("main") if run in FETCHED]
+    sets = [PLAN.corpus(run).evaluation for run in runs]
+    words = dict.fromkeys(
+        f"{of.sequences:,} sequences of {of.sequence_length:,}" for of in sets
+    )
+    return f"{' and '.join(words)} tokens" if words else ""
 
 
 def compared_files(wildcards):

@@ -27,7 +27,7 @@ with job(snakemake, modules=MODULES, files=snakemake.params.printed):
         frames.append(compare_losses(Path(losses), curves))
     for kind in kinds[1:]:
         if (path := given.get(f"published_{kind}")) and kind in given:
-            frames.append(compare_measured(Path(path), curves, kind))
+            frames.append(compare_measured(Path(path), curves, kind, params.get("text", "")))
     table = pd.concat(frames, ignore_index=True)
     write_csv(out.csv, table)
     write_text(out.md, markdown(table, curves.experiment))

@@ -16,6 +16,7 @@ from zsl.study import Study, read_csv
 LOSS_STEPS = 24
 """The smoothed loss is compared at this many log-spaced steps of the common range."""
 OTHER_TEXT = "the paper evaluates on Paloma's copy of C4"
+MEASURED = "the authors' checkpoints on {}, losses in float32, theirs in bfloat16"
 OWN = "models and data of {} are its own"
 
 
@@ -52,15 +53,18 @@ def compare_losses(path: Path, study: Study) -> pd.DataFrame:
                     ours=mine,
                     theirs=paper,
                     comparable=study.comparable,
-                    remark="the authors' curve" if run.imported else _own(study),
+                    remark="the authors' curve"
+                    if run.imported or run.logged_elsewhere
+                    else _own(study),
                 )
             )
     return frame(rows)
 
 
-def compare_measured(path: Path, study: Study, kind: str) -> pd.DataFrame:
+def compare_measured(path: Path, study: Study, kind: str, text: str = "") -> pd.DataFrame:
     """A measured curve beside the published values in ``path`` by model, quantity and step.
 
+    ``text``: what checkpoints of others are evaluated on; empty where ours are.
     Raises ZslError when the file has not the published columns.
     """
     published = read_csv(path, ("paper_figure", "quantity", "model", "step", "value"))
@@ -68,6 +72,7 @@ def compare_measured(path: Path, study: Study, kind: str) -> pd.DataFrame:
     ours: dict[Any, dict[Any, Any]] = (
         study.curve(kind).set_index(["label", "step"]).to_dict("index")
     )
+    by_construction = [OTHER_TEXT, *([MEASURED.format(text)] if text else [])]
     rows = []
     value: Any
     for value in published.itertuples():
@@ -84,7 +89,7 @@ def compare_measured(path: Path, study: Study, kind: str) -> pd.DataFrame:
                 ours=mine[name],
                 theirs=value.value,
                 comparable=study.comparable,
-                remark=_own(study) or OTHER_TEXT,
+                remark=_own(study) or "; ".join(by_construction),
             )
         )
     return frame(rows)
