@@ -294,13 +294,6 @@ def measured_inputs(kind, wildcards):
     }
 
 
-def measured_steps(kind, wildcards):
-    """The checkpoints of a block that are measured."""
-    layout = PLAN.layout(wildcards.run)
-    of_block = layout.blocks if kind.every else layout.measured_blocks
-    return list(of_block[wildcards.block])
-
-
 def measured_code(kind, wildcards):
     """Fingerprint of a measurement, with the optimizer that makes its steps."""
     if kind.step:
@@ -308,43 +301,39 @@ def measured_code(kind, wildcards):
     return code("measure.py", kind.modules())
 
 
-def measured_parameters(kind):
-    """What a measurement depends on besides code and files, by name."""
+def measured_parameters(kind, wildcards):
+    """What a measurement depends on besides code and files, by name.
+
+    One function for all of them: Snakemake calls each function for each job, which takes time.
+    """
+    run, layout = wildcards.run, PLAN.layout(wildcards.run)
     settings = EXPERIMENT.measurements.of(kind.name)
-    batch = {"micro_batch_size": EXPERIMENT.measurements.micro_batch_size}
-    step = {
-        "run": lambda wildcards: stepped_run(wildcards.run),
-        "data_order": lambda wildcards: data_order(wildcards.run),
-    }
-    evaluation = {
-        "evaluation": lambda wildcards: evaluation_sequences(
-            wildcards.run, getattr(settings, "sequences", None)
-        )
-    }
     # The number of sequences stands in the evaluation, which runs are asked makes no difference.
     own = settings.model_dump(mode="json", exclude={"runs"})
-    fetched = {
-        "source": lambda wildcards: fetched_source(wildcards.run, wildcards.block)
+    of_block = layout.blocks if kind.every else layout.measured_blocks
+    value = {
+        "steps": list(of_block[wildcards.block]),
+        "micro_batch_size": EXPERIMENT.measurements.micro_batch_size,
     }
-    return {
-        "steps": partial(measured_steps, kind),
-        **(step if kind.step else {}),
-        **({} if kind.reads == "choices" else evaluation),
-        **({"settings": own} if own.keys() - {"sequences"} else {}),
-        "batch": (
-            {**batch, "batches": getattr(settings, "batches", 1)}
-            if kind.step
-            else batch
-        ),
-        **(fetched if FETCHED else {}),
-    }
+    if kind.step:
+        value |= {
+            "run": stepped_run(run),
+            "data_order": data_order(run),
+            "batches": getattr(settings, "batches", 1),
+        }
+    if kind.reads != "choices":
+        asked = getattr(settings, "sequences", None)
+        value["evaluation"] = evaluation_sequences(run, asked)
+    if own.keys() - {"sequences"}:
+        value["settings"] = own
+    if run in FETCHED:
+        value["source"] = fetched_source(run, wildcards.block)
+    return value
 
 
 def fetched_source(run, block):
-    """What the checkpoints of a block are made from, with the code that does it; of those that are
-    trained here, their manifest says it."""
-    if run in PLAN.trained:
-        return {}
+    """What the fetched checkpoints of a block are made from, with the code that does it; of those
+    that are trained here, their manifest says it."""
     segment = PLAN.layout(run).segment_of_block(block)
     return {**source_of(run, segment.name), "code": code("fetch.py")}
 

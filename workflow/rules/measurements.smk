@@ -24,7 +24,7 @@ for kind in MEASUREMENTS.values():
         resources:
             **needs(kind.name, gpu=True),
         params:
-            **measured_parameters(kind),
+            measured=partial(measured_parameters, kind),
             code=partial(measured_code, kind),
             packages=packages(*kind.packages),
             threads=THREADS,

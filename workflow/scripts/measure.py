@@ -7,7 +7,7 @@ from zsl.optimizers import module_of
 kind = MEASUREMENTS[snakemake.rule]
 modules = [*kind.modules()]
 if kind.step:
-    modules.append(module_of(snakemake.params.run["optimizer"]["name"]))
+    modules.append(module_of(snakemake.params.measured["run"]["optimizer"]["name"]))
 with job(snakemake, modules=modules) as facts:
     from importlib import import_module
     from pathlib import Path
@@ -19,18 +19,20 @@ with job(snakemake, modules=modules) as facts:
     from zsl.training.device import device
     from zsl.training.finished import STATE_FILES, WEIGHT_FILES, verified_checkpoint
 
-    params, inputs, run = snakemake.params, snakemake.input, snakemake.wildcards.run
-    settings = kind.model_validate(params.get("settings", {}))
+    asked, inputs, run = snakemake.params.measured, snakemake.input, snakemake.wildcards.run
+    settings = kind.model_validate(asked.get("settings", {}))
     files = STATE_FILES if kind.step else WEIGHT_FILES
     segment, folder = Path(inputs.manifest), Path(inputs.checkpoints)
-    checkpoints = {step: verified_checkpoint(segment, folder, step, files) for step in params.steps}
-    first = checkpoints[params.steps[0]]
+    checkpoints = {
+        step: verified_checkpoint(segment, folder, step, files) for step in asked["steps"]
+    }
+    first = checkpoints[asked["steps"][0]]
     prepare = import_module(kind.modules()[0]).prepare
     model = family_of(first).load_model(first)
-    prepared = prepare(settings, params, inputs, model, device(params.threads))
-    progress = Progress(run, len(params.steps), unit="checkpoints")
+    prepared = prepare(settings, asked, inputs, model, device(snakemake.params.threads))
+    progress = Progress(run, len(checkpoints), unit="checkpoints")
     micro_batch = micro_batch_of(
-        settings, prepared.model, params.batch["micro_batch_size"], *prepared.read
+        settings, prepared.model, asked["micro_batch_size"], *prepared.read
     )
     measure_checkpoints(
         kind.name,

@@ -16,10 +16,14 @@ from zsl.models.base import LanguageModel
 
 
 def prepare(
-    settings: Measurement, params: Any, inputs: Any, model: LanguageModel, target: torch.device
+    settings: Measurement,
+    asked: dict[str, Any],
+    inputs: Any,
+    model: LanguageModel,
+    target: torch.device,
 ) -> Prepared:
-    """A measurement by the parameters and inputs of its job, of checkpoints of ``model``; on the
-    device ``target``."""
+    """A measurement by what is ``asked`` and the inputs of its job, of checkpoints of ``model``, on
+    the device ``target``."""
     chosen, length, model = cast(Downstream, settings), model.context, model.to(target).eval()
     tasks = questions_of(chosen, load_tokenizer(Path(inputs.tokenizer)), length)
     return Prepared(

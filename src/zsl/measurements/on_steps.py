@@ -19,22 +19,26 @@ from zsl.training.order import run_order
 
 
 def prepare(
-    settings: Measurement, params: Any, inputs: Any, model: LanguageModel, target: torch.device
+    settings: Measurement,
+    asked: dict[str, Any],
+    inputs: Any,
+    model: LanguageModel,
+    target: torch.device,
 ) -> Prepared:
-    """A measurement by the parameters and inputs of its job, of checkpoints of ``model``; on the
-    device ``target``."""
-    run = Run.model_validate(params.run)
+    """A measurement by what is ``asked`` and the inputs of its job, of checkpoints of ``model``, on
+    the device ``target``."""
+    run = Run.model_validate(asked["run"])
     manifest = read_manifest(Path(inputs.tokens))
     train = open_training(Path(inputs.token_files), manifest, run)
-    position, n = 0, params.batch["batches"]
-    if params.data_order.get("first"):
+    position, n = 0, asked["batches"]
+    if asked["data_order"].get("first"):
         unseen = first_batches(len(train), run.batch_size, n)
     else:
         position = run.steps * run.batch_size
-        order = run_order(run, len(train), params.data_order["data_seed"])
+        order = run_order(run, len(train), asked["data_order"]["data_seed"])
         unseen = unseen_batches(order, run, n)
     batches = torch.stack([torch.from_numpy(train.batch(indices)) for indices in unseen])
-    input_ids = held_out(params.evaluation, inputs, model, target)
+    input_ids = held_out(asked["evaluation"], inputs, model, target)
     measure = of_steps(settings, run, model.eval(), batches.to(target), input_ids)
     where = {"data_position": position, "batch_size": run.batch_size}
     return Prepared(measure, model, (len(input_ids), input_ids.shape[1]), where)

@@ -17,12 +17,16 @@ from zsl.models.base import LanguageModel
 
 
 def prepare(
-    settings: Measurement, params: Any, inputs: Any, model: LanguageModel, target: torch.device
+    settings: Measurement,
+    asked: dict[str, Any],
+    inputs: Any,
+    model: LanguageModel,
+    target: torch.device,
 ) -> Prepared:
-    """A measurement by the parameters and inputs of its job, of checkpoints of ``model``; on the
-    device ``target``."""
+    """A measurement by what is ``asked`` and the inputs of its job, of checkpoints of ``model``, on
+    the device ``target``."""
     model = model.to(target).eval()
-    input_ids = held_out(params.evaluation, inputs, model, target)
+    input_ids = held_out(asked["evaluation"], inputs, model, target)
     measure = of_weights(function_of(settings, model), model, input_ids)
     return Prepared(measure, model, (len(input_ids), input_ids.shape[1]))
 
