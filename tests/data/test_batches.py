@@ -179,8 +179,9 @@ def test_sizes_are_asked_for_once(build, server, paths) -> None:
     assert made(built) == theirs(paths, 1, 1)
     assert sum(server.times(path.name) for path in paths) <= BATCH < asked
     note = next((built.tokens.parent.parent / "state/downloads").glob("sizes-*.json"))
-    note.write_text('{"x": 1}')
-    assert made(build(declared(listed(server), wanted(1)))) == theirs(paths, 1, 1)
+    for damage in ("[", '{"x": 1}', note.read_text().replace("1400", "-1400")):
+        note.write_text(damage)
+        assert made(build(declared(listed(server), wanted(1)))) == theirs(paths, 1, 1)
 
 
 def test_ids_are_exchanged_and_rewritten_as_in_whole_files(build, tmp_path, paths) -> None:

@@ -70,6 +70,8 @@ def test_a_measurement_is_as_large_as_its_file(name, measured, tmp_path):
 
 SHARDS = {"kind": "memmap", "remote": [{"url": "https://host/a.npy"}], "subset_tokens": 1000}
 LOCAL = {"kind": "memmap", "paths": ["a.npy"], "subset_tokens": 500}
+BATCHES = {"seed": 1, "sequence_length": 64, "batch_size": 10, "first": 7, "count": 2}
+FEW = {"kind": "memmap", "dtype": "int32", "remote": [{"url": "https://host/a.npy"}]}
 TEXT = {"kind": "files", "remote": [{"url": "https://host/a.txt"}]}
 HUB = {"kind": "huggingface", "dataset": "a/b", "revision": "c"}
 
@@ -80,6 +82,7 @@ HUB = {"kind": "huggingface", "dataset": "a/b", "revision": "c"}
         ([SHARDS], 1000, 2000),
         ([{**SHARDS, "dtype": "uint32"}, LOCAL], 1500, 4000),
         ([LOCAL], 500, 0),
+        ([{**FEW, "batches": BATCHES}], 1280, 5120),
         ([{**SHARDS, "subset_tokens": None}], None, None),
         ([SHARDS, TEXT], None, None),
         ([HUB], None, None),

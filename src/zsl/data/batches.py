@@ -56,7 +56,7 @@ def _sizes(urls: Sequence[str], downloads: Path) -> dict[str, int]:
     note = _note(urls, downloads)
     try:
         known = read_json(note)
-        if isinstance(known, dict) and all(type(known.get(url)) is int for url in urls):
+        if isinstance(known, dict) and all(_is_size(known.get(url)) for url in urls):
             return known
     except (BrokenFileError, FileNotFoundError):
         pass
@@ -71,6 +71,10 @@ def _sizes(urls: Sequence[str], downloads: Path) -> dict[str, int]:
     downloads.mkdir(parents=True, exist_ok=True)
     write_json(note, found)
     return found
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and 0 < value < 1 << 60
 
 
 def _note(urls: Sequence[str], downloads: Path) -> Path:
