@@ -25,11 +25,11 @@ RUN = {
 }
 
 
-def plan_of(fetched=None, **source):
-    run = {**RUN, "source": {**RUN["source"], **source}}
+def plan_of(fetched=None, corpus=CORPUS, trained=False, **source):
+    run = {**RUN, "source": None if trained else {**RUN["source"], **source}}
     values = {
         "experiment": "x",
-        "corpora": {"text": CORPUS},
+        "corpora": {"text": corpus},
         "suites": {"main": {"defaults": run, "runs": {"small": {}, "large": {}}}},
         "fits": {"cut": 4},
         "fetched": fetched or {},
@@ -112,6 +112,19 @@ def test_folders_here(tmp_path):
 def test_mistakes(source, said):
     with pytest.raises(ConfigError, match=said.replace("{", r"\{").replace("^", r"\^")):
         plan_of(**source)
+
+
+def test_batches_of_another_length():
+    values = {
+        "kind": "memmap",
+        "paths": ["a.npy"],
+        "batches": {"seed": 1, "order": "sample", "sequence_length": 16, "batch_size": 4},
+    }
+    corpus = {**CORPUS, "train": [values], "eval_sources": CORPUS["train"]}
+    with pytest.raises(ConfigError, match="sequence_length = 16: the run's sequences have 8"):
+        plan_of(corpus=corpus)
+    with pytest.raises(ConfigError, match="train on another corpus"):
+        plan_of(corpus=corpus, trained=True)
 
 
 def test_steps_written_as_powers_and_ranges():

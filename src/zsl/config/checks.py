@@ -9,7 +9,7 @@ from zsl.config.base import nearest
 from zsl.config.elsewhere import Elsewhere
 from zsl.config.grids import measured_steps
 from zsl.config.measurements import MEASUREMENTS
-from zsl.config.schema import CONSTANT, EXTENSIBLE, Checkpoints, Experiment, Run
+from zsl.config.schema import CONSTANT, EXTENSIBLE, Checkpoints, Corpus, Experiment, Run
 
 FITTED = 5
 """Parameters of a fit, which needs more points."""
@@ -38,6 +38,7 @@ def _run_problems(id: str, run: Run, experiment: Experiment) -> Iterator[str]:
                 f"the context of {id}, {run.sequence_length} tokens; evaluate at most that many"
             )
         yield from _measurement_problems(run, experiment)
+        yield from _batches_problems(key, run, experiment.corpora[run.corpus])
     micro = run.precision.micro_batch_size
     if micro is not None and run.batch_size % micro:
         yield (
@@ -90,6 +91,22 @@ def _source_problems(key: str, run: Run, source: Elsewhere, cut: int) -> Iterato
             f"{key}.checkpoints: says what is kept in training, and this run was trained "
             "elsewhere; its checkpoints are source.steps"
         )
+
+
+def _batches_problems(key: str, run: Run, corpus: Corpus) -> Iterator[str]:
+    """Of a corpus that is a few batches of others, which are cut into sequences already."""
+    for source in corpus.train:
+        batches = getattr(source, "batches", None)
+        if batches and run.source is None:
+            yield (
+                f"{key}.corpus = {run.corpus!r}: holds {batches.count} batches for updates of "
+                "checkpoints that others trained; train on another corpus"
+            )
+        elif batches and batches.sequence_length != run.sequence_length:
+            yield (
+                f"corpora.{run.corpus}.train.batches.sequence_length = {batches.sequence_length}: "
+                f"the run's sequences have {run.sequence_length} tokens; they must agree"
+            )
 
 
 def _schedule_problems(key: str, run: Run) -> Iterator[str]:
