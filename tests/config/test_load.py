@@ -15,7 +15,7 @@ from zsl.errors import ConfigError
 from zsl.registry import TARGETS
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = ["config", "desk", "paper", "single_gpu", "published"]
+SHIPPED = ["config", "desk", "mitigation", "paper", "single_gpu", "published"]
 
 
 @pytest.fixture
