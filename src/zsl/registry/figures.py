@@ -441,7 +441,7 @@ FIGURES: tuple[Target, ...] = (
             "smallest to the largest. Below: differences of the mean last losses, "
             "95 % interval of each by itself, seeds as blocks; and the grid on which the peak "
             "rates were chosen, at a seed of its own, by the lowest last loss. Axes of "
-            "differences: linear to 0.02 nats, logarithmic beyond. Arms: {labels}."
+            "differences: linear to 0.02 nats, logarithmic beyond."
         ),
         mini="Interventions are compared in an experiment of their own, config/mitigation.yaml.",
     ),
