@@ -50,10 +50,10 @@ def data(study: Study) -> pd.DataFrame:
         "D_proxy": arms.late(tables["gradient_opposition"], "D_proxy"),
     }
     for quantity, by_run in late.items():
-        found = arms.compare(arms.per_seed(study, SUITE, by_run), references)
+        compared = arms.compare(arms.per_seed(study, SUITE, by_run), references)
         frames.append(
-            found[["arm", "difference"]].assign(
-                part="last", quantity=quantity, loss_difference=found["arm"].map(loss)
+            compared[["arm", "difference"]].assign(
+                part="last", quantity=quantity, loss_difference=compared["arm"].map(loss)
             )
         )
     table = pd.concat([frame.astype(object) for frame in frames], ignore_index=True)

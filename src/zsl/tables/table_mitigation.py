@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from zsl import arms
@@ -122,7 +123,8 @@ def _together(rows: pd.DataFrame) -> str:
         f"lower in: {_listed(better)}, and higher in: {_listed(worse)}."
     )
     if len(compared) > 2:
-        ranks = compared[["D_baseline", "loss_baseline"]].rank().corr().iloc[0, 1]
+        ranked = compared[["D_baseline", "loss_baseline"]].rank().to_numpy(float)
+        ranks = float(np.corrcoef(ranked.T)[0, 1])
         text += f" Rank correlation of both differences over arms: {ranks:.2f}."
     return text
 
