@@ -39,7 +39,7 @@ from zsl.run import add_command as add_run
 DEFAULT_CONFIG = "config/config.yaml"
 SHIPPED = (
     DEFAULT_CONFIG,
-    *(f"config/{n}.yaml" for n in ("desk", "single_gpu", "paper", "published")),
+    *(f"config/{n}.yaml" for n in ("desk", "mitigation", "single_gpu", "paper", "published")),
 )
 CLOSED_PIPE = 128 + 13
 """What a shell calls the end by SIGPIPE: a check that was not read to its end did not pass."""

@@ -92,6 +92,8 @@ class RunInfo:
     """Of a run that is measured here: whether its train loss is that of others."""
     settings: dict[str, Any] = field(default_factory=dict)
     """The resolved settings of the run, if the target asks for them (empty when imported)."""
+    step_flops: float | None = None
+    """FLOPs of a training step, if the target asks for them (None when imported)."""
 
     @property
     def suite(self) -> str:
@@ -134,6 +136,10 @@ class Study:
         """Rows of one run, which may be a repetition with another seed."""
         table = self._rows(kind)
         return table[table["run"] == run].reset_index(drop=True)
+
+    def all_rows(self, kind: str) -> pd.DataFrame:
+        """Rows of all runs of one kind of curve, repetitions with other seeds included."""
+        return self._rows(kind)
 
     def _rows(self, kind: str) -> pd.DataFrame:
         frames = [read_csv(path, ("run",)) for path in self.files[kind]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bnsl
 import cross_section
 import hashing
+import interventions
 import jvp
 import lsma
 import numpy as np
@@ -179,3 +180,11 @@ def test_hashing(monkeypatch):
     monkeypatch.setattr(hashing, "peer", lambda folder: {})
     with pytest.raises(Disagreement, match="not those of sha256sum"):
         hashing.measure({1: 10}, rounds=1)
+
+
+def test_interventions(monkeypatch):
+    sizes = {"sequences": 4, "positions": 8, "d_model": 16, "n_layers": 1, "n_heads": 1}
+    monkeypatch.setattr(interventions, "STEPS", 1)
+    found = interventions.measure(CPU, 64, rounds=1, **sizes)
+    assert [result.name for result in found] == [*interventions.INTERVENTIONS]
+    assert all(result.ratio > 0 and "gamma = 0 0.0e+00" in result.agreement for result in found)

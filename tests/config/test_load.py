@@ -16,7 +16,8 @@ from zsl.registry import TARGETS
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = [
-    *("config", "desk", "paper", "single_gpu", "published", "authors", "authors_laptop"),
+    *("config", "desk", "mitigation", "paper", "single_gpu"),
+    *("published", "authors", "authors_laptop"),
 ]
 
 

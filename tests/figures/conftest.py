@@ -290,7 +290,8 @@ def studies_in(folder):
         for suite, (position, label) in itertools.product(suites, enumerate(labels)):
             run, known = f"{suite}-{label}", label not in imported
             number, read = (10**7, settings(suite, position)) if known else (None, {})
-            runs.append(RunInfo(run, label, not known, number, read))
+            flops = 10.0**9 * (1 + position / 3) if known else None
+            runs.append(RunInfo(run, label, not known, number, read, flops))
             smoothed = loss(position, STEPS)
             raw = smoothed + noise.normal(0, 0.05, len(STEPS)) if known else np.nan
             columns = {"step": STEPS, "train_loss": raw, "smoothed_train_loss": smoothed}

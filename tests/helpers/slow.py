@@ -14,6 +14,7 @@ SLOW: dict[str, tuple[str, ...]] = {
     "faults/": (),
     "figures/test_render.py::test_the_same_study_gives_the_same_bytes": ("fig03", "fig07"),
     "hostile/test_table.py": (),
+    "interventions/test_identities.py::test_compiled_models": (),
     "slurm/test_bad_days.py": (),
     "slurm/test_one_machine.py": (),
     "slurm/test_profile.py": ("no_job_shares", "ends_", "table_names", "folder", "default_profile"),

@@ -41,8 +41,12 @@ SUITES = {
         "4M-1024": {"batch_size": 8},
     },
     "optimizer": OPTIMIZERS | {"adamw": {"checkpoints": GRIDS}},
+    "mitigation": {"baseline": {}, "arm": {}},
+    "mitigation_cosine": {"baseline": {}, "arm": {}},
+    "mitigation_rates": {"baseline_1": {}, "arm_1": {}},
 }
-"""Every suite of the paper, as runs that differ from ``DEFAULTS``."""
+"""Every suite of the paper and of the mitigation experiment, as runs that differ from
+``DEFAULTS``."""
 
 
 def experiment(runs=(), imported=None, suite="main", **values):
@@ -191,6 +195,13 @@ def test_repeated_runs_are_read_where_claims_are_judged():
         if target.suites == ("main",) and "fits" in target.inputs:
             again = "main-a_seed1" in runs_of(repeated, target, "fits")
             assert again == target.claims
+
+
+def test_repeated_runs_are_read_where_seeds_are_compared():
+    settings = {"defaults": DEFAULTS, "runs": {"a": {}, "b": {}}, "repeat": {"a": [1]}}
+    repeated = plan({name: settings for name in ("mitigation", "mitigation_cosine")})
+    for id in ("mitigation", "mitigation_dynamics", "table_mitigation"):
+        assert "mitigation-a_seed1" in runs_of(repeated, registry.BY_ID[id], "eval_loss")
 
 
 def test_captions_say_how_small_the_runs_are():

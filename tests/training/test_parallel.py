@@ -25,12 +25,13 @@ from zsl.files import read_json, sha256
 from zsl.models.olmo.build import build_model
 from zsl.training.checkpoint import TrainingState, save_checkpoint
 from zsl.training.launch import launch, torchrun
-from zsl.training.model import make_optimizer
+from zsl.training.model import make_optimizer, make_passes
 from zsl.training.step import train_step, wrap
 from zsl.training.task import FACTS, TrainingTask
 
 STEPS = 50
 BATCH = 4
+WEIGHTS = {"name": "token_weights", "clip": 0.9, "focal": 0.5, "top": 0.6}
 
 
 @pytest.fixture
@@ -58,10 +59,16 @@ def in_one(run, tokenizer, batches, one_process, folder):
     model = build_model(run, tokenizer).double()
     torch.manual_seed(run.seed)
     optimizer = make_optimizer(run, model)
-    module = wrap(model, run, one_process)
+    module, passes = wrap(model, run, one_process), make_passes(run, model, optimizer)
     losses = [
         train_step(
-            module, optimizer, torch.from_numpy(batch), run, one_process, learning_rate=1e-2
+            module,
+            optimizer,
+            torch.from_numpy(batch),
+            run,
+            one_process,
+            learning_rate=1e-2,
+            passes=passes,
         ).loss
         for batch in batches
     ]
@@ -70,22 +77,24 @@ def in_one(run, tokenizer, batches, one_process, folder):
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "settings"),
+    ("optimizer", "settings", "intervention"),
     [
-        ("whole", {"learning_rate": 1e-2}),
-        ("shared", {"learning_rate": 1e-2}),
-        ("shared", {"name": "muon", "learning_rate": 1e-2}),
+        ("whole", {"learning_rate": 1e-2}, None),
+        ("shared", {"learning_rate": 1e-2}, None),
+        ("shared", {"name": "muon", "learning_rate": 1e-2}, None),
+        ("whole", {"learning_rate": 1e-2}, WEIGHTS),
     ],
-    ids=["adamw", "adamw shared out", "muon shared out"],
+    ids=["adamw", "adamw shared out", "muon shared out", "token weights"],
 )
 def test_two_processes_make_the_steps_of_one(
-    run_in_two, make_run, tokenizer, one_process, tmp_path, optimizer, settings
+    run_in_two, make_run, tokenizer, one_process, tmp_path, optimizer, settings, intervention
 ):
     """Fifty losses to 1e-10 in float64, and the same whole checkpoint at the end.
 
     Accumulated over micro-batches, with the optimizer's state at both or shared out.
     """
-    run = make_run(precision={"micro_batch_size": 1}, optimizer=settings)
+    precision = {"micro_batch_size": 1}
+    run = make_run(precision=precision, optimizer=settings, intervention=intervention)
     batches, losses, checkpoint = run_in_two(run, optimizer)
     read = [load_file(tmp_path / f"read{rank}.safetensors")["read"] for rank in (0, 1)]
     np.testing.assert_array_equal(torch.cat(read, dim=1), batches)

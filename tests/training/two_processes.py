@@ -12,7 +12,7 @@ from zsl.config.sources import TrainedTokenizer
 from zsl.files import read_json
 from zsl.models.olmo.build import build_model
 from zsl.training.checkpoint import TrainingState, save_checkpoint
-from zsl.training.model import make_optimizer
+from zsl.training.model import make_optimizer, make_passes
 from zsl.training.parallel import processes
 from zsl.training.sharding import gather, shared_out
 from zsl.training.step import train_step, wrap
@@ -27,12 +27,14 @@ with processes() as group:
     optimizer = make_optimizer(run, model)
     if shared:
         optimizer = shared_out(optimizer)
-    module = wrap(model, run, group)
+    module, passes = wrap(model, run, group), make_passes(run, model, optimizer)
     losses, read = [], []
     for batch in np.load(folder / "batches.npy"):
         mine = group.share(batch, run.batch_size)
         read.append(torch.from_numpy(mine))
-        result = train_step(module, optimizer, read[-1], run, group, learning_rate=1e-2)
+        result = train_step(
+            module, optimizer, read[-1], run, group, learning_rate=1e-2, passes=passes
+        )
         losses.append(result.loss.cpu())
     save_file({"read": torch.stack(read)}, folder / f"read{group.rank}.safetensors")
     gather(optimizer)

@@ -25,12 +25,12 @@ from zsl.data.sources import files_here
 from zsl.errors import ZslError, printable
 from zsl.lineage.fingerprint import fingerprint
 from zsl.lineage.pins import pins
-from zsl.optimizers import module_of
 from zsl.permissions import require_readable, said_of
 from zsl.planning.imported import check_imported
 from zsl.planning.jobs import CURVE_RULES
 from zsl.registry.inputs import blocks_of
 from zsl.registry.names import unknown_targets
+from zsl.training.modules import stepping_modules
 
 
 def checked(function, *arguments):
@@ -155,8 +155,9 @@ def code(script, modules=(), files=()):
 
 @cache
 def stepping_code(script, run, *modules):
-    """Fingerprint of a script that makes steps of a run, with the code of its optimizer."""
-    return code(script, (*modules, module_of(PLAN.runs[run].optimizer.name)))
+    """Fingerprint of a script that makes steps of a run, with the code of its optimizer and intervention."""
+    settings = PLAN.runs[run].model_dump(mode="json")
+    return code(script, (*modules, *stepping_modules(settings)))
 
 
 def packages(*names):

@@ -2,6 +2,7 @@
 
 import os
 
+from zsl.config.flops import training_step
 from zsl.files import read_json
 from zsl.fits.words import sentences
 from zsl.registry.inputs import runs_of, shown_runs
@@ -10,13 +11,15 @@ from zsl.registry.target import BEYOND
 REPORTED = {"figure": "svg", "table": "html"}
 
 
-def run_info(run, settings=False):
+def run_info(run, settings=False, flops=False):
     """What figures and tables say about a run, as plain values."""
     info = {"id": run, "label": run.split("-", 1)[1], "imported": run in PLAN.imported}
     if run in PLAN.imported:
         return {**info, "n_parameters": PLAN.imported[run].parameters}
     made = PLAN.runs[run]
     shown = {"settings": made.model_dump(mode="json")} if settings else {}
+    if flops:
+        shown["step_flops"] = training_step(made, PLAN.corpus(run).tokenizer.rows).total
     others = {"logged_elsewhere": True} if run in PLAN.logged_elsewhere else {}
     return {**info, "n_parameters": size(run), **others, **shown}
 
@@ -51,11 +54,11 @@ def study(target):
     return {
         "experiment": EXPERIMENT.experiment,
         "comparable": EXPERIMENT.comparable,
-        "runs": [run_info(run, settings=asked.settings) for run in shown],
+        "runs": [run_info(run, asked.settings, asked.flops) for run in shown],
         "sizes": sizes if asked.kind == "figure" else [],
         "seeds": (
             {run: PLAN.seeds[run] for run in shown if run in PLAN.seeds}
-            if asked.claims
+            if asked.claims or asked.seeds
             else {}
         ),
         "options": {key: value for key, value in options if key.startswith(target)},

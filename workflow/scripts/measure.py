@@ -2,12 +2,12 @@
 
 from zsl.config.measurements import MEASUREMENTS
 from zsl.job import job
-from zsl.optimizers import module_of
+from zsl.training.modules import stepping_modules
 
 kind = MEASUREMENTS[snakemake.rule]
 modules = [*kind.modules()]
 if kind.step:
-    modules.append(module_of(snakemake.params.measured["run"]["optimizer"]["name"]))
+    modules += stepping_modules(snakemake.params.measured["run"])
 with job(snakemake, modules=modules) as facts:
     from importlib import import_module
     from pathlib import Path

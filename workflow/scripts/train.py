@@ -1,10 +1,9 @@
 """Train one segment of a run and move it to its place."""
 
 from zsl.job import job
-from zsl.optimizers import module_of
+from zsl.training.modules import stepping_modules
 
-optimizer = module_of(snakemake.params.run["optimizer"]["name"])
-with job(snakemake, modules=[optimizer]) as facts:
+with job(snakemake, modules=stepping_modules(snakemake.params.run)) as facts:
     import shutil
     from pathlib import Path
 

@@ -99,6 +99,7 @@ def _matters(record: Record, step: int) -> list[Any]:
     update on; how it decays once a hundredth of the decay is over, so that a constant rate, a
     decaying one and a longer run share the warm-up, and what rounding may hide after it. From
     the second update on also the optimizer's settings; the first one of C-AdamW may be AdamW's.
+    Of an intervention its name and dose: one that changes nothing is told.
 
     Not counted is what may change nothing: which steps are kept, micro-batches and compilation
     (they change rounding at most), clipping, which may never happen, and which weights decay.
@@ -118,7 +119,9 @@ def _matters(record: Record, step: int) -> list[Any]:
     if step == 1:
         name = optimizer.get("name", "").removeprefix("c_")
         optimizer = {"name": name, "learning_rate": optimizer.get("learning_rate")}
-    return [*start, tokens, order, *settings, *formats, optimizer, *_rate(run, step)]
+    intervention = run.get("intervention") or {}
+    dose = [intervention.get("name"), intervention.get("gamma")]
+    return [*start, tokens, order, *settings, *formats, optimizer, *dose, *_rate(run, step)]
 
 
 def _rate(run: Mapping[str, Any], step: int) -> list[Any]:

@@ -52,6 +52,7 @@ def _run_problems(id: str, run: Run, experiment: Experiment) -> Iterator[str]:
             "leave them out or raise steps"
         )
     yield from _schedule_problems(key, run)
+    yield from _intervention_problems(key, run)
     every = run.checkpoints.every
     if every is not None and every > run.steps:
         yield (
@@ -136,6 +137,27 @@ def _schedule_problems(key: str, run: Run) -> Iterator[str]:
         yield (
             f"{key}.checkpoints.extended_from = {late}: not before the run's end, {run.steps}; "
             "raise steps, or name the steps at which the run ended before"
+        )
+
+
+def _intervention_problems(key: str, run: Run) -> Iterator[str]:
+    made, precision = run.intervention, run.precision
+    if made is None:
+        return
+    if precision.compute != "float32" and not made.formats:
+        yield (
+            f"{key}.precision.compute = {precision.compute!r}: {made.name} is made in float32 "
+            "only; set compute: float32, or leave out intervention"
+        )
+    if precision.compile and not made.compiled:
+        yield (
+            f"{key}.precision.compile = True: {made.name} looks into the model's passes, which a "
+            "compiled one has not; set compile: false, or leave out intervention"
+        )
+    if run.batch_size % made.parts:
+        yield (
+            f"{key}.intervention.micro_batches = {made.parts}: does not divide batch_size = "
+            f"{run.batch_size}; choose one of {_divisors(run.batch_size)}"
         )
 
 

@@ -8,7 +8,8 @@ a tied embedding, too; looking rows up costs nothing. A forward pass over S toke
     S (2 N + 4 n_layers d_model S)
 
 FLOPs, the second term for attention, counted without its causal half. Backward takes twice that,
-so training takes 6 N + 12 n_layers d_model S a token.
+so training takes 6 N + 12 n_layers d_model S a token. Of interventions, their further backward
+passes and the products of the proxy count.
 """
 
 from __future__ import annotations
@@ -114,5 +115,9 @@ class Sequences:
 def training_step(run: Run, rows: int) -> Flops:
     """One optimizer step of a run, without the update."""
     each = Sequences(run.model, rows, run.sequence_length)
-    flops = run.batch_size * (each.forward + each.backward)
+    passes = each.forward + each.backward
+    if run.intervention:
+        passes = each.forward + run.intervention.backward_passes * each.backward
+        passes += run.intervention.proxies * each.proxy
+    flops = run.batch_size * passes
     return Flops(bfloat16=flops) if run.precision.compute == "bfloat16" else Flops(flops)

@@ -14,6 +14,7 @@ from zsl.config.analysis import Curves, Figures, Fits, Tables
 from zsl.config.base import MANY, STEPS, Name, Seed, Settings, Step, Words
 from zsl.config.elsewhere import Elsewhere, Fetched
 from zsl.config.imported import Imported
+from zsl.config.interventions import Intervention
 from zsl.config.measurements import Measurements, TaskName
 from zsl.config.optimizers import Optimizer
 from zsl.config.sources import Source, Tokenizer
@@ -210,6 +211,8 @@ class Run(Settings):
     """Optimizer steps of the whole run (T of the fits, unless a curve ends earlier)."""
     optimizer: Optimizer
     """Update rule and its constants."""
+    intervention: Intervention | None = Field(default=None, exclude_if=lambda made: made is None)
+    """What is changed between the losses of tokens and the optimizer; None: nothing."""
     schedule: Schedule
     """Learning rate by step."""
     checkpoints: Checkpoints = Checkpoints()

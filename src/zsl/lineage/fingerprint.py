@@ -51,6 +51,7 @@ LEFT_OUT = {
 DECLARATIONS = {
     "zsl.config.analysis": "settings reach a job as parameters",
     "zsl.config.base": "refuses unknown settings",
+    "zsl.config.interventions": "settings reach a job as parameters",
     "zsl.config.optimizers": "settings reach a job as parameters",
     "zsl.config.schema": "settings reach a job as parameters",
     "zsl.config.sources": "settings reach a job as parameters",

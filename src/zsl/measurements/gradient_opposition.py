@@ -64,7 +64,7 @@ def absolute_gradients(model: LanguageModel) -> Iterator[Sums]:
 
     Every backward pass within the block adds to the yielded tensors, which have the shapes of
     the weights; gradients go on to ``.grad`` as ever. What makes logits is left to
-    :func:`_of_output`, as the matrix of a tied embedding has no module that does.
+    :func:`of_output`, as the matrix of a tied embedding has no module that does.
 
     Raises MeasurementError, naming them, where there are weights of a kind that is not known.
     """
@@ -184,7 +184,7 @@ class _Reads:
         return y
 
 
-def _of_output(model: LanguageModel, sums: Sums, hidden: Tensor, logits: Tensor) -> None:
+def of_output(model: LanguageModel, sums: Sums, hidden: Tensor, logits: Tensor) -> None:
     """Add up the gradients of what makes logits, as they arrive."""
     _add_outer_products(sums[model.unembedding], hidden, logits)
     bias = f"{model.output.rpartition('.')[0]}.bias"
@@ -204,7 +204,7 @@ def opposition(
     weights = model.weights()
     model.zero_grad(set_to_none=True)
     with absolute_gradients(model) as absolute:
-        on_logits = partial(_of_output, model, absolute)
+        on_logits = partial(of_output, model, absolute)
         for micro_batch in input_ids.split(micro_batch_size):
             losses_of(model, micro_batch, on_logits=on_logits).sum().backward()
     measured = {

@@ -1,8 +1,8 @@
 """The optimizer step that a run would make next from a checkpoint.
 
-It is the run's own step: its precision, clipping, decay and moments, and the schedule's rate
-of step t + 1. Its batch is one that no checkpoint has seen: the data positions after the run's
-last step, the same for every t.
+It is the run's own step: its intervention, precision, clipping, decay and moments, and the
+schedule's rate of step t + 1. Its batch is one that no checkpoint has seen: the data positions
+after the run's last step, the same for every t.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from zsl.memory import MicroBatch
 from zsl.models.base import LanguageModel
 from zsl.training.checkpoint import load_checkpoint
 from zsl.training.micro_batch import first_size
-from zsl.training.model import learning_rate, make_optimizer, make_scheduler
+from zsl.training.model import learning_rate, make_optimizer, make_passes, make_scheduler
 from zsl.training.order import Order, batch_indices
 from zsl.training.parallel import Processes
 from zsl.training.step import StepResult, train_step, wrap
@@ -87,6 +87,7 @@ class NextStep:
         self._group = Processes(rank=0, world_size=1, device=device)
         self._module = wrap(self.model, self.run, self._group)
         self._scheduler = make_scheduler(self.run)
+        self._passes = make_passes(self.run, self.model, self.optimizer)
         self._micro_batch = MicroBatch(first_size(self.run, self.model, self.run.batch_size))
 
     def load(self, folder: Path) -> int:
@@ -108,7 +109,8 @@ class NextStep:
 
         handle = self.optimizer.register_step_pre_hook(keep)
         try:
-            made = self.train(input_ids, learning_rate(self.run, self._scheduler, t + 1))
+            rate = learning_rate(self.run, self._scheduler, t + 1)
+            made = self.train(input_ids, rate, t + 1)
         finally:
             handle.remove()
         update = difference(before, copy_of(self.model))
@@ -116,7 +118,7 @@ class NextStep:
             raise MeasurementError(f"the update of step {t + 1} is not finite")
         return Step(update, gradient, float(made.grad_norm))
 
-    def train(self, input_ids: Tensor, rate: float) -> StepResult:
+    def train(self, input_ids: Tensor, rate: float, step: int = 1) -> StepResult:
         """One training step at a rate of one's own."""
         return train_step(
             self._module,
@@ -126,6 +128,8 @@ class NextStep:
             self._group,
             learning_rate=rate,
             micro_batch=self._micro_batch,
+            passes=self._passes,
+            step=step,
         )
 
     def update(self, folder: Path, input_ids: Tensor) -> Weights:

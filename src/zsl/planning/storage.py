@@ -22,9 +22,11 @@ def states(optimizer: Optimizer, each: Sequences) -> float:
 
 
 def checkpoint(run: Run, rows: int, step: int) -> float:
-    """A checkpoint: float32 weights, the optimizer's states once it has any, random state."""
+    """A checkpoint: float32 weights, the states of the optimizer once it has any, what an
+    intervention keeps, random state."""
     each = Sequences(run.model, rows, run.sequence_length)
-    of_optimizer = states(run.optimizer, each) if step > 0 else 0
+    kept = run.intervention.kept if run.intervention else 0
+    of_optimizer = states(run.optimizer, each) + kept if step > 0 else 0
     n = n_parameters(run.model, rows, run.sequence_length)
     return FLOAT * n * (1 + of_optimizer) + RANDOM_STATE
 

@@ -422,4 +422,45 @@ FIGURES: tuple[Target, ...] = (
             "fitted steps. Lines beyond the axes are cut off."
         ),
     ),
+    Target(
+        id="mitigation",
+        title="Loss with interventions against zero-sum learning",
+        section="5",
+        inputs=("eval_loss",),
+        suites=("mitigation", "mitigation_cosine", "mitigation_rates"),
+        runs=2,
+        seeds=True,
+        settings=True,
+        flops=True,
+        caption=(
+            "Evaluation loss ({evaluation}) of arms with interventions in the training step less "
+            "that of the baseline, the first arm, whose seeds start from the same weights and read "
+            "the same text: after as many tokens, and after as many FLOPs, where the baseline's "
+            "loss is interpolated in log-log and ends with its last step (with a cosine, equal "
+            "FLOPs are unequal parts of the schedule). Lines: means over seeds; bands: from the "
+            "smallest to the largest. Below: differences of the mean last losses, "
+            "95 % interval of each by itself, seeds as blocks; and the grid on which the peak "
+            "rates were chosen, at a seed of its own, by the lowest last loss. Axes of "
+            "differences: linear to 0.02 nats, logarithmic beyond."
+        ),
+        mini="Interventions are compared in an experiment of their own, config/mitigation.yaml.",
+    ),
+    Target(
+        id="mitigation_dynamics",
+        title="Interference with interventions against zero-sum learning",
+        section="5",
+        inputs=("eval_loss", "delta_loss", "gradient_opposition", "token_gradients"),
+        suites=("mitigation",),
+        runs=2,
+        seeds=True,
+        caption=(
+            "Destructive interference D and magnitude M of the changes of the evaluation tokens' "
+            "losses from step t to 2t (Eqs. 3, 5), proxy gradient interference (Eq. 4, A.3) and "
+            "the part C_g of gradient opposition (Eq. 10), means over seeds. Right: whether an arm "
+            "that lowers D also lowers the loss; differences from the baseline, the first arm, of "
+            "the last evaluation loss and of D of the last interval, or of proxy D from a quarter "
+            "of the steps on. Arms: {labels}."
+        ),
+        mini="Interventions are compared in an experiment of their own, config/mitigation.yaml.",
+    ),
 )

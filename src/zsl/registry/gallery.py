@@ -15,6 +15,8 @@ MARKS = "<!-- zsl targets -->", "<!-- end -->"
 """What README.md has before and after its list."""
 PICTURES = "gallery"
 """Folder of thumbnails beside the page."""
+DEFAULT = "mini"
+"""The experiment that the pictures are of."""
 LARGER = "desk"
 """The experiment of which there are pictures, too, in a folder of its name."""
 INTRODUCTION = """\
@@ -50,7 +52,7 @@ def _entry(target: Target, makers: Sequence[str]) -> str:
     ]
     if target.mini:
         lines.append(f"In `mini`: {target.mini}")
-    if target.kind == "figure":
+    if target.kind == "figure" and DEFAULT in makers:
         lines.append(f"\n![{target.title}]({PICTURES}/{target.id}.png)")
         if LARGER in makers:
             lines.append(f"![{target.title}, {LARGER}]({PICTURES}/{LARGER}/{target.id}.png)")

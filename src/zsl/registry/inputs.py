@@ -19,7 +19,7 @@ def shown_runs(plan: Plan, target: Target) -> list[str]:
 
 
 def runs_of(plan: Plan, target: Target, kind: InputKind) -> list[str]:
-    """Ids of the runs whose files of a kind a target reads; of claims, repeated runs, too."""
+    """Ids of the runs whose files of a kind a target reads; of claims and seeds, repeated, too."""
     ids = shown_runs(plan, target)
     if kind not in IMPORTED_KINDS:
         ids = [id for id in ids if id in plan.runs and _measurable(plan, id, kind)]
@@ -27,7 +27,7 @@ def runs_of(plan: Plan, target: Target, kind: InputKind) -> list[str]:
         return [id for id in ids if plan.layout(id).grids]
     if kind == "downstream":
         return downstream_runs(plan)
-    if target.claims:
+    if target.claims or target.seeds:
         return [*ids, *(again for id in ids for again in plan.seeds.get(id, ()))]
     return ids
 

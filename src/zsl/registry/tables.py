@@ -105,4 +105,34 @@ TABLES: tuple[Target, ...] = (
             "to the last step T that all have. Two fits are comparable only at the same T."
         ),
     ),
+    Target(
+        id="table_mitigation",
+        title="Interventions against zero-sum learning",
+        section="5",
+        inputs=("eval_loss", "delta_loss", "gradient_opposition", "token_gradients", "fits"),
+        suites=("mitigation",),
+        runs=2,
+        seeds=True,
+        settings=True,
+        caption=(
+            "Arms with interventions in the training step, {steps} steps at a constant rate, means "
+            "over seeds: evaluation loss at the last step ({evaluation}) and its differences, "
+            "deceleration of the train loss (fits to steps > {cut}), D and M of the last interval "
+            "(Eqs. 3, 5), proxy D (Eq. 4) and C_g (Eq. 10) from a quarter of the steps on."
+        ),
+        mini="Interventions are compared in an experiment of their own, config/mitigation.yaml.",
+    ),
+    Target(
+        id="table_mitigation_rates",
+        title="Peak rates of the interventions",
+        section="5",
+        inputs=("eval_loss",),
+        suites=("mitigation_rates",),
+        settings=True,
+        caption=(
+            "Evaluation loss ({evaluation}) after {steps} steps by arm and peak rate, at a seed "
+            "that decides nothing else."
+        ),
+        mini="Interventions are compared in an experiment of their own, config/mitigation.yaml.",
+    ),
 )

@@ -80,6 +80,10 @@ class Target:
     """Whether it needs token gradients of all tokens, not of a sample."""
     claims: bool = False
     """Whether its module says what the paper claims of it; then repeated runs are read, too."""
+    seeds: bool = False
+    """Whether it reads repeated runs without claims."""
+    flops: bool = False
+    """Whether it reads what a training step of its runs costs."""
 
     @property
     def kind(self) -> Literal["figure", "table"]:

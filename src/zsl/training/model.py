@@ -1,4 +1,4 @@
-"""A run's optimizer and schedule (Section A.1)."""
+"""A run's optimizer, intervention and schedule (Section A.1)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,24 @@ import torch
 from olmo.config import SchedulerConfig, SchedulerType, TrainConfig
 from olmo.optim import Scheduler, build_scheduler
 
+from zsl import interventions, optimizers
 from zsl.config.schema import Run
 from zsl.models.base import LanguageModel
-from zsl.optimizers import module_of
+from zsl.training.step import Passes, backward
 
 
 def make_optimizer(run: Run, model: LanguageModel) -> torch.optim.Optimizer:
     """The run's optimizer over the parameters of ``model``, built by its own module."""
-    return import_module(module_of(run.optimizer.name)).build(run.optimizer, model)
+    return import_module(optimizers.module_of(run.optimizer.name)).build(run.optimizer, model)
+
+
+def make_passes(run: Run, model: LanguageModel, optimizer: torch.optim.Optimizer) -> Passes:
+    """What leaves the gradient of each step: the run's intervention, or :func:`backward`."""
+    if run.intervention is None:
+        return backward
+    module = import_module(interventions.module_of(run.intervention.name))
+    passes: Passes = module.build(run.intervention, model, optimizer)
+    return passes
 
 
 def make_scheduler(run: Run) -> Scheduler:

@@ -7,9 +7,10 @@ not change the gradient beyond rounding.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -118,6 +119,32 @@ class _TokenLosses(torch.autograd.Function):
         return errors, None
 
 
+Minimised = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""What is minimised in place of token losses (sequences, positions - 1), made of them and of their
+logits (sequences, positions, vocabulary); of the shape of the losses."""
+
+
+class Passes(Protocol):
+    """The forward and backward passes of a step, such as :func:`backward`."""
+
+    def __call__(
+        self,
+        module: nn.Module,
+        input_ids: torch.Tensor,
+        run: Run,
+        group: Processes,
+        size: int,
+        *,
+        step: int,
+    ) -> torch.Tensor:
+        """Leave the gradient of step ``step`` (the first is 1) in ``.grad``.
+
+        At most ``size`` of the sequences ``input_ids`` (sequences, positions) are read at once.
+        What was left before does not matter: passes are made anew where memory did not hold them.
+        Returns this process' part of the mean loss, nats, a 0-d tensor, whatever is minimised.
+        """
+
+
 def train_step(
     module: nn.Module,
     optimizer: torch.optim.Optimizer,
@@ -127,17 +154,20 @@ def train_step(
     *,
     learning_rate: float,
     micro_batch: MicroBatch | None = None,
+    passes: Passes | None = None,
+    step: int = 1,
 ) -> StepResult:
     """One update from this process' share of the batch, ``input_ids`` (sequences, positions).
 
     ``micro_batch`` says how many sequences the memory holds at once; None: ``run`` does. One
     process goes on with fewer when it must; several, whose passes wait for one another, raise
-    torch.OutOfMemoryError.
+    torch.OutOfMemoryError. ``passes`` leave the gradient of ``step``; None: :func:`backward`.
     """
+    make = passes or backward
     micro_batch = micro_batch or MicroBatch(run.precision.micro_batch_size or len(input_ids))
 
     def work(size: int) -> torch.Tensor:
-        return backward(module, input_ids, run, group, size)
+        return make(module, input_ids, run, group, size, step=step)
 
     loss = micro_batch.fit(work) if group.world_size == 1 else work(micro_batch.size)
     for parameters in optimizer.param_groups:
@@ -149,37 +179,58 @@ def train_step(
 
 
 def backward(
-    module: nn.Module, input_ids: torch.Tensor, run: Run, group: Processes, size: int
+    module: nn.Module,
+    input_ids: torch.Tensor,
+    run: Run,
+    group: Processes,
+    size: int,
+    *,
+    step: int = 1,
+    minimised: Minimised | None = None,
 ) -> torch.Tensor:
     """Leave the gradient of the batch's loss in ``.grad``, ``size`` sequences at a time.
 
-    Returns this process' part of the loss, a 0-d tensor.
+    ``minimised`` says of which loss; None: of the mean of all tokens. See :class:`Passes`.
     """
+    more = {} if minimised is None else {"minimised": minimised}
     module.zero_grad(set_to_none=True)
     losses = []
     micro_batches = input_ids.split(size)
     for number, micro_batch in enumerate(micro_batches, start=1):
         with alone(module) if number < len(micro_batches) else nullcontext():
-            losses.append(backward_alone(module, micro_batch, run, group))
+            losses.append(backward_alone(module, micro_batch, run, group, **more))
     return torch.stack(losses).sum()
 
 
 def backward_alone(
-    module: nn.Module, micro_batch: torch.Tensor, run: Run, group: Processes
+    module: nn.Module,
+    micro_batch: torch.Tensor,
+    run: Run,
+    group: Processes,
+    *,
+    minimised: Minimised | None = None,
 ) -> torch.Tensor:
     """Add the gradient of ``micro_batch`` (sequences, positions); returns its part of the loss."""
+    logits = wide_logits(module, micro_batch, run)
+    losses_of_tokens = _TokenLosses.apply(logits, micro_batch)
+    loss = losses_of_tokens.sum() / loss_denominator(run)
+    asked = loss
+    if minimised is not None:
+        asked = minimised(losses_of_tokens, logits).sum() / loss_denominator(run)
+    # DistributedDataParallel averages gradients over processes; ours is a sum.
+    (asked * group.world_size).backward()
+    return loss.detach()
+
+
+def wide_logits(module: nn.Module, micro_batch: torch.Tensor, run: Run) -> torch.Tensor:
+    """Logits (sequences, positions, vocabulary) of a pass in the run's formats, as float32."""
     autocast = (
         torch.autocast(micro_batch.device.type, BF16)
         if run.precision.compute == "bfloat16"
         else nullcontext()
     )
     with autocast:
-        logits = module(micro_batch).logits
-    losses_of_tokens = _TokenLosses.apply(_wide(logits), micro_batch)
-    loss = losses_of_tokens.sum() / loss_denominator(run)
-    # DistributedDataParallel averages gradients over processes; ours is a sum.
-    (loss * group.world_size).backward()
-    return loss.detach()
+        return _wide(module(micro_batch).logits)
 
 
 def alone(module: nn.Module) -> AbstractContextManager[None]:

@@ -16,7 +16,7 @@ from zsl.models.olmo.build import build_model
 from zsl.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from zsl.training.loader import Loader, Tokens
 from zsl.training.micro_batch import bytes_of_sequence, first_size
-from zsl.training.model import learning_rate, make_optimizer, make_scheduler
+from zsl.training.model import learning_rate, make_optimizer, make_passes, make_scheduler
 from zsl.training.order import Order, run_order
 from zsl.training.parallel import Processes
 from zsl.training.sharding import gather, is_needed, of_this_process, shared_out, weights
@@ -44,6 +44,7 @@ class Trainer:
         share = self.run.batch_size // self.group.world_size
         self.micro_batch = MicroBatch(first_size(self.run, self.model, share))
         self._scheduler = make_scheduler(self.run)
+        self._passes = make_passes(self.run, self.model, self.optimizer)
 
     def step(self) -> tuple[torch.Tensor, torch.Tensor, float]:
         """Make the next step: loss and gradient norm (0-d tensors), and the rate used.
@@ -74,6 +75,8 @@ class Trainer:
             self.group,
             learning_rate=rate,
             micro_batch=self.micro_batch,
+            passes=self._passes,
+            step=step,
         )
 
     def load(self, folder: Path) -> None:
@@ -108,8 +111,10 @@ class Trainer:
     def _check_room(self) -> None:
         size, run = self.micro_batch.size, self.run
         of_weights = sum(weight.nbytes for weight in self.model.parameters())
+        numbers = 1 + run.optimizer.moments
+        numbers += run.intervention.copies if run.intervention else 0
         check_room(
-            size * bytes_of_sequence(run, self.model) + (1 + run.optimizer.moments) * of_weights,
+            size * bytes_of_sequence(run, self.model) + numbers * of_weights,
             f"training steps of {size} sequences of {run.sequence_length:,} tokens at once",
             "lower precision.micro_batch_size" if size > 1 else "train a smaller model",
         )
@@ -136,12 +141,18 @@ def make_trainer(
 ) -> Trainer:
     """A trainer at step 0.
 
-    Raises TrainingError when the batch cannot be shared equally by the processes.
+    Raises TrainingError when the batch cannot be shared equally by the processes, or the run's
+    intervention works in one process only.
     """
     if run.batch_size % group.world_size:
         raise TrainingError(
             f"batch_size = {run.batch_size}: cannot be shared by {group.world_size} processes; "
             "start a number of processes that divides it"
+        )
+    if run.intervention and group.world_size > 1 and not run.intervention.processes:
+        raise TrainingError(
+            f"intervention.name = {run.intervention.name!r}: works in one process only, and "
+            f"{group.world_size} were started; train this run with one (resource processes: 1)"
         )
     model = build_model(run, tokenizer).to(group.device)
     torch.manual_seed(run.seed)  # checkpoints hold the generator's state, random at the start
