@@ -88,12 +88,12 @@ class RunInfo:
     """Whether its curve is imported, not made here."""
     n_parameters: int | None
     """All parameters, embeddings included; None when imported."""
-    logged_elsewhere: bool = False
-    """Of a run that is measured here: whether its train loss is that of others."""
     settings: dict[str, Any] = field(default_factory=dict)
     """The resolved settings of the run, if the target asks for them (empty when imported)."""
     step_flops: float | None = None
     """FLOPs of a training step, if the target asks for them (None when imported)."""
+    logged_elsewhere: bool = False
+    """Of a run that is measured here: whether its train loss is that of others."""
 
     @property
     def suite(self) -> str:
