@@ -280,8 +280,8 @@ class Walk:
 
 
 def _errors(model: LanguageModel, h: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of the losses of ``targets`` (tokens,) given hidden states h (tokens, width): the gradients by
-    h, what the unembedding is multiplied with, and the gradients by that product."""
+    """Of the losses of ``targets`` (tokens,) given hidden states h (tokens, width): gradients by h,
+    what the unembedding is multiplied with, and gradients by that product."""
     seen: list[Tensor] = []
 
     def on_logits(x: Tensor, logits: Tensor) -> None:
@@ -317,13 +317,15 @@ def _recording(layers: Mapping[str, Weight]) -> Iterator[dict[nn.Module, tuple[T
     """The input of each layer that is used, and where its output's gradient arrives."""
     seen: dict[nn.Module, tuple[Tensor, Any]] = {}
 
-    def record(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def record(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         if module in seen:
             name = next(name for name, weight in layers.items() if weight.module is module)
             raise MeasurementError(
                 f"per-token gradients of {name} cannot be measured: it is used several times"
             )
-        seen[module] = inputs[0].detach(), get_gradient_edge(output)
+        made = output.clone()  # the output may be a view, of which nothing is known once changed
+        seen[module] = inputs[0].detach(), get_gradient_edge(made)
+        return made
 
     modules = dict.fromkeys(weight.module for weight in layers.values())
     handles = [module.register_forward_hook(record) for module in modules]

@@ -23,7 +23,7 @@ from transformers.pytorch_utils import Conv1D
 from zsl.errors import MeasurementError, TrainingError
 from zsl.models.base import PLAIN_LOGITS, ExactGradients, Kind, LanguageModel, OnLogits, Weight
 from zsl.models.exact import LayerGradients
-from zsl.models.hf.read import read_model
+from zsl.models.hf.read import MALFORMED, read_model
 
 UNLIMITED = 1 << 31
 """Positions of a model whose settings say no most."""
@@ -38,6 +38,8 @@ class Causal(LanguageModel):
 
     It has the children of transformers' model, and not that model itself as a child.
     """
+
+    _whole: Any
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
@@ -197,6 +199,21 @@ class Causal(LanguageModel):
             yield
         finally:
             del backbone.forward
+
+
+def load_model(folder: Path) -> Causal:
+    """The model of a folder with its weights, on CPU.
+
+    Raises TrainingError naming the file that does not fit, or the class that is no causal model.
+    """
+    model = read_model(folder)
+    try:
+        return Causal(model)
+    except TrainingError as error:
+        raise TrainingError(f"{folder}: {error}") from None
+    except MALFORMED as error:
+        name = type(model).__name__
+        raise TrainingError(f"{folder}: a {name} that cannot be evaluated: {error}") from None
 
 
 class _Output(tuple[Tensor, ...]):

@@ -47,9 +47,6 @@ def describe(folder: Path) -> Described:
     """See Family."""
     values = read_config(folder)
     for path in weight_files(folder):
-        require_readable(path)
-        if not path.is_file():
-            raise MeasurementError(f"{path}: no such file; the checkpoint is incomplete")
         if path.suffix == ".safetensors":
             _check_weights(path)
     context = next((values[key] for key in CONTEXT if isinstance(values.get(key), int)), None)
@@ -64,10 +61,9 @@ def describe(folder: Path) -> Described:
 
 def load_model(folder: Path) -> LanguageModel:
     """See Family."""
-    from zsl.models.hf.adapter import Causal
-    from zsl.models.hf.read import read_model
+    from zsl.models.hf import adapter
 
-    return Causal(read_model(folder))
+    return adapter.load_model(folder)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -85,15 +81,16 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files of weights of a folder, which may be missing.
+    """The files of weights of a folder.
 
-    Raises MeasurementError where there are none, or an index is damaged.
+    Raises MeasurementError where there are none, one of several is missing, or their index is
+    damaged.
     """
     for name in WEIGHTS:
-        if (folder / name).is_file():
-            return [folder / name]
-        if (folder / f"{name}.index.json").is_file():
-            return _files_of(folder / f"{name}.index.json")
+        for path in (folder / name, folder / f"{name}.index.json"):
+            require_readable(path)
+            if path.is_file():
+                return [path] if path.name == name else _files_of(path)
     raise MeasurementError(
         f"{folder}: holds no weights; {' or '.join(WEIGHTS)}, or their parts with an index, are "
         "read"
@@ -102,13 +99,18 @@ def weight_files(folder: Path) -> list[Path]:
 
 def _files_of(index: Path) -> list[Path]:
     values = read_json(index)
-    files = values.get("weight_map") if isinstance(values, dict) else None
-    if not isinstance(files, dict) or not files:
+    parts = values.get("weight_map") if isinstance(values, dict) else None
+    if not isinstance(parts, dict) or not parts:
         raise MeasurementError(f"{index}: has no weight_map of names and files; copy it again")
-    names = sorted({str(name) for name in files.values()})
+    names = sorted({str(name) for name in parts.values()})
     if outside := [name for name in names if Path(name).name != name]:
         raise MeasurementError(f"{index}: names {outside[0]:.80}, which is no file beside it")
-    return [index.parent / name for name in names]
+    files = [index.parent / name for name in names]
+    for path in files:
+        require_readable(path)
+        if not path.is_file():
+            raise MeasurementError(f"{path}: no such file; the checkpoint is incomplete")
+    return files
 
 
 def _check_weights(path: Path) -> None:

@@ -8,11 +8,11 @@ nothing is fetched.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor
 from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, PreTrainedModel
 from transformers import __version__ as VERSION
@@ -33,7 +33,7 @@ NOT_SETTINGS = ("auto_map", "use_kernels", "kernel_config", "fusion_config", "di
 """What settings say of programs to run, besides what begins with ``_`` and ``attn_``."""
 MALFORMED = (
     *(LookupError, TypeError, ValueError, RuntimeError, ArithmeticError, AssertionError),
-    *(AttributeError, ImportError, OSError),
+    *(AttributeError, ImportError, OSError, StrictDataclassError),
 )
 """What transformers and torch raise for settings that make no model."""
 SHOWN = 5
@@ -49,8 +49,10 @@ def read_model(folder: Path) -> PreTrainedModel:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     kind, config = _class_of(folder)
+    model: PreTrainedModel
+    info: dict[str, Any]
     tensors = read_weights(folder)
-    _check_declared(folder, kind, config, tensors)
+    tied = _check_declared(folder, kind, config, tensors)
     try:
         model, info = kind.from_pretrained(
             None,
@@ -63,13 +65,15 @@ def read_model(folder: Path) -> PreTrainedModel:
     except MALFORMED as error:
         raise TrainingError(f"{folder}: not weights of this architecture: {error}") from None
     for what, names in (
-        ("lacks", info["missing_keys"]),
-        ("has no place for", info["unexpected_keys"]),
-        ("has in another shape", (name for name, *_ in info["mismatched_keys"])),
+        ("the files lack", info["missing_keys"]),
+        ("the model has no place for", info["unexpected_keys"]),
+        ("of another shape are", (name for name, *_ in info["mismatched_keys"])),
     ):
         if names := sorted(names):
-            raise _unfit(folder, model, what, names)
-    _check_all_used(folder, model, tensors)
+            raise TrainingError(
+                f"{folder}: not weights of this {type(model).__name__}: {what} {_listed(names)}"
+            )
+    _check_all_used(folder, model, tensors, tied)
     return model.eval()
 
 
@@ -126,7 +130,7 @@ def _check(name: str, tensor: Any, path: Path) -> None:
         )
 
 
-def _class_of(folder: Path) -> tuple[type[PreTrainedModel], Any]:
+def _class_of(folder: Path) -> tuple[Any, Any]:
     """The class of a folder's model and its settings, as transformers has them."""
     path = folder / CONFIG
     try:
@@ -152,69 +156,62 @@ def _class_of(folder: Path) -> tuple[type[PreTrainedModel], Any]:
 
 
 def _check_declared(
-    folder: Path, kind: type[PreTrainedModel], config: Any, tensors: dict[str, Tensor]
-) -> None:
-    """Compare what the settings ask for with the file, before any memory is taken for it."""
+    folder: Path, kind: Any, config: Any, tensors: dict[str, Tensor]
+) -> dict[str, str]:
+    """Compare what the settings ask for with the file, before any memory is taken for it.
+
+    Returns the names of weights that are another one, by that one's name.
+    """
     path = folder / CONFIG
     layers = getattr(config, "num_hidden_layers", 1)
     if not isinstance(layers, int) or not 0 < layers <= len(tensors):
         raise TrainingError(f"{path}: {layers} layers, where there are {len(tensors)} weights")
     try:
         with torch.device("meta"):
-            declared = kind(config).state_dict()
+            model = kind(config)
     except MALFORMED as error:
         raise TrainingError(f"{path}: makes no {kind.__name__}: {error}") from None
-    for name in declared.keys() & tensors.keys():
+    declared = model.state_dict()
+    for name in sorted(declared.keys() & tensors.keys()):
         found, asked = tuple(tensors[name].shape), tuple(declared[name].shape)
         if found != asked:
             raise TrainingError(
                 f"{folder}: not weights of this {kind.__name__}: {name} has the shape {found} "
                 f"instead of {asked}, as {path} has it"
             )
+    tied = dict(model.all_tied_weights_keys)
+    for name, other in tied.items():
+        both = name in tensors and other in tensors
+        if both and not torch.equal(tensors[name], tensors[other]):
+            raise TrainingError(
+                f"{folder}: {CONFIG} ties {name} to {other}, and the weights differ; correct "
+                "tie_word_embeddings"
+            )
+    return tied
 
 
-def _check_all_used(folder: Path, model: PreTrainedModel, tensors: dict[str, Tensor]) -> None:
+def _check_all_used(
+    folder: Path, model: PreTrainedModel, tensors: dict[str, Tensor], tied: dict[str, str]
+) -> None:
     """Raises TrainingError where the file holds other numbers than the model has.
 
     By their count, as transformers renames, splits and stacks weights of some classes, and has
     lists of those that it does not miss.
     """
-    tied = {a: b for a, b in _tied(model).items() if a in tensors and b in tensors}
-    for name, other in tied.items():
-        if not torch.equal(tensors[name], tensors[other]):
-            raise TrainingError(
-                f"{folder}: {CONFIG} ties {name} to {other}, and the weights differ; correct "
-                "tie_word_embeddings"
-            )
-    buffers = model.state_dict().keys() - dict(model.named_parameters(remove_duplicate=False))
-    own = [*model.parameters(), *(model.state_dict()[name] for name in buffers)]
-    held = sum(tensor.numel() for name, tensor in tensors.items() if name not in tied)
+    state = model.state_dict()
+    buffers = state.keys() - dict(model.named_parameters(remove_duplicate=False))
+    own = [*model.parameters(), *(state[name] for name in buffers)]
+    twice = {name for name, other in tied.items() if other in tensors}
+    held = sum(tensor.numel() for name, tensor in tensors.items() if name not in twice)
     if held != (needed := sum(tensor.numel() for tensor in own)):
-        names = sorted(tensors.keys() - model.state_dict().keys())
-        others = sorted(model.state_dict().keys() - tensors.keys() - _tied(model).keys())
+        more, less = tensors.keys() - state.keys(), state.keys() - tensors.keys() - tied.keys()
         raise TrainingError(
             f"{folder}: its weights are {held:,} numbers, and its {type(model).__name__} has "
-            f"{needed:,}; of other names are {_listed(names)} in the files and {_listed(others)} "
-            "in the model"
+            f"{needed:,}; of other names are {_listed(sorted(more))} in the files and "
+            f"{_listed(sorted(less))} in the model"
         )
 
 
-def _tied(model: PreTrainedModel) -> dict[str, str]:
-    """Names of weights that are another one, by that one's name."""
-    return dict(model.all_tied_weights_keys)
-
-
-def _unfit(folder: Path, model: PreTrainedModel, what: str, names: list[str]) -> TrainingError:
-    return TrainingError(
-        f"{folder}: not weights of this {type(model).__name__}: {_sides(what)} {_listed(names)}"
-    )
-
-
-def _sides(what: str) -> str:
-    return f"the model {what}" if what == "has no place for" else f"the files {what}"
-
-
-def _listed(names: Iterable[str]) -> str:
-    names = list(names)
+def _listed(names: list[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return (", ".join(names[:SHOWN]) or "none") + more
