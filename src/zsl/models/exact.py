@@ -250,17 +250,24 @@ class Walk:
             self.wanted.reduction.tile(name, slice(0, sums.shape[1]), tokens, sums)
 
     def _dense(self, name: str, dy: Tensor, x: Tensor, numbers: slice) -> None:
-        """Gradients from dy (tokens, positions, outputs) and x (positions, inputs) in tiles."""
+        """Gradients from dy (tokens, positions, outputs) and x (positions, inputs) in tiles, or as
+        the outer products that they are where each token's dy is at one position."""
         tokens, _, outputs = dy.shape
+        reached = dy.abs().amax(-1)
+        largest, at = reached.max(1)
+        if torch.equal(reached.sum(1), largest):
+            y = dy[torch.arange(tokens, device=at.device), at]
+            self.wanted.reduction.outer(name, slice(0, outputs), numbers, y.abs(), x[at].abs())
+            return
         per_tile = max(1, self.tile_bytes // (x.shape[1] * x.element_size()))
         n_rows, n_tokens = min(per_tile, outputs), max(1, per_tile // outputs)
-        left = dy.mT.contiguous()
         for token in range(0, tokens, n_tokens):
-            some = left[token : token + n_tokens]
+            some = dy[token : token + n_tokens].mT
             of_tile = slice(numbers.start + token, numbers.start + token + len(some))
             for row in range(0, outputs, n_rows):
                 rows = slice(row, min(row + n_rows, outputs))
-                self.wanted.reduction.tile(name, rows, of_tile, (some[:, rows] @ x).abs_())
+                tile = torch.bmm(some[:, rows], x.expand(len(some), *x.shape))
+                self.wanted.reduction.tile(name, rows, of_tile, tile.abs_())
 
     def _rows(self, name: str, dy: Tensor, ids: Tensor, chunk: slice, errors: Tensor) -> None:
         """Gradients of the rows of an embedding that ``ids`` (positions,) read."""
