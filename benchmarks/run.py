@@ -19,7 +19,7 @@ from zsl.files import write_json, write_text
 HERE = Path(__file__).parent
 QUICK = (
     *("lsma", "bnsl", "proxy", "tokenising", "jvp", "cross_section"),
-    *("exact_gradients", "sampling", "interventions", "plan", "hashing"),
+    *("exact_gradients", "layer_gradients", "sampling", "plan", "hashing", "interventions"),
 )
 COLUMNS = ("what", "ratio", "quartiles", "unit", "target", "met", "agreement", "note")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import exact_gradients
+import layer_gradients
 import pytest
 import sampling
 import torch
@@ -19,6 +20,13 @@ SIZES = {"d_model": 16, "n_layers": 2, "sequences": 2, "positions": 9}
 def test_exact_gradients(n_peer):
     results = exact_gradients.measure(CPU, 40, 1.0, n_peer, rounds=1, **SIZES)
     assert [("scaled" in result.note) for result in results] == [n_peer is not None] * 2
+
+
+@pytest.mark.parametrize("of", layer_gradients.MODELS)
+def test_gradients_by_layers(of):
+    sizes = {"d_model": 16, "sequences": 2, "positions": 9}
+    result = layer_gradients.measure(CPU, of, 40, 1.0, 5, rounds=1, **sizes)
+    assert result.ratio > 0 and of in result.name
 
 
 @pytest.mark.parametrize("graph", exact_gradients.PEERS)

@@ -12,7 +12,7 @@ from zsl.config.load import load, merge, read_yaml, resolve
 from zsl.config.parameters import n_parameters
 from zsl.config.schema import EXTENSIBLE, Schedule
 from zsl.errors import ConfigError
-from zsl.registry import TARGETS, available
+from zsl.registry import available
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = [

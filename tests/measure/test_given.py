@@ -31,6 +31,8 @@ def files(tmp_path, monkeypatch):
     checkpoint(tmp_path / "other/step2", rope_theta=500_000, n_layers=3)
     (tmp_path / "hf").mkdir()
     (tmp_path / "hf/config.json").write_text('{"model_type": "gpt_neox"}')
+    (tmp_path / "hf_olmo").mkdir()
+    (tmp_path / "hf_olmo/config.json").write_text('{"model_type": "hf_olmo"}')
     checkpoint(tmp_path / "torn/step1")
     torn = tmp_path / "torn/step1/model.safetensors"
     torn.write_bytes(torn.read_bytes()[:-2])
@@ -69,7 +71,8 @@ REFUSED = {
     f"token_losses --checkpoint run {IDS}": "there is one in run/step2",
     f"token_losses --checkpoint run/step1/model.safetensors {IDS}": "is a file; name the folder",
     f"token_losses --checkpoint run/none {IDS}": "run/none: no such folder",
-    f"token_losses --checkpoint hf {IDS}": "hf: a checkpoint of transformers (model_",
+    f"token_losses --checkpoint hf {IDS}": "hf: holds no weights; model.safetensors or pytorch_mo",
+    f"token_losses --checkpoint hf_olmo {IDS}": "hf_olmo: a checkpoint of transformers (model_",
     f"token_losses --checkpoint torn/step1 {IDS}": "torn/step1/model.safetensors: damaged",
     f"token_losses --checkpoint pickled {IDS}": "no safetensors, but a zip, such as torch.save",
     f"token_losses {A} --tokens none.npy": "none.npy: no such file",

@@ -29,7 +29,9 @@ def imported(path):
             yield node.module
 
 
-@pytest.mark.parametrize(("library", "rooms"), [("olmo", {"models", "training"})])
+@pytest.mark.parametrize(
+    ("library", "rooms"), [("olmo", {"models", "training"}), ("transformers", {"models"})]
+)
 def test_a_library_of_models_is_imported_where_models_are_made(library, rooms):
     found = {
         path.relative_to(SOURCE).parts[0]

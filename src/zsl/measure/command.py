@@ -17,14 +17,17 @@ def add_command(commands: Any) -> None:
     """Add ``measure`` to the subparsers of ``zsl``."""
     added = commands.add_parser(
         "measure",
-        help="measure one checkpoint, ours or another's that OLMo wrote",
+        help="measure one checkpoint, ours or another's that OLMo or transformers wrote",
         description="Write one measurement of one checkpoint to HDF5 and print its numbers; see "
         "docs/measurements.md.",
     )
     added.set_defaults(command=_measure)
     added.add_argument("measurement", choices=[*MEASUREMENTS])
     for name, text in (
-        ("checkpoint", "folder with config.yaml and model.safetensors"),
+        (
+            "checkpoint",
+            "folder with model.safetensors and OLMo's config.yaml, or transformers' config.json",
+        ),
         ("out", "HDF5 file to write"),
     ):
         added.add_argument(f"--{name}", type=Path, required=True, metavar="PATH", help=text)

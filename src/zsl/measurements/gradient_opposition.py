@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,7 +23,7 @@ from torch import Tensor, nn
 from zsl.errors import MeasurementError
 from zsl.measurements.hdf5 import write_dataset
 from zsl.measurements.losses import losses_of
-from zsl.models.base import LanguageModel, Weight
+from zsl.models.base import LanguageModel, Weight, plain_norm
 
 BINS = 100
 """Bins of the histogram of D over [0, 1]."""
@@ -82,7 +81,8 @@ def absolute_gradients(model: LanguageModel) -> Iterator[Sums]:
                 (weight.module, partial(reads.embedded, sums[name], name == model.embedding))
             )
         elif not weight.vocabulary:
-            hooks.append((weight.module, partial(_after, name, _adding(weight), sums[name])))
+            total = sums[name].T if weight.transposed else sums[name]
+            hooks.append((weight.module, partial(_after, name, _adding(weight), total)))
     handles = [module.register_forward_hook(hook) for module, hook in hooks]
     try:
         yield sums
@@ -101,7 +101,7 @@ Add = Callable[[Tensor, Tensor, Tensor], None]
 
 def _adding(weight: Weight) -> Add:
     if weight.kind == "norm":
-        return partial(_add_scaled, _plain(weight.module))
+        return partial(_add_scaled, plain_norm(weight))
     return _add_bias if weight.kind == "bias" else _add_outer_products
 
 
@@ -147,14 +147,6 @@ def _add_scaled(plain: Callable[[Tensor], Tensor], total: Tensor, x: Tensor, y: 
         total.add_((gradient * z).flatten(0, -2).abs().sum(0))
 
     y.register_hook(add)
-
-
-def _plain(norm: nn.Module) -> nn.Module:
-    """A copy of a norm whose weights are one and whose bias is zero."""
-    plain = deepcopy(norm).requires_grad_(False)
-    for name, weight in plain.named_parameters():
-        weight.fill_(float(name != "bias"))
-    return plain
 
 
 class _Reads:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, cast
@@ -18,7 +19,7 @@ from zsl.errors import MeasurementError
 
 Kind = Literal["linear", "embedding", "norm", "bias", "other"]
 """How a weight w enters the output y of its module: y = w x; y = the rows of w that are read;
-y = w z with z of mean square 1; y = ... + w; or in a way that is not known."""
+y = w z or (1 + w) z with z of mean square 1; y = ... + w; or in a way that is not known."""
 
 OnLogits = Callable[[Tensor, Tensor], None]
 """Sees the hidden states (positions, width) and their logits (positions, vocabulary)."""
@@ -42,6 +43,18 @@ class Weight:
     """Whether it reads or writes tokens or positions: such weights are reported apart (A.3)."""
     parts: int = 1
     """Matrices of equal height that it stacks, such as those of queries, keys and values."""
+    transposed: bool = False
+    """Whether y = x w, as of the Conv1D of transformers, where a linear layer has y = w x."""
+    neutral: float = 1.0
+    """The value of a norm's weight with which it returns z: 0 where y = (1 + w) z."""
+
+
+def plain_norm(weight: Weight) -> nn.Module:
+    """What makes z of the input of a norm: its copy, whose ``weight`` and bias do nothing."""
+    plain = deepcopy(weight.module).requires_grad_(False)
+    for name, own in plain.named_parameters():
+        own.fill_(0.0 if name == "bias" else weight.neutral)
+    return plain
 
 
 class ExactGradients(Protocol):

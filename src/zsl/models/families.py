@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 if TYPE_CHECKING:
     from zsl.models.base import LanguageModel
 
-FAMILIES = ("zsl.models.olmo.folder",)
+FAMILIES = ("zsl.models.olmo.folder", "zsl.models.hf.folder")
 """Modules, of which the first one that knows a folder reads it; else the first says what is wrong
 with it."""
 

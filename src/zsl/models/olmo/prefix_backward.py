@@ -18,11 +18,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from zsl.models.by_token import Reduction
 from zsl.models.olmo.attention_backward import Rotation, attention_backward, unrotate
 from zsl.models.olmo.saved_forward import BlockForward, SavedForward
 
@@ -31,19 +31,6 @@ PLACES = "transformer.wpe.weight"
 OUTPUT = "transformer.ff_out.weight"
 LOGIT_BYTES = 16 * 2**20
 """Logits held at once, unless those of one token are more."""
-
-
-class Reduction(Protocol):
-    """Takes absolute gradients; ``tokens`` are numbers of predictions in the order of the walk."""
-
-    def outer(self, name: str, rows: slice, tokens: slice, y: Tensor, x: Tensor) -> None:
-        """Of ``rows`` of a weight, y (x) x: y (tokens, rows), x (tokens, inputs)."""
-
-    def tile(self, name: str, rows: slice, tokens: slice, gradients: Tensor) -> None:
-        """Of ``rows`` of a weight, (tokens, rows, inputs), contiguous."""
-
-    def scattered(self, name: str, rows: Tensor, tokens: slice, gradients: Tensor) -> None:
-        """Of distinct ``rows`` of a weight, (rows, tokens, inputs)."""
 
 
 @dataclass(frozen=True)
