@@ -17,6 +17,8 @@ def size(run):
     if run not in PLAN.runs:
         return None
     made = PLAN.runs[run]
+    if made.source and made.source.parameters:
+        return made.source.parameters
     return n_parameters(
         made.model, PLAN.corpus(run).tokenizer.rows, made.sequence_length
     )

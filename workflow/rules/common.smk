@@ -292,14 +292,31 @@ def measured_inputs(kind, wildcards):
         **checkpoints,
         "tokens": token_manifest(wildcards.run),
         "token_files": ancient(token_folder(wildcards.run)),
+        **following_checkpoints(kind, wildcards),
+    }
+
+
+def following_checkpoints(kind, wildcards):
+    """Manifest and folder of the checkpoints after those of a block, if an update is the difference
+    to them."""
+    run, layout = wildcards.run, PLAN.layout(wildcards.run)
+    if not (kind.step and PLAN.runs[run].by_difference):
+        return {}
+    after = layout.following(layout.blocks[wildcards.block][-1])
+    segment = layout.segment_of(after)
+    return {
+        "next_manifest": ancient(segment_manifest(run, segment)),
+        "next_checkpoints": ancient(segment_folder(run, segment)),
     }
 
 
 def measured_code(kind, wildcards):
     """Fingerprint of a measurement, with the optimizer that makes its steps."""
-    if kind.step:
-        return stepping_code("measure.py", wildcards.run, *kind.modules())
-    return code("measure.py", kind.modules())
+    run = wildcards.run
+    others = () if run in PLAN.trained else ("zsl.models.hf.folder",)
+    if kind.step and not PLAN.runs[run].by_difference:
+        return stepping_code("measure.py", run, *kind.modules(), *others)
+    return code("measure.py", (*kind.modules("differences" if kind.step else None), *others))
 
 
 def measured_parameters(kind, wildcards):
@@ -316,7 +333,11 @@ def measured_parameters(kind, wildcards):
         "steps": list(of_block[wildcards.block]),
         "micro_batch_size": EXPERIMENT.measurements.micro_batch_size,
     }
-    if kind.step:
+    if kind.step and PLAN.runs[run].by_difference:
+        steps = value["steps"]
+        following = [[step, layout.following(step)] for step in steps]
+        value |= {"on": "differences", "following": following}
+    elif kind.step:
         value |= {
             "run": stepped_run(run),
             "data_order": data_order(run),

@@ -5,9 +5,12 @@ from zsl.job import job
 from zsl.training.modules import stepping_modules
 
 kind = MEASUREMENTS[snakemake.rule]
-modules = [*kind.modules()]
-if kind.step:
-    modules += stepping_modules(snakemake.params.measured["run"])
+asked = snakemake.params.measured
+modules = [*kind.modules(asked.get("on"))]
+if "source" in asked:
+    modules.append("zsl.models.hf.folder")
+if "run" in asked:
+    modules += stepping_modules(asked["run"])
 with job(snakemake, modules=modules) as facts:
     from importlib import import_module
     from pathlib import Path
@@ -17,17 +20,17 @@ with job(snakemake, modules=modules) as facts:
     from zsl.models.families import family_of
     from zsl.progress import Progress
     from zsl.training.device import device
-    from zsl.training.finished import STATE_FILES, WEIGHT_FILES, verified_checkpoint
+    from zsl.training.finished import verified_checkpoint
 
-    asked, inputs, run = snakemake.params.measured, snakemake.input, snakemake.wildcards.run
+    inputs, run = snakemake.input, snakemake.wildcards.run
     settings = kind.model_validate(asked.get("settings", {}))
-    files = STATE_FILES if kind.step else WEIGHT_FILES
     segment, folder = Path(inputs.manifest), Path(inputs.checkpoints)
     checkpoints = {
-        step: verified_checkpoint(segment, folder, step, files) for step in asked["steps"]
+        step: verified_checkpoint(segment, folder, step, weights_only="run" not in asked)
+        for step in asked["steps"]
     }
     first = checkpoints[asked["steps"][0]]
-    prepare = import_module(kind.modules()[0]).prepare
+    prepare = import_module(modules[0]).prepare
     model = family_of(first).load_model(first)
     prepared = prepare(settings, asked, inputs, model, device(snakemake.params.threads))
     progress = Progress(run, len(checkpoints), unit="checkpoints")

@@ -16,13 +16,13 @@ import numpy as np
 from zsl.checkpoints.contents import Contents, contents
 from zsl.checkpoints.convert import SOURCE, convert
 from zsl.checkpoints.errors import CheckpointError
-from zsl.checkpoints.formats import Format, format_of, format_of_folder
+from zsl.checkpoints.formats import Format, format_of, format_of_folder, of_transformers
 from zsl.checkpoints.hub import Repository
 from zsl.checkpoints.patterns import by_step
 from zsl.config.elsewhere import Elsewhere
 from zsl.config.grids import checkpoint_name
 from zsl.files import link_or_copy, sha256
-from zsl.models.olmo.architecture import load_model
+from zsl.models.families import family_of
 
 SAMPLE = 4096
 """Coordinates of the weights that a manifest keeps, to compare checkpoints by."""
@@ -103,7 +103,13 @@ class _Bring:
 
     def _convert(self, here: Path, form: Format, step: int, target: Path) -> dict[str, Any]:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if form.kind != "zsl":
+        if of_transformers(here, form):
+            if self.source.optimizer:
+                raise CheckpointError(
+                    f"{here}: a model of transformers, of which no state of an optimizer is read; "
+                    "set source.optimizer: false, and updates are differences of checkpoints"
+                )
+        elif form.kind != "zsl":
             source = self.source
             told = convert(
                 here, target, step=step, optimizer=source.optimizer, repair=source.repair
@@ -112,7 +118,7 @@ class _Bring:
             if source.optimizer and told["optimizer"] is None:
                 raise CheckpointError(
                     f"{here}: holds no state of the optimizer; set source.optimizer: false, and "
-                    "nothing is measured along an update"
+                    "updates are differences of checkpoints"
                 )
             return told
         target.mkdir()
@@ -121,12 +127,13 @@ class _Bring:
         files = {
             f: {"size": (p := here / f).stat().st_size, "sha256": sha256(p)} for f in form.files
         }
-        return {"format": form.kind, "files": files, "step": step}
+        kind = "transformers" if form.kind == "hf_olmo" else form.kind
+        return {"format": kind, "files": files, "step": step}
 
 
 def _look(folder: Path, step: int, parameters: int, name: str) -> dict[str, Any]:
     """Digests and some coordinates of the weights, whose number must be the expected one."""
-    model = load_model(folder)
+    model = family_of(folder).load_model(folder)
     found = sum(weight.numel() for weight in model.parameters())
     if found != parameters:
         raise CheckpointError(

@@ -3,6 +3,7 @@
 ``olmo_pt``           config.yaml, model.pt, optim.pt: OLMo's unsharded checkpoints
 ``olmo_safetensors``  config.yaml, model.safetensors: the same weights without pickles
 ``hf_olmo``           config.json, model.safetensors, or several: what ``hf_olmo`` saves
+``transformers``      the same files, of another model_type
 ``zsl``               ours
 """
 
@@ -26,9 +27,9 @@ from zsl.errors import BrokenFileError
 from zsl.files import read_json
 from zsl.foreign import what_it_is
 from zsl.models.foreign import plain_names
+from zsl.models.hf.folder import knows as hf_knows
 from zsl.models.olmo.architecture import SETTINGS
 
-"""Keys of an architecture."""
 WITHOUT_MEANING = {"flash_attention": False, "init_device": "cpu", "precision": None}
 """Keys of an architecture that say how it was run, with what we run."""
 OF_TRANSFORMERS = {
@@ -37,6 +38,11 @@ OF_TRANSFORMERS = {
     *("torch_dtype", "transformers_version", "use_cache"),
 }
 """Keys that transformers writes beside those of a model, and that change nothing in it."""
+WEIGHTS = (
+    *("model.safetensors", "model-*.safetensors"),
+    *("pytorch_model.bin", "pytorch_model-*.bin"),
+)
+"""Weights beside a config.json, those that are read first."""
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 LARGEST_CONFIG = 1 << 24
 """Bytes of a configuration: one lists thousands of files of tokens."""
@@ -51,13 +57,14 @@ class Format:
     weights: tuple[str, ...]
     optimizer: str | None
     """None where there is none, or none that is read."""
+    also: tuple[str, ...] = ()
+    """Further files that are needed."""
 
     @property
     def files(self) -> tuple[str, ...]:
         """All files, to be fetched."""
-        also = ("state.json",) if self.kind == "zsl" else ()
         optimizer = (self.optimizer,) if self.optimizer else ()
-        return (self.config, *self.weights, *optimizer, *also)
+        return (self.config, *self.weights, *optimizer, *self.also)
 
 
 def format_of(names: Collection[str], where: str) -> Format:
@@ -69,15 +76,17 @@ def format_of(names: Collection[str], where: str) -> Format:
     if "config.yaml" in names:
         if "state.json" in names and "model.safetensors" in names:
             own = "optim.safetensors" if "optim.safetensors" in names else None
-            return Format("zsl", "config.yaml", ("model.safetensors",), own)
+            return Format("zsl", "config.yaml", ("model.safetensors",), own, ("state.json",))
         if "model.safetensors" in names:
             return Format("olmo_safetensors", "config.yaml", ("model.safetensors",), optimizer)
         if "model.pt" in names:
             return Format("olmo_pt", "config.yaml", ("model.pt",), optimizer)
     elif "config.json" in names:
-        for pattern in ("model.safetensors", "model-*.safetensors", "pytorch_model.bin"):
+        for pattern in WEIGHTS:
             if found := tuple(sorted(name for name in names if fnmatch(name, pattern))):
-                return Format("hf_olmo", "config.json", found, None)
+                index = f"{pattern.replace('-*', '')}.index.json"
+                also = (index,) if index in names and "*" in pattern else ()
+                return Format("hf_olmo", "config.json", found, None, also)
     raise CheckpointError(
         f"{where}: no checkpoint of OLMo, which has config.yaml and model.pt or model.safetensors, "
         f"or config.json and model.safetensors; it has {some(sorted(names))}"
@@ -89,6 +98,11 @@ def format_of_folder(folder: Path) -> Format:
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: no such folder")
     return format_of({path.name for path in folder.iterdir()}, str(folder))
+
+
+def of_transformers(folder: Path, form: Format) -> bool:
+    """Whether the model in a folder is one of transformers, and not of OLMo."""
+    return form.config == "config.json" and hf_knows(folder)
 
 
 def read_architecture(path: Path) -> dict[str, Any]:

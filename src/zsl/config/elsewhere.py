@@ -38,13 +38,17 @@ class Elsewhere(Settings):
     """The checkpoints: numbers, ``2^0..2^18`` for powers of two, ``1000..143000:1000``."""
     optimizer: bool = True
     """Whether the states of the optimizer are there and are read: the next update is made with
-    them. Without them, nothing is measured along an update."""
+    them. Without them, the update of a checkpoint is the difference to the next one, and no single
+    steps are made."""
     repair: bool = False
     """Apply the last update where a state says that it was made with a rate of 0: its moments
     were updated, the weights were not. The rate is ``initial_lr`` of the file."""
     update_batch_size: int | None = Field(default=None, ge=1, le=MANY)
     """Sequences of the batch of the next update; None: ``batch_size``. They are the first of the
     training text of the corpus, in its order."""
+    parameters: int | None = Field(default=None, ge=1)
+    """Number of parameters, embeddings included, of a model that is not OLMo's, of whose shape
+    ``model`` tells the rest; None: what follows from ``model``."""
     train_loss: ImportedCurve | None = None
     """The train loss that was logged. Without one, fits are to the evaluation loss of the
     checkpoints."""

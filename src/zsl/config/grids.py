@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from zsl.config.schema import Checkpoints
 
+NEAR = 1.9, 2.1
+"""How many times the step of its start an interval between checkpoints of others may end at."""
 MOST_STEPS = 100_000
 """That are written as one word."""
 
@@ -109,6 +111,17 @@ def doubling_pairs(steps: Sequence[int]) -> list[tuple[int, int]]:
     return [(t, 2 * t) for t in sorted(kept) if t > 0 and 2 * t in kept]
 
 
+def near_doublings(steps: Sequence[int]) -> list[tuple[int, int]]:
+    """Intervals [t, t'] with t' the step nearest to 2t, and within ``NEAR`` of it, by t (t >= 1).
+
+    Exactly [t, 2t] where 2t is among ``steps``.
+    """
+    after = [step for step in steps if step > 0]
+    nearest = {t: min(after, key=lambda step: (abs(step - 2 * t), step)) for t in after}
+    low, high = NEAR
+    return [(t, end) for t, end in sorted(nearest.items()) if low * t <= end <= high * t]
+
+
 @dataclass(frozen=True)
 class Layout:
     """How the checkpoints of a run are spread over segments and measurement files."""
@@ -126,6 +139,8 @@ class Layout:
     a segment, which take less time together than jobs of their own would to start."""
     measured_blocks: dict[str, tuple[int, ...]]
     """Checkpoints that each file of the other measurements covers, by the file's name."""
+    intervals: tuple[tuple[int, int], ...]
+    """The intervals over which losses change, by their starts."""
 
     @staticmethod
     def of(steps: int, kept: Checkpoints, block: str) -> Layout:
@@ -141,7 +156,8 @@ class Layout:
         else:
             chosen = {part.name: tuple(s for s in measured if part.owns(s)) for part in chain}
         of_measured = {name: owned for name, owned in chosen.items() if owned}
-        return Layout(every, tuple(measured), grids, chain, blocks, of_measured)
+        intervals = tuple(doubling_pairs(measured))
+        return Layout(every, tuple(measured), grids, chain, blocks, of_measured, intervals)
 
     @staticmethod
     def of_others(steps: Sequence[int]) -> Layout:
@@ -150,7 +166,8 @@ class Layout:
         ends = [step for step in steps if step > 0]
         chain = tuple(Segment(start, end) for start, end in pairwise([0, *ends]))
         blocks = {part.name: tuple(s for s in steps if part.owns(s)) for part in chain}
-        return Layout(tuple(steps), tuple(steps), {}, chain, blocks, blocks)
+        every, intervals = tuple(steps), tuple(near_doublings(steps))
+        return Layout(every, every, {}, chain, blocks, blocks, intervals)
 
     def owned(self, segment: Segment) -> list[int]:
         """Checkpoints that a segment writes."""
@@ -159,6 +176,10 @@ class Layout:
     def previous(self, segment: Segment) -> Segment | None:
         """The segment that a segment starts from."""
         return next((part for part in self.segments if part.end == segment.start), None)
+
+    def following(self, step: int) -> int | None:
+        """The measured checkpoint after one, None after the last."""
+        return next((later for later in self.measured if later > step), None)
 
     def segment_of(self, step: int) -> Segment:
         """The segment that writes a checkpoint."""
@@ -175,7 +196,7 @@ class Layout:
         if block in self.grids:
             return list(pairwise(self.grids[block]))
         segment = Segment.parse(block)
-        return [pair for pair in doubling_pairs(self.measured) if segment.owns(pair[1])]
+        return [pair for pair in self.intervals if segment.owns(pair[1])]
 
     def loss_blocks(self, block: str) -> dict[int, str]:
         """The file of token losses of each step that the block's intervals start from or end at."""

@@ -55,10 +55,12 @@ class Measurement(Settings):
     """What its results depend on besides code of our own."""
 
     @classmethod
-    def modules(cls) -> tuple[str, ...]:
+    def modules(cls, on: str | None = None) -> tuple[str, ...]:
         """Its code that is imported by names which are computed: the module that prepares it for
-        the checkpoints of a run, its own, and what it asks of the models that are trained here."""
-        on = "steps" if cls.step else cls.reads
+        the checkpoints of a run, its own, and what it asks of the models that are trained here.
+
+        ``on``: that it is prepared on ``differences`` of checkpoints instead of ``steps``."""
+        on = on or ("steps" if cls.step else cls.reads)
         of_models = (f"zsl.models.olmo.{name}" for name in cls.by_hand)
         own = (f"zsl.measurements.on_{on}", f"zsl.measurements.{cls.name}")
         return (*own, "zsl.models.olmo.folder", *of_models)

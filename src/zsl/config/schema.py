@@ -231,6 +231,11 @@ class Run(Settings):
     """Where the checkpoints are that others made of this run, which is then not trained here."""
 
     @property
+    def by_difference(self) -> bool:
+        """Whether an update is the difference between neighbouring checkpoints."""
+        return self.source is not None and not self.source.optimizer
+
+    @property
     def update_batch_size(self) -> int:
         """Sequences of the batch of an update that is measured."""
         return (self.source and self.source.update_batch_size) or self.batch_size

@@ -13,7 +13,7 @@ from typing import cast
 
 from zsl.config.grids import Segment
 from zsl.config.load import Plan
-from zsl.config.measurements import MEASUREMENT_OF
+from zsl.config.measurements import MEASUREMENT_OF, MEASUREMENTS
 from zsl.registry.inputs import blocks_of, runs_of, shown_runs
 from zsl.registry.target import InputKind, Target
 
@@ -115,16 +115,23 @@ class Jobs:
         elif job.rule == "train":
             yield from self._before_segment(job.of, Segment.parse(job.part))
         elif job.rule in MEASUREMENT_OF.values():
-            yield from self._checkpoints(job.of, job.part)
+            along = MEASUREMENTS[job.rule].step == "along"
+            yield from self._checkpoints(job.of, job.part, along)
 
-    def _checkpoints(self, run: str, block: str) -> Iterable[Job]:
-        """What makes the checkpoints of a measurement file, and, elsewhere trained, its tokens."""
+    def _checkpoints(self, run: str, block: str, along: bool) -> Iterable[Job]:
+        """What makes the checkpoints of a measurement file, ``along`` an update or not; elsewhere
+        trained, its tokens, too."""
         segment = self.plan.layout(run).segment_of_block(block).name
         if run in self.plan.trained:
             yield Job("train", run, segment)
         else:
             yield Job("fetch", run, segment)
             yield Job("tokens", self.plan.runs[run].corpus)
+        if along and self.plan.runs[run].by_difference:
+            layout = self.plan.layout(run)
+            following = layout.following(layout.blocks[segment][-1])
+            assert following is not None
+            yield Job("fetch", run, layout.segment_of(following).name)
 
     def _before_segment(self, run: str, segment: Segment) -> Iterable[Job]:
         previous = self.plan.layout(run).previous(segment)

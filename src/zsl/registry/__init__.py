@@ -63,9 +63,12 @@ def _elsewhere(plan: Plan, target: Target) -> str:
     said = [f" Checkpoints of {', '.join(dict.fromkeys(r.source.where for r in runs if r.source))}"]
     if any(kind not in IMPORTED_KINDS for kind in target.inputs):
         said.append(f"evaluation text: {facts(plan, target)['evaluation']} tokens")
-    batches = sorted({run.update_batch_size for run in runs})
     if any(kind in ALONG_UPDATES for kind in target.inputs):
-        said.append(f"updates on batches of {', '.join(map(str, batches))} sequences")
+        batches = sorted({run.update_batch_size for run in runs if not run.by_difference})
+        if batches:
+            said.append(f"updates on batches of {', '.join(map(str, batches))} sequences")
+        if any(run.by_difference for run in runs):
+            said.append("an update is the difference to the next checkpoint, over all its steps")
     evaluated = [id for id in ids if id in plan.runs and id not in plan.trained]
     evaluated = [id for id in evaluated if id not in plan.logged_elsewhere]
     if evaluated and not {"train_loss", "fits"}.isdisjoint(target.inputs):

@@ -33,23 +33,25 @@ def runs_of(plan: Plan, target: Target, kind: InputKind) -> list[str]:
 
 
 def _measurable(plan: Plan, id: str, kind: InputKind) -> bool:
-    """Whether a run has what a kind of curve is measured on: what follows an update needs the
-    state of the optimizer."""
+    """Whether a run has what a kind of curve is measured on: single steps need the state of the
+    optimizer."""
     from zsl.config.measurements import MEASUREMENT_OF, MEASUREMENTS  # figures need no pydantic
 
     source = plan.runs[id].source
-    return source is None or source.optimizer or not MEASUREMENTS[MEASUREMENT_OF[kind]].step
+    single = MEASUREMENTS[MEASUREMENT_OF[kind]].step == "each"
+    return source is None or source.optimizer or not single
 
 
 def blocks_of(plan: Plan, kind: InputKind, run: str) -> list[str]:
     """Blocks of the run whose measurement files a kind of curve is made from."""
-    from zsl.config.measurements import MEASUREMENT_OF  # figures need no pydantic
+    from zsl.config.measurements import MEASUREMENT_OF, MEASUREMENTS  # figures need no pydantic
 
-    layout = plan.layout(run)
-    if MEASUREMENT_OF[kind] == "delta_loss":
+    layout, measurement = plan.layout(run), MEASUREMENT_OF[kind]
+    if measurement == "delta_loss":
         return [*layout.delta_blocks(), *(layout.grids if kind == "step_grids" else ())]
-    losses = MEASUREMENT_OF[kind] == "token_losses"
-    return list(layout.blocks if losses else layout.measured_blocks)
+    blocks = list(layout.blocks if measurement == "token_losses" else layout.measured_blocks)
+    by_difference = plan.runs[run].by_difference and MEASUREMENTS[measurement].step
+    return blocks[:-1] if by_difference else blocks  # none follows the last
 
 
 def downstream_runs(plan: Plan) -> list[str]:

@@ -11,29 +11,34 @@ until Snakemake ends well; a job that starts again finds them there and publishe
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 from zsl.config.grids import checkpoint_name
 from zsl.errors import TrainingError
 from zsl.files import read_json, sha256
 
-WEIGHT_FILES = ("model.safetensors",)
-STATE_FILES = (*WEIGHT_FILES, "optim.safetensors", "state.json")
+OF_TRAINING = ("optim.safetensors", "state.json")
+"""Files of a checkpoint that are not read where its weights are measured."""
 
 
 def verified_checkpoint(
-    manifest: Path, folder: Path, step: int, files: Sequence[str] = STATE_FILES
+    manifest: Path, folder: Path, step: int, *, weights_only: bool = False
 ) -> Path:
-    """The checkpoint of ``step`` in the ``folder`` of a segment, of which ``files`` are read.
+    """The checkpoint of ``step`` in the ``folder`` of a segment, of which all is read, or what its
+    weights are alone.
 
     Raises TrainingError where one is missing or not the one that the manifest names.
     """
     name = checkpoint_name(step)
     digests = read_json(manifest)["files"]
+    files = [file.partition("/")[2] for file in digests if file.startswith(f"{name}/")]
+    if not files:
+        raise TrainingError(f"{manifest}: names no file of {name}; delete it and run again")
     for file in files:
+        if weights_only and file in OF_TRAINING:
+            continue
         path = folder / name / file
-        expected = digests.get(f"{name}/{file}")
+        expected = digests[f"{name}/{file}"]
         if not path.is_file():
             raise TrainingError(
                 f"{path}: not there, although {manifest} names it; if a network file system shows "
