@@ -17,7 +17,7 @@ from zsl.registry import available
 ROOT = Path(__file__).parents[2]
 SHIPPED = [
     *("config", "desk", "mitigation", "paper", "single_gpu"),
-    *("published", "authors", "authors_laptop"),
+    *("published", "authors", "authors_laptop", "pythia", "crfm", "trainer"),
 ]
 
 

@@ -1,8 +1,8 @@
 """What jobs ask a cluster for, where the profile names a table of resources; here, nothing."""
 
-from zsl.config.parameters import n_parameters
 from zsl.planning.cluster import check_shares, read_cluster
 from zsl.planning.growth import UNTRIED, Growth
+from zsl.planning.storage import parameters
 
 
 def folder_of_table():
@@ -16,12 +16,7 @@ def size(run):
     """Number of a run's parameters, embeddings included; None where no model is trained."""
     if run not in PLAN.runs:
         return None
-    made = PLAN.runs[run]
-    if made.source and made.source.parameters:
-        return made.source.parameters
-    return n_parameters(
-        made.model, PLAN.corpus(run).tokenizer.rows, made.sequence_length
-    )
+    return parameters(PLAN.runs[run], PLAN.corpus(run).tokenizer.rows)
 
 
 @cache

@@ -79,6 +79,11 @@ def _evaluated(run: Run, corpus: Corpus) -> Sequences:
     return Sequences(run.model, corpus.tokenizer.rows, corpus.evaluation.sequence_length)
 
 
+def _update(run: Run, rows: int) -> Flops:
+    """The update that a measurement is made along: a step, or a difference of checkpoints."""
+    return Flops() if run.by_difference else training_step(run, rows)
+
+
 def _predictions(corpus: Corpus) -> int:
     """In all evaluation sequences."""
     return corpus.evaluation.sequences * (corpus.evaluation.sequence_length - 1)
@@ -190,7 +195,7 @@ class TokenGradients(Measurement):
         if self.estimator == "sampled_sequences":
             whole = self.sampled_sequences
             of_whole += both_ways
-        return training_step(run, each.rows) + Flops(n * known + whole * of_whole)
+        return _update(run, each.rows) + Flops(n * known + whole * of_whole)
 
     def stored(self, run: Run, corpus: Corpus) -> float:
         """First-order changes in float64."""
@@ -286,7 +291,7 @@ class CrossSection(Measurement):
         """The step, the places, and first-order changes."""
         each = _evaluated(run, corpus)
         passes = self.places + FIRST_ORDER
-        return training_step(run, each.rows) + Flops(self.sequences * passes * each.forward)
+        return _update(run, each.rows) + Flops(self.sequences * passes * each.forward)
 
     def stored(self, run: Run, corpus: Corpus) -> float:
         """Losses at the places; first-order changes, in float64, and by forward differences."""

@@ -11,7 +11,7 @@ from zsl.config.flops import Flops, Sequences, training_step
 from zsl.config.grids import Segment
 from zsl.config.load import Plan
 from zsl.config.measurements import MEASUREMENT_OF
-from zsl.config.parameters import n_parameters, tokens_per_step
+from zsl.config.parameters import tokens_per_step
 from zsl.config.schema import Run
 from zsl.gpus import GPUS, gpu_hours
 from zsl.planning import storage
@@ -145,7 +145,7 @@ def estimate(plan: Plan, *, gpu: str, utilisation: float) -> Estimate:
 def _dropped(plan: Plan) -> set[Job]:
     """The jobs that note what is dropped: of all checkpoints that another one has to wait for."""
     fetched = {
-        id: n_parameters(run.model, plan.corpus(id).tokenizer.rows, run.sequence_length)
+        id: storage.parameters(run, plan.corpus(id).tokenizer.rows)
         for id, run in plan.runs.items()
         if run.source
     }
@@ -204,7 +204,7 @@ class Costs:
         return RunCost(
             id,
             imported=False,
-            parameters=n_parameters(run.model, rows, run.sequence_length),
+            parameters=storage.parameters(run, rows),
             multiplied=Sequences(run.model, rows, run.sequence_length).multiplied,
             steps=run.steps,
             tokens=run.steps * tokens_per_step(run),

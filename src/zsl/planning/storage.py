@@ -31,11 +31,16 @@ def checkpoint(run: Run, rows: int, step: int) -> float:
     return FLOAT * n * (1 + of_optimizer) + RANDOM_STATE
 
 
+def parameters(run: Run, rows: int) -> int:
+    """Parameters of a run's model, embeddings included; of others' models as they are declared."""
+    known = run.source.parameters if run.source else None
+    return known or n_parameters(run.model, rows, run.sequence_length)
+
+
 def fetched(run: Run, rows: int, step: int) -> float:
     """A checkpoint of others as it comes: float32 weights, and the optimizer's states if read."""
-    n = n_parameters(run.model, rows, run.sequence_length)
     if run.source and not run.source.optimizer:
-        return float(FLOAT * n)
+        return float(FLOAT * parameters(run, rows))
     return checkpoint(run, rows, step)
 
 
