@@ -1,13 +1,17 @@
 """Checkpoints of others, from a server or from folders, in folders as ours are."""
 
 import pytest
+import torch
 from olmo_run import STEPS
+from safetensors.torch import load_file
 
+from zsl.checkpoints.contents import oddities
 from zsl.checkpoints.errors import CheckpointError, MovedError
-from zsl.checkpoints.fetching import fetch
+from zsl.checkpoints.fetching import fetch, kept_contents
 from zsl.config.elsewhere import Elsewhere
 from zsl.config.grids import checkpoint_name
 from zsl.files import read_json, sha256
+from zsl.models.families import family_of
 from zsl.models.olmo.architecture import load_model
 
 PARAMETERS = 24 * 8 + 2 * (4 * 8 * 8 + 64 * 8 + 32 * 8)
@@ -21,13 +25,13 @@ def theirs(hub, suite):
     return hub
 
 
-def bring(tmp_path, steps=(4,), parameters=PARAMETERS, **source):
+def bring(tmp_path, asked=(4,), parameters=PARAMETERS, **source):
     given = {"revision": "tiny-step{step}", "steps": [1, 2, 4, 8, 16], **source}
     if "folder" not in given:
         given["repository"] = NAME
     return fetch(
         Elsewhere.model_validate(given),
-        steps,
+        asked,
         folder=tmp_path / "fetched",
         work=tmp_path / "work",
         pins=tmp_path / "pins.json",
@@ -110,3 +114,46 @@ def test_the_repair_is_made_where_it_is_asked_for(theirs, tmp_path):
     assert plain["checkpoints"][name]["repair"] is None
     assert mended["checkpoints"][name]["repair"]
     assert plain["checkpoints"][name]["weights"] != mended["checkpoints"][name]["weights"]
+
+
+@pytest.fixture
+def pythia(hub, tmp_path):
+    """A tiny GPT-NeoX in float16, its revisions named as Pythia's; two have equal weights."""
+    from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
+
+    torch.manual_seed(0)
+    shape = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = GPTNeoXConfig(vocab_size=24, intermediate_size=32, max_position_embeddings=16, **shape)
+    model = GPTNeoXForCausalLM(config)
+    for step in (0, 1, 2, 4):
+        if step > 1:
+            with torch.no_grad():
+                for weight in model.parameters():
+                    weight.add_(0.1 * torch.randn_like(weight))
+        folder = tmp_path / f"pythia/step{step}"
+        model.half().save_pretrained(folder)
+        model.float()
+        hub.push_folder(NAME, f"tiny-step{step}", folder)
+    return sum(weight.numel() for weight in model.parameters())
+
+
+def test_models_of_transformers_are_taken_as_they_are(hub, pythia, tmp_path):
+    manifest = bring(tmp_path, (0, 1, 2), pythia, steps=[0, 1, 2, 4], optimizer=False)
+    told = manifest["checkpoints"]["step00000002"]
+    assert told["format"] == "transformers" and len(told["weights"]) == len(
+        load_file(tmp_path / "pythia/step2/model.safetensors")
+    )
+    folder = tmp_path / "fetched/step00000002"
+    model = family_of(folder).load_model(folder)
+    stored = load_file(tmp_path / "pythia/step2/model.safetensors")
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+    assert sum(float(w.sum()) for w in model.parameters()) == pytest.approx(
+        sum(float(w.float().sum()) for w in stored.values()), rel=1e-5
+    )
+    faults = list(oddities(kept_contents(manifest)))
+    assert [(fault.kind, fault.steps) for fault in faults] == [("equal weights", (0, 1))]
+
+
+def test_no_state_of_an_optimizer_is_read_from_models_of_transformers(hub, pythia, tmp_path):
+    with pytest.raises(CheckpointError, match="set source.optimizer"):
+        bring(tmp_path, (2,), pythia, steps=[0, 1, 2, 4])

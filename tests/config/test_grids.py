@@ -7,6 +7,8 @@ from zsl.config.grids import (
     Segment,
     checkpoint_name,
     doubling_pairs,
+    near_doublings,
+    powers_of_two,
     segments,
     step_grids,
 )
@@ -129,3 +131,27 @@ def test_a_longer_run_shares_all_full_segments(steps, first):
     assert shorter[:-1] == longer[: len(shorter) - 1]
     if steps % first == 0 and (steps // first).bit_count() == 1:
         assert shorter == longer[: len(shorter)]
+
+
+def test_intervals_of_others_end_near_twice_their_start():
+    pythia = [0, *powers_of_two(512), 1000, 2000, 3000, 4000, 6000]
+    pairs = near_doublings(pythia)
+    assert pairs[:9] == [(1 << i, 2 << i) for i in range(9)]
+    assert pairs[9:] == [(512, 1000), (1000, 2000), (2000, 4000), (3000, 6000)]
+    assert near_doublings([10, 18, 22, 30]) == []
+
+
+@given(steps=st.sets(st.integers(0, 1000), min_size=2))
+def test_where_there_are_doublings_they_are_the_intervals(steps):
+    near = dict(near_doublings(sorted(steps)))
+    assert all(near[t] == end for t, end in doubling_pairs(sorted(steps)))
+    assert all(1.9 * t <= end <= 2.1 * t for t, end in near.items())
+
+
+def test_each_checkpoint_of_others_is_a_segment_and_a_file():
+    layout = Layout.of_others([0, 1, 2, 4, 1000])
+    assert [part.name for part in layout.segments] == [*layout.blocks]
+    assert [*layout.blocks.values()] == [(0, 1), (2,), (4,), (1000,)]
+    assert layout.following(0) == 1 and layout.following(4) == 1000
+    assert layout.following(1000) is None
+    assert layout.delta_blocks() == ["00000001-00000002", "00000002-00000004"]
