@@ -32,8 +32,9 @@ from zsl.permissions import said_of
 from zsl.planning.estimate import estimate
 from zsl.planning.imported import check_imported
 from zsl.planning.text import as_text
-from zsl.registry import available
+from zsl.registry import TARGETS, available
 from zsl.registry.gallery import gallery
+from zsl.registry.inputs import lacking
 from zsl.run import add_command as add_run
 
 DEFAULT_CONFIG = "config/config.yaml"
@@ -176,9 +177,14 @@ def _share(written: str) -> float:
 def _targets(options: argparse.Namespace) -> str:
     if options.gallery:
         return gallery([load([path]) for path in SHIPPED])
-    made = available(load(options.configfile))
+    plan = load(options.configfile)
+    made = available(plan)
     of_paper = {target.id: "" if target.number is None else target.heading for target in made}
-    return "\n".join(f"{t.id:14} {of_paper[t.id]:9} {t.title}" for t in made)
+    width = max(len(target.id) for target in TARGETS)
+    lines = [f"{t.id:{width}} {of_paper[t.id]:9} {t.title}" for t in made]
+    reasons = {t.id: lacking(plan, t) for t in TARGETS}
+    missing = [f"{id:{width}} {why}" for id, why in reasons.items() if why]
+    return "\n".join([*lines, *(["", "Not made by this experiment:", *missing] if missing else [])])
 
 
 def _config(options: argparse.Namespace) -> str:

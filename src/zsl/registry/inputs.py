@@ -61,25 +61,45 @@ def downstream_runs(plan: Plan) -> list[str]:
     return [f"main-{name}" for name in named] or trained[-2:]
 
 
-def possible(plan: Plan, target: Target) -> bool:
-    """Whether the experiment has the runs that a target needs.
+def lacking(plan: Plan, target: Target) -> str:
+    """What an experiment lacks of what a target needs, in words; empty where it can make it.
 
     A suite of imported curves alone makes what such curves suffice for: Fig. 2 and Tables 1 and
     4, for example, Fig. 13 if one is raw, and Fig. 22 if a size is known. Token gradients of
     sampled tokens do not suffice for Fig. 14.
     """
     shown = shown_runs(plan, target)
-    if target.optimizers and {_optimizer(plan, id) for id in shown} != set(target.optimizers):
-        return False
+    if missing := [suite for suite in target.suites if not plan.run_ids(suite)]:
+        return f"there is no run of suite {', '.join(missing)}"
+    if missing := sorted(set(target.optimizers) - {_optimizer(plan, id) for id in shown}):
+        return f"there is no run with optimizer {', '.join(missing)}"
+    again = {id for repeated in plan.seeds.values() for id in repeated}
     for suite in target.suites:
         for kind in target.inputs or (None,):
             ids = shown if kind is None else runs_of(plan, target, kind)
-            again = {id for repeated in plan.seeds.values() for id in repeated}
             of_suite = [id for id in ids if id.startswith(f"{suite}-") and id not in again]
-            if sum(shows(plan, target, id) for id in of_suite) < target.runs:
-                return False
+            n = sum(shows(plan, target, id) for id in of_suite)
+            if n < target.runs:
+                return _too_few(plan, target, kind, suite, n)
     sampled = plan.experiment.measurements.token_gradients.estimator == "sampled"
-    return not (target.exact and sampled)
+    return "token gradients are sampled, and it needs those of all" * (target.exact and sampled)
+
+
+def _too_few(plan: Plan, target: Target, kind: InputKind | None, suite: str, n: int) -> str:
+    """Why fewer runs of a suite have a kind of curve than a target takes."""
+    others = [run for id, run in plan.runs.items() if id.startswith(f"{suite}-") and run.source]
+    if others and target.logged:
+        return "single train losses of checkpoints trained elsewhere are not known"
+    if others and kind == "single_step" and n == 0:
+        return "there are no states of the optimizer to make a step with"
+    if n == 0:
+        return f"no run of suite {suite} has what it shows ({kind or 'runs'})"
+    return f"suite {suite} has {n} of the {target.runs} runs that it takes"
+
+
+def possible(plan: Plan, target: Target) -> bool:
+    """Whether the experiment has the runs that a target needs."""
+    return not lacking(plan, target)
 
 
 def shows(plan: Plan, target: Target, id: str) -> bool:
@@ -97,4 +117,4 @@ def shows(plan: Plan, target: Target, id: str) -> bool:
 
 
 def _optimizer(plan: Plan, id: str) -> str:
-    return plan.runs[id].optimizer.name
+    return plan.runs[id].optimizer.name if id in plan.runs else ""
