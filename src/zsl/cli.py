@@ -115,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_run(commands)
     measure.add_command(commands)
-    checkpoints.add_command(commands)
+    checkpoints.add_commands(commands)
     audit.add_commands(commands)
     questions.add_commands(commands)
     crate.add_command(commands)

@@ -1,4 +1,4 @@
-"""The command ``zsl suite``."""
+"""The commands ``zsl suite`` and ``zsl export``."""
 
 from __future__ import annotations
 
@@ -13,8 +13,13 @@ from zsl.config.yaml_files import read_values
 from zsl.errors import printable
 
 
-def add_command(commands: Any) -> None:
-    """Add ``suite`` to the subparsers of ``zsl``."""
+def add_commands(commands: Any) -> None:
+    """Add ``suite`` and ``export`` to the subparsers of ``zsl``."""
+    _add_suite(commands)
+    _add_export(commands)
+
+
+def _add_suite(commands: Any) -> None:
     added = commands.add_parser(
         "suite",
         help="list the checkpoints of a suite, and what is wrong with them",
@@ -50,6 +55,37 @@ def add_command(commands: Any) -> None:
         help="fetch each checkpoint, one at a time, look at its weights and drop it",
     )
     added.add_argument("--json", action="store_true", help="print JSON instead of tables")
+
+
+def _add_export(commands: Any) -> None:
+    added = commands.add_parser(
+        "export",
+        help="write a checkpoint as a folder of transformers",
+        description="Write one of our checkpoints as a folder that transformers loads: a Llama "
+        "that computes the same, with the run's tokenizer. What no Llama computes is refused.",
+    )
+    added.set_defaults(command=_export)
+    added.add_argument(
+        "checkpoint",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="folder with config.yaml and model.safetensors",
+    )
+    added.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder to write; must not exist"
+    )
+    added.add_argument(
+        "--tokenizer",
+        type=Path,
+        metavar="FILE",
+        help="the model's tokenizer.json, or its folder (that of the run's corpus)",
+    )
+
+
+def _export(options: argparse.Namespace) -> str:
+    from zsl.checkpoints.export import export  # imports torch
+
+    return export(options.checkpoint, options.out, options.tokenizer)
 
 
 def _steps(written: str) -> list[int]:
