@@ -316,7 +316,9 @@ def measured_code(kind, wildcards):
     others = () if run in PLAN.trained else ("zsl.models.hf.folder",)
     if kind.step and not PLAN.runs[run].by_difference:
         return stepping_code("measure.py", run, *kind.modules(), *others)
-    return code("measure.py", (*kind.modules("differences" if kind.step else None), *others))
+    return code(
+        "measure.py", (*kind.modules("differences" if kind.step else None), *others)
+    )
 
 
 def measured_parameters(kind, wildcards):
