@@ -62,7 +62,7 @@ def test_the_same_from_a_folder_and_by_the_name_of_each_step(theirs, suite, tmp_
     here = bring(tmp_path / "c", folder=str(suite.folder), revision="step{step}")
     assert by_pattern == by_map
     assert by_pattern["files"] == here["files"]
-    assert here["checkpoints"]["step00000004"]["origin"] == str(suite.folder / "step4")
+    assert here["checkpoints"]["step00000004"]["origin"] == "step4"
 
 
 def test_a_folder_of_ours_is_taken_as_it_is(theirs, tmp_path):

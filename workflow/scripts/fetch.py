@@ -22,8 +22,9 @@ with job(snakemake) as facts:
         report=Progress(snakemake.wildcards.run, len(params.steps), unit="checkpoints").update,
     )
     write_json(out.manifest, manifest)
-    facts["sources"] = [
-        {"origin": f"{told['origin']}: {name}", **file}
-        for told in manifest["checkpoints"].values()
-        for name, file in told["files"].items()
-    ]
+    if params.source["repository"]:  # files here are inputs of the job
+        facts["sources"] = [
+            {"origin": f"{told['origin']}: {name}", **file}
+            for told in manifest["checkpoints"].values()
+            for name, file in told["files"].items()
+        ]

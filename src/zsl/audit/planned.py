@@ -52,8 +52,9 @@ class Planned:
     """By path of the record: jobs of the targets, and of what else was asked about."""
     wanted: frozenset[str]
     """Records of the jobs that the targets need."""
-    outside: dict[str, Path]
-    """Inputs that lie outside of the project, by name: all that a record holds of them."""
+    outside: dict[str, list[Path]]
+    """Inputs that lie outside of the project, by name: all that a record holds of them. Several may
+    have one name, such as those of checkpoints."""
     pending: frozenset[str] = frozenset()
     """Those of ``wanted`` that Snakemake would run."""
     forgotten: frozenset[str] = frozenset()
@@ -113,8 +114,9 @@ class Asking:
                 "Targets are figures, tables (`zsl targets` lists them), rules or files of results."
             )
         found = _PLANNED.validate_json(out)
-        outside = {name: self._project / path for name, path in found.outside.items()}
-        return replace(found, outside=outside)
+        outside = found.outside.items()
+        here = {name: [self._project / path for path in paths] for name, paths in outside}
+        return replace(found, outside=here)
 
 
 def mirror(project: Path, scratch: Path) -> Path:
@@ -173,7 +175,7 @@ def _plan(configfiles: list[str], targets: list[str], others: list[str]) -> Plan
     return Planned(
         {job.output.lineage: planned_job(job) for job in [*more, *wanted]},
         frozenset(job.output.lineage for job in wanted),
-        {Path(path).name: Path(path) for job in [*more, *wanted] for path in _outside(job)},
+        _by_name(path for job in [*more, *wanted] for path in _outside(job)),
         frozenset(pending),
         frozenset(forgotten),
     )
@@ -212,6 +214,13 @@ def _is_recorded(job: Any) -> bool:
 def _outside(job: Any) -> list[str]:
     """Inputs of a job that lie outside of the project."""
     return [str(path) for path in job.input if portable(path, Path.cwd())[1]]
+
+
+def _by_name(paths: Iterable[str]) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for path in sorted({*paths}):
+        found.setdefault(Path(path).name, []).append(Path(path))
+    return found
 
 
 def planned_job(job: Any) -> PlannedJob:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -18,7 +18,10 @@ _PACKAGED = re.compile(r"([A-Za-z0-9._-]+) ([^\s:]+): (\S.*)")
 
 
 def check_sources(
-    records: Records, scope: Mapping[str, Record], project: Path, declared: Mapping[str, Path]
+    records: Records,
+    scope: Mapping[str, Record],
+    project: Path,
+    declared: Mapping[str, Sequence[Path]],
 ) -> list[Finding]:
     """Hash the raw sources of the records in ``scope`` that are on this machine.
 
@@ -28,15 +31,23 @@ def check_sources(
         (raw.origin, raw.sha256): raw for record in scope.values() for raw in _raw(records, record)
     }
     places = {raw: _place(raw, project, declared) for _, raw in sorted(found.items())}
-    there = {path for path in places.values() if isinstance(path, Path)}
+    there = {path for paths in places.values() if not isinstance(paths, str) for path in paths}
     shut = {path for path in there if closed(path)}
     hashed = hash_files(path for path in there - shut if path.is_file()).digests
+    chosen = {raw: _chosen(raw, paths, hashed) for raw, paths in places.items()}
     return [
         Finding(raw.origin, "unreadable", (ask(Path(place)),), kind="source")
         if place in shut
         else _finding(raw, place, hashed)
-        for raw, place in places.items()
+        for raw, place in chosen.items()
     ]
+
+
+def _chosen(raw: Raw, paths: Sequence[Path] | str, hashed: Mapping[Path, str]) -> Path | str:
+    """Of several files of one name the one with the bytes that are pinned, else the first."""
+    if isinstance(paths, str):
+        return paths
+    return next((path for path in paths if hashed.get(path) == raw.sha256), paths[0])
 
 
 def _raw(records: Records, record: Record) -> list[Raw]:
@@ -50,7 +61,7 @@ def _raw(records: Records, record: Record) -> list[Raw]:
     ]
 
 
-def _finding(raw: Raw, place: Path | str, hashed: dict[Path, str]) -> Finding:
+def _finding(raw: Raw, place: Path | str, hashed: Mapping[Path, str]) -> Finding:
     said = f"pinned by {raw.sha256[:12]}"
     if isinstance(place, str) or place not in hashed:
         why = place if isinstance(place, str) else "it is not on this machine"
@@ -62,8 +73,8 @@ def _finding(raw: Raw, place: Path | str, hashed: dict[Path, str]) -> Finding:
     return Finding(raw.origin, "imported", (said,), kind="source")
 
 
-def _place(raw: Raw, project: Path, declared: Mapping[str, Path]) -> Path | str:
-    """Where a source is, or why that cannot be told."""
+def _place(raw: Raw, project: Path, declared: Mapping[str, Sequence[Path]]) -> Sequence[Path] | str:
+    """Where a source is or may be, or why that cannot be told."""
     if match := _PACKAGED.fullmatch(raw.origin):
         name, version, path = match.groups()
         if not stays_inside(path):
@@ -74,10 +85,10 @@ def _place(raw: Raw, project: Path, declared: Mapping[str, Path]) -> Path | str:
             return f"{name} is not installed"
         if installed.version != version:
             return f"{name} {installed.version} is installed"
-        return Path(str(installed.locate_file(path)))
+        return [Path(str(installed.locate_file(path)))]
     if "://" in raw.origin:
         return "it was downloaded"
     outside = "it lies outside of the project"
     if raw.kind == "external":
         return declared.get(raw.origin, outside)
-    return project / raw.origin if stays_inside(raw.origin) else outside
+    return [project / raw.origin] if stays_inside(raw.origin) else outside

@@ -86,10 +86,11 @@ class _Bring:
         return {step: found[step] for step in steps}
 
     def __call__(self, step: int, name: str, target: Path) -> tuple[dict[str, Any], str]:
-        """Make the folder ``target``; what :func:`convert` tells, and where it is from."""
+        """Make the folder ``target``; what :func:`convert` tells, and where it is from: revision
+        and commit of a repository, or the folder's name."""
         if self.hub is None:
             here = Path(self.source.where) / name
-            return self._convert(here, format_of_folder(here), step, target), str(here)
+            return self._convert(here, format_of_folder(here), step, target), name
         revision = self.hub.revision(name)
         self.hub.pin()
         form = format_of(revision.files, f"{self.hub.name} at {name}")
