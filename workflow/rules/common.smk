@@ -199,10 +199,7 @@ def previous_segment(wildcards):
 
 
 def block_checkpoints(wildcards):
-    """Manifest and folder of the checkpoints that a measurement file covers.
-
-    Checkpoints that are fetched once more are the same: what they are made from are parameters.
-    """
+    """Manifest and folder of the checkpoints that a measurement file covers."""
     run = wildcards.run
     segment = PLAN.layout(run).segment_of_block(wildcards.block)
     manifest, folder = segment_manifest(run, segment), segment_folder(run, segment)
@@ -210,7 +207,7 @@ def block_checkpoints(wildcards):
         return {"manifest": manifest, "checkpoints": ancient(folder)}
     files = source_files(run, segment.name)
     return {
-        "manifest": ancient(manifest),
+        "manifest": manifest,
         "checkpoints": ancient(folder),
         **({"files": files} if files else {}),
     }
@@ -305,7 +302,7 @@ def following_checkpoints(kind, wildcards):
     after = layout.following(layout.blocks[wildcards.block][-1])
     segment = layout.segment_of(after)
     return {
-        "next_manifest": ancient(segment_manifest(run, segment)),
+        "next_manifest": segment_manifest(run, segment),
         "next_checkpoints": ancient(segment_folder(run, segment)),
     }
 

@@ -8,18 +8,31 @@ of jobs: a checkpoint is fetched after those that lie so many places before it w
 from zsl.planning.fetching import Window, asked_targets, checkpoints_of, waited_for
 
 FETCHED = {id: run for id, run in PLAN.runs.items() if run.source}
-# What each fetched checkpoint is measured by in this call, and after which it may come. The order
-# is made by the Snakemake that schedules the jobs, not by those that run one of them.
+# What each fetched checkpoint is measured by in this call. The order is made by the Snakemake that
+# schedules the jobs, not by those that run one of them.
 WORDS = typed()
-WINDOW = (
-    Window.of(PLAN, {run: size(run) for run in FETCHED}, EXPERIMENT.fetched)
-    if FETCHED and workflow.is_main_process
-    else Window()
-)
 MEASURED_BY = (
     waited_for(PLAN, asked_targets(WORDS.targets if WORDS else [], TARGETS))
-    if WINDOW.before
+    if FETCHED and workflow.is_main_process
     else {}
+)
+
+
+def measured_by(run, segment):
+    """The files of what a fetched checkpoint is measured by in this call."""
+    kinds = MEASURED_BY.get((run, segment), ())
+    return [f"{RESULTS}/measurements/{kind}/{run}/{segment}.h5" for kind in kinds]
+
+
+# Only what has to be measured stands in the order: what is there and is not stale stays as it is,
+# and Snakemake asks that of no job after one that runs.
+WINDOW = Window.of(
+    PLAN,
+    {run: size(run) for run in FETCHED if MEASURED_BY},
+    EXPERIMENT.fetched,
+    done={
+        place for place in MEASURED_BY if all(map(os.path.exists, measured_by(*place)))
+    },
 )
 
 
@@ -31,18 +44,14 @@ def dropped(run, segment):
 def fetched_after(wildcards):
     """What has to be dropped before a checkpoint is fetched."""
     before = WINDOW.before.get((wildcards.run, wildcards.segment))
-    return ancient(dropped(*before)) if before else []
+    return dropped(*before) if before else []
 
 
 def dropped_after(wildcards):
     """The measurements of a checkpoint, and the one before it in the order of the configuration."""
-    here = (wildcards.run, wildcards.segment)
-    files = [
-        f"{RESULTS}/measurements/{kind}/{wildcards.run}/{wildcards.segment}.h5"
-        for kind in MEASURED_BY.get(here, ())
-    ]
-    previous = WINDOW.previous.get(here)
-    return [*files, *([ancient(dropped(*previous))] if previous else [])]
+    previous = WINDOW.previous.get((wildcards.run, wildcards.segment))
+    files = measured_by(wildcards.run, wildcards.segment)
+    return [*files, *([dropped(*previous)] if previous else [])]
 
 
 def source_files(run, segment):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,13 +33,16 @@ class Window:
     """The one just before a place."""
 
     @staticmethod
-    def of(plan: Plan, parameters: Mapping[str, int], allowed: Fetched) -> Window:
-        """The order of a plan's fetched runs with so many ``parameters``.
+    def of(
+        plan: Plan, parameters: Mapping[str, int], allowed: Fetched, done: Container[Place] = ()
+    ) -> Window:
+        """The order of a plan's fetched runs with so many ``parameters``, but for what is ``done``.
 
         Where the configuration says no number, as many follow one another as its gigabytes hold,
         each twice (as it came, and as it is read), but two at least.
         """
-        places = [(id, part.name) for id in parameters for part in plan.layout(id).segments]
+        every = [(id, part.name) for id in parameters for part in plan.layout(id).segments]
+        places = [place for place in every if place not in done]
         counts = [len(plan.layout(id).blocks[segment]) for id, segment in places]
         sizes = [
             2 * FLOAT * parameters[id] * (1 + MOMENTS * _source(plan, id).optimizer) * count
