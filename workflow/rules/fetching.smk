@@ -5,7 +5,13 @@ that is asked for. That not more of them lie on the disk than the configuration 
 of jobs: a checkpoint is fetched after those that lie so many places before it were dropped.
 """
 
-from zsl.planning.fetching import Window, asked_targets, checkpoints_of, waited_for
+from zsl.planning.fetching import (
+    Window,
+    asked_targets,
+    checkpoints_of,
+    forget,
+    waited_for,
+)
 
 FETCHED = {id: run for id, run in PLAN.runs.items() if run.source}
 # What each fetched checkpoint is measured by in this call. The order is made by the Snakemake that
@@ -52,6 +58,20 @@ def dropped_after(wildcards):
     previous = WINDOW.previous.get((wildcards.run, wildcards.segment))
     files = measured_by(wildcards.run, wildcards.segment)
     return [*files, *([dropped(*previous)] if previous else [])]
+
+
+def forget_order():
+    """Let Snakemake forget after what each checkpoint was fetched."""
+    for run in FETCHED:
+        for segment in PLAN.layout(run).segments:
+            folder = segment_folder(run, segment)
+            made = [folder, f"{folder}.manifest.json"]
+            made.append(f"{LINEAGE}/checkpoints/{run}/{segment.name}.json")
+            forget([*made, dropped(run, segment.name)], Path(".snakemake/metadata"))
+
+
+if WORDS is not None:
+    forget_order()
 
 
 def source_files(run, segment):

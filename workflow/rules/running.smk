@@ -24,3 +24,4 @@ onstart:
 onsuccess:
     if workflow.is_main_process:
         forget_finished(Path(RESULTS))
+        forget_order()

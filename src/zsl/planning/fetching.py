@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from base64 import urlsafe_b64encode
 from collections.abc import Container, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -96,6 +98,15 @@ def waited_for(plan: Plan, targets: Iterable[Target]) -> dict[Place, list[str]]:
         if kind and kind.reads != "losses" and plan.runs[job.of].source:
             found.setdefault((job.of, job.part), []).append(job.rule)
     return found
+
+
+def forget(paths: Iterable[str], folder: Path) -> None:
+    """Remove what Snakemake remembers of files in ``folder`` (``.snakemake/metadata``): that the
+    order of fetching was another in an earlier call is no reason to fetch again. What matters are
+    parameters of the measurements, too."""
+    for path in paths:
+        with suppress(OSError):
+            (folder / urlsafe_b64encode(path.encode()).decode()).unlink()
 
 
 def checkpoints_of(source: Elsewhere, steps: Iterable[int]) -> list[Path]:
