@@ -161,7 +161,9 @@ def _plan(configfiles: list[str], targets: list[str], others: list[str]) -> Plan
     workflow = _workflow(configfiles, targets)
     wanted = [job for job in workflow.dag.jobs if _is_recorded(job)]
     pending = [job.output.lineage for job in workflow.dag.needrun_jobs() if _is_recorded(job)]
-    forgotten = [job.output.lineage for job in wanted if not workflow.persistence.has_metadata(job)]
+    memory = workflow.persistence
+    told = [job for job in wanted if job.rule.name != "fetch"]  # of these it is to remember nothing
+    forgotten = [job.output.lineage for job in told if not memory.has_metadata(job)]
     made = {path for job in wanted for path in job.output}
     asked = [
         path
