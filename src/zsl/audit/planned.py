@@ -229,8 +229,9 @@ def planned_job(job: Any) -> PlannedJob:
     """A job of Snakemake's graph in plain values."""
     here, record = Path.cwd(), str(job.output.lineage)
     params = plain(named_values(job.params), f"params of {job.rule.name}", here)
-    waited_for = {str(path) for path in job.input.get("after", [])}
-    read = {str(path) for path in job.input} - waited_for
+    after = job.input.get("after", [])
+    waited_for = {after} if isinstance(after, str) else {*after}
+    read = {str(path) for path in job.input} - {str(path) for path in waited_for}
     inputs = sorted({portable(path, here)[0] for path in read})
     outputs = sorted({str(path) for path in job.output} - {record})
     return PlannedJob(job.rule.name, record, params, tuple(inputs), tuple(outputs))
