@@ -21,8 +21,9 @@ def test_jobs_by_rule_are_those_that_snakemake_plans(planner, name):
     found = estimate(
         resolve(read_yaml(project.root / config), environ={}), gpu="H100", utilisation=0.4
     )
+    dropped = found.rules.pop("drop", 0)  # who only asks for the graph has no order in it
     assert found.rules == counted
-    assert found.total.jobs == counted.total() <= MOST
+    assert found.total.jobs - dropped == counted.total() <= MOST
 
 
 def test_main_trains_the_runs_of_that_suite_alone(planner):

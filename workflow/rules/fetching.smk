@@ -18,8 +18,8 @@ FETCHED = {id: run for id, run in PLAN.runs.items() if run.source}
 # schedules the jobs, not by those that run one of them.
 WORDS = typed()
 MEASURED_BY = (
-    waited_for(PLAN, asked_targets(WORDS.targets if WORDS else [], TARGETS))
-    if FETCHED and workflow.is_main_process
+    waited_for(PLAN, asked_targets(WORDS.targets, TARGETS))
+    if FETCHED and WORDS is not None
     else {}
 )
 
