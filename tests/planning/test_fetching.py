@@ -1,12 +1,14 @@
 """The order in which checkpoints of others are fetched."""
 
+from itertools import pairwise
+
 import pytest
 
 from zsl.config.elsewhere import Elsewhere, Fetched
 from zsl.config.load import resolve
+from zsl.config.measurements import MEASUREMENTS
 from zsl.errors import ConfigError
-from zsl.planning.fetching import Window, asked_targets, checkpoints_of, waited_for
-from zsl.registry import BY_ID
+from zsl.planning.fetching import Window, checkpoints_of, waited_for
 
 CORPUS = {
     "train": [{"kind": "files", "paths": ["a.txt"]}],
@@ -69,20 +71,44 @@ def test_gigabytes_bound_what_is_on_the_disk():
 
 def test_the_measurements_that_a_figure_needs_are_waited_for():
     plan = plan_of()
-    found = waited_for(plan, [BY_ID["fig05"]])
+    found = waited_for(plan, ["fig05"])
     assert {kind for kinds in found.values() for kind in kinds} == {"token_losses"}
     assert len(found) == 2 * 9
-    both = waited_for(plan, [BY_ID["fig05"], BY_ID["fig16"]])
+    both = waited_for(plan, ["fig05", "results/x/figures/fig16.svg"])
     assert both["main-small", "00000064-00000128"] == ["single_step", "token_losses"]
+    every = {kind for kinds in waited_for(plan, []).values() for kind in kinds}
+    assert every == {name for name, kind in MEASUREMENTS.items() if kind.reads != "losses"}
+    assert waited_for(plan, ["all"]) == waited_for(plan, [])
 
 
-def test_targets_by_words():
-    assert asked_targets([], BY_ID) == [*BY_ID.values()]
-    for word in ("fig05", "results/x/figures/fig05.svg"):
-        assert [target.id for target in asked_targets([word], BY_ID)] == ["fig05"]
-    of_curve = asked_targets(["results/x/curves/single_step/main-a.csv"], BY_ID)
-    assert {target.id for target in of_curve} >= {"fig11", "fig16"}
-    assert "fig02" in {target.id for target in asked_targets(["main"], BY_ID)}
+@pytest.mark.parametrize(
+    ("word", "kinds", "n"),
+    [
+        ("results/x/fits/main-small.json", {"token_losses"}, 9),
+        ("results/x/curves/single_step/main-small.csv", {"single_step"}, 9),
+        ("results/x/curves/delta_loss/main-small.csv", {"token_losses"}, 9),
+        (
+            "results/x/measurements/cross_section/main-small/00000002-00000004.h5",
+            {"cross_section"},
+            1,
+        ),
+        ("unheard_of", set(), 0),
+    ],
+)
+def test_a_file_is_waited_for_with_what_it_needs_alone(word, kinds, n):
+    found = waited_for(plan_of(), [word])
+    assert {kind for kinds in found.values() for kind in kinds} == kinds
+    assert len(found) == n and {run for run, _ in found} <= {"main-small"}
+
+
+def test_a_difference_never_waits_for_itself():
+    """Steps 0 and 1 are one place: with the next one they are three, where two are allowed."""
+    plan = plan_of(optimizer=False)
+    window = Window.of(plan, {"main-small": 10, "main-large": 10}, Fetched(on_disk=2))
+    places = [*window.before]
+    for place, following in pairwise(places):
+        if place[0] == following[0]:
+            assert window.before[following] != place
 
 
 def test_folders_here(tmp_path):

@@ -1,22 +1,12 @@
 """In which order checkpoints of others are fetched, and what they are made from."""
 
-from zsl.planning.fetching import (
-    Window,
-    asked_targets,
-    checkpoints_of,
-    forget,
-    waited_for,
-)
+from zsl.planning.fetching import Window, checkpoints_of, forget, waited_for
 
 FETCHED = {id: run for id, run in PLAN.runs.items() if run.source}
 # What each fetched checkpoint is measured by in this call. The order is made by the Snakemake that
 # schedules the jobs, not by those that run one of them.
 WORDS = typed()
-MEASURED_BY = (
-    waited_for(PLAN, asked_targets(WORDS.targets, TARGETS))
-    if FETCHED and WORDS is not None
-    else {}
-)
+MEASURED_BY = waited_for(PLAN, WORDS.targets) if FETCHED and WORDS is not None else {}
 
 
 def measured_by(run, segment):

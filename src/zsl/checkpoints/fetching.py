@@ -126,7 +126,8 @@ class _Bring:
         for file in form.files:
             link_or_copy(here / file, target / file)
         files = {
-            f: {"size": (p := here / f).stat().st_size, "sha256": sha256(p)} for f in form.files
+            file: {"size": (here / file).stat().st_size, "sha256": sha256(here / file)}
+            for file in form.files
         }
         kind = "transformers" if form.kind == "hf_olmo" else form.kind
         return {"format": kind, "files": files, "step": step}

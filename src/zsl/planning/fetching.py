@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from base64 import urlsafe_b64encode
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from zsl.config.elsewhere import Elsewhere, Fetched
 from zsl.config.flops import FLOAT
 from zsl.config.load import Plan
 from zsl.config.measurements import MEASUREMENTS
 from zsl.errors import ConfigError
-from zsl.planning.jobs import Jobs
-from zsl.registry.target import Target
+from zsl.planning.jobs import Job, Jobs
+from zsl.registry import available
+from zsl.registry.target import InputKind
 
 Place = tuple[str, str]
 """Run and segment."""
@@ -53,6 +55,8 @@ class Window:
 
         def fit(first: int, last: int) -> bool:
             """Whether the places from the first to the last may lie on the disk at once."""
+            if first + 1 == last and _differ(plan, places[first], places[last]):
+                return True  # whatever is allowed: the update of one is its difference to the next
             count = sum(counts[first : last + 1])
             if allowed.on_disk is not None:
                 return count <= allowed.on_disk
@@ -65,39 +69,48 @@ class Window:
         return Window(before, dict(zip(places, [None, *places], strict=False)))
 
 
+def _differ(plan: Plan, place: Place, following: Place) -> bool:
+    """Whether a checkpoint is measured along its difference to the following one."""
+    return place[0] == following[0] and plan.runs[place[0]].by_difference
+
+
 def _source(plan: Plan, id: str) -> Elsewhere:
     source = plan.runs[id].source
     assert source is not None
     return source
 
 
-def asked_targets(words: Sequence[str], targets: Mapping[str, Target]) -> list[Target]:
-    """The figures and tables that are asked for by ``words``, Snakemake's targets.
-
-    A file is asked for by its name, or the measurement or curve that it is of; ``all``, and what
-    is not known, stand for all.
-    """
-    if not words or "all" in words:
-        return [*targets.values()]
-    found: dict[str, Target] = {}
-    for word in words:
-        parts = {Path(word).stem, *Path(word).parts}
-        named = [target for target in targets.values() if target.id in parts]
-        read = [target for target in targets.values() if parts & {*target.inputs}]
-        main = [target for target in targets.values() if target.suites == ("main",)]
-        for target in named or read or (main if word == "main" else []):
-            found[target.id] = target
-    return [*found.values()]
-
-
-def waited_for(plan: Plan, targets: Iterable[Target]) -> dict[Place, list[str]]:
-    """The measurements of each fetched checkpoint that these targets need."""
+def waited_for(plan: Plan, words: Sequence[str]) -> dict[Place, list[str]]:
+    """The measurements of each fetched checkpoint that Snakemake's targets ``words`` need."""
     found: dict[Place, list[str]] = {}
-    for job in sorted(Jobs(plan).needed(targets)):
+    jobs = Jobs(plan)
+    for job in sorted(jobs.closure(_asked(jobs, words))):
         kind = MEASUREMENTS.get(job.rule)
         if kind and kind.reads != "losses" and plan.runs[job.of].source:
             found.setdefault((job.of, job.part), []).append(job.rule)
     return found
+
+
+def _asked(jobs: Jobs, words: Sequence[str]) -> Iterator[Job]:
+    """The jobs that make what is asked for: figures and tables by name or file, ``main``, curves,
+    fits and measurements by file; nothing, or ``all``, is everything. Other words are left out:
+    what they need is fetched in no order."""
+    targets = {target.id: target for target in available(jobs.plan)}
+    if not words or "all" in words:
+        yield from jobs.needed(targets.values())
+    for word in words:
+        *folders, name = Path(word).parts
+        stem, folder = Path(name).stem, folders[-1] if folders else ""
+        if stem in targets:
+            yield from jobs.needed([targets[stem]])
+        elif word == "main":
+            yield from jobs.needed(t for t in targets.values() if t.suites == ("main",))
+        elif folder == "fits":
+            yield Job("fit", stem)
+        elif "curves" in folders:
+            yield jobs.curve(cast(InputKind, folder), stem)
+        elif "measurements" in folders:
+            yield Job(folders[-2], folder, stem)
 
 
 def forget(paths: Iterable[str], folder: Path) -> None:

@@ -68,7 +68,7 @@ class Jobs:
 
     def _of_target(self, target: Target) -> list[Job]:
         curves = [
-            self._curve(kind, run)
+            self.curve(kind, run)
             for kind in target.inputs
             for run in runs_of(self.plan, target, kind)
         ]
@@ -76,7 +76,8 @@ class Jobs:
         fetched = [id for id in fetched if id not in self.plan.trained and target.inputs]
         return [Job(target.kind, target.id), *curves, *(Job("faults", id) for id in fetched)]
 
-    def _curve(self, kind: InputKind, run: str) -> Job:
+    def curve(self, kind: InputKind, run: str) -> Job:
+        """What makes a run's fit, or its curve of a kind."""
         if kind == "fits":
             return Job("fit", run)
         if kind == "train_loss":
@@ -94,7 +95,7 @@ class Jobs:
 
     def _inputs(self, job: Job) -> Iterable[Job]:
         if job.rule in ("fit", "sensitivity_curve"):
-            yield self._curve("train_loss", job.of)
+            yield self.curve("train_loss", job.of)
         if job.rule in ("train_loss", "sensitivity_curve") and job.of in self.plan.trained:
             chain = self.plan.layout(job.of).segments
             yield from (Job("train", job.of, part.name) for part in chain)
