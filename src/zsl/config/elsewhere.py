@@ -74,7 +74,8 @@ class Fetched(Settings):
     """What lies on the disk of checkpoints that were trained elsewhere."""
 
     on_disk: int | None = Field(default=None, ge=2, le=MANY)
-    """At most so many at once; None: as many as ``gigabytes`` hold."""
+    """At most so many at once; None: as many as ``gigabytes`` hold. Where updates are differences,
+    two neighbours always, and steps 0 and the next count as one of them."""
     gigabytes: float = Field(default=20.0, gt=0)
     """For the checkpoints on the disk, each twice: as it came, and as it is read."""
     keep: bool = False
